@@ -1,0 +1,181 @@
+"""Prepares Debian's Bazel inside the cache: fetched, unpacked, pointed at its new place, given modules.
+
+Each part is finished under its final name or begun anew, and the file `start` is written last: a
+preparation that was killed half-way is taken up again by the next call.
+"""
+
+import concurrent.futures
+import hashlib
+import pathlib
+import shutil
+import textwrap
+
+import crates
+import debian
+import host
+import packages
+import registry
+import relocate
+import trust
+from report import Problem, say, step
+from run import output
+
+_HERE = pathlib.Path(__file__).parent
+_WORKSPACE = _HERE.parent.parent
+
+
+def prepare(cache: pathlib.Path, target: pathlib.Path) -> None:
+    """Makes `target` hold a working Bazel, started by the file `start` in it."""
+    rust = host.rust()
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        system, cargo_bazel = _system(cache, rust, pool)
+        stand_ins = target / "modules"
+        registry.copy_stand_ins(_HERE / "modules", stand_ins, system / "libraries")
+        registry.write_registry(target / "registry", system / "root", stand_ins, _module_files())
+        _write_rust_repositories(target, rust)
+        trust.write_trust_store(target / "certificates.jks")
+        _write_bazelrc(cache, target, system, cargo_bazel.result())
+    _write_start(target, system / "root", rust)
+
+
+def _system(cache: pathlib.Path, rust: host.Rust, pool):
+    """The folder with all that comes from Debian, and cargo-bazel, which may still be building."""
+    system = cache / f"debian-{_fingerprint('debian.py', 'packages.py', 'relocate.py')}"
+    root, libraries = system / "root", system / "libraries"
+    source = root / "usr/share/bazel/rules/rust/crate_universe"
+    if (system / "complete").exists():
+        return system, pool.submit(_cargo_bazel, source, cache, rust)
+    say("preparing Debian's Bazel for this user: a few minutes, once")
+    # What an interrupted call left half unpacked is of no use; what it fetched is.
+    shutil.rmtree(system, ignore_errors=True)
+    files = _fetch(cache)
+    debian.unpack([file for file in files["bazel"] if file.name.startswith("bazel-rules-rust_")], root)
+    cargo_bazel = pool.submit(_cargo_bazel, source, cache, rust)
+    with step("unpacking the packages and pointing them at their place"):
+        _unpack_in_parallel(pool, files, system)
+        patchelf = libraries / "usr/bin/patchelf"
+        relocate.relocate_bazel(root, patchelf)
+        relocate.relocate_program(libraries / "usr/bin/protoc", libraries / "usr/lib" / host.arch().gnu, patchelf)
+    (system / "complete").touch()
+    for leftover in (cache / "apt", cache / "debs"):
+        shutil.rmtree(leftover)
+    return system, cargo_bazel
+
+
+def _fingerprint(*names: str) -> str:
+    return hashlib.sha256(b"".join((_HERE / name).read_bytes() for name in names)).hexdigest()[:16]
+
+
+def _fetch(cache: pathlib.Path) -> dict:
+    """All package files, by what they are for."""
+    own = host.debian_codename()
+    suites = dict.fromkeys([packages.BAZEL_SUITE, packages.RUNSC_SUITE, own])
+    sources = debian.Debian(cache / "apt", suites, packages.ASSUMED)
+    with step(f"reading Debian's package lists ({', '.join(suites)})"):
+        sources.update()
+        java = sources.first(packages.JAVA, packages.BAZEL_SUITE)
+        wanted = {
+            "bazel": sources.closure({**packages.BAZEL, java: ""}, packages.BAZEL_SUITE),
+            "libraries": sources.exactly(packages.HOST, own),
+            "runsc": sources.exactly(packages.RUNSC, packages.RUNSC_SUITE),
+        }
+    folder = cache / "debs"
+    every = [package for group in wanted.values() for package in group]
+    with step(f"fetching {len(every)} packages (about 200 MB, those not fetched before)"):
+        sources.fetch(every, folder)
+    return {group: [folder / package.file_name for package in found] for group, found in wanted.items()}
+
+
+def _unpack_in_parallel(pool, files: dict, system: pathlib.Path) -> None:
+    places = {"bazel": "root", "libraries": "libraries", "runsc": "runsc"}
+    work = [([file], system / places[group]) for group, found in files.items() for file in found]
+    # (the folders that all packages share are made before the packages race for them)
+    for place in places.values():
+        debian.unpack([], system / place)
+    for done in [pool.submit(debian.unpack, *job) for job in work]:
+        done.result()
+
+
+def _cargo_bazel(source: pathlib.Path, cache: pathlib.Path, rust: host.Rust) -> pathlib.Path:
+    folder = crates.folder(source, cache, rust)
+    if not crates.is_built(folder):
+        with step("building cargo-bazel, which reads Cargo.lock for Bazel (once for each Rust version)"):
+            crates.build(folder, source, rust)
+    return folder
+
+
+def _module_files() -> list:
+    """The module files of this workspace and of the one that tests it from outside."""
+    return [file for file in (_WORKSPACE / "MODULE.bazel", _WORKSPACE / "tools/consumer_test/MODULE.bazel") if file.exists()]
+
+
+def _write_rust_repositories(target: pathlib.Path, rust: host.Rust) -> None:
+    """The machine's Rust in the shape of the two repositories that rules_rust would download."""
+    template = (_HERE / "toolchain/rust.BUILD.bazel").read_text()
+    build = template.replace("{triple}", rust.triple).replace("{cpu}", rust.triple.split("-")[0])
+    _write_repository(target / "rust_toolchains", build)
+    (target / "rust_toolchains/sysroot").symlink_to(rust.sysroot)
+    _write_repository(target / "rust_host_tools", 'exports_files(["bin/cargo", "bin/rustc"])\n')
+    (target / "rust_host_tools/bin").symlink_to(rust.sysroot / "bin")
+    # Never run: what crate_universe would download to format a file that only vendoring writes.
+    _write_repository(target / "buildifier", 'exports_files(["file/buildifier"])\n')
+
+
+def _write_repository(folder: pathlib.Path, build: str) -> None:
+    folder.mkdir()
+    (folder / "REPO.bazel").touch()
+    (folder / "BUILD.bazel").write_text(build)
+
+
+def _write_bazelrc(cache: pathlib.Path, target: pathlib.Path, system: pathlib.Path, cargo_bazel: pathlib.Path) -> None:
+    text = f"""\
+        # Modules come from Debian's rule packages and the stand-ins beside this file.
+        common --registry=file://{target}/registry
+        common --check_direct_dependencies=off
+        common --noenable_workspace
+        # Rust, Cargo and cargo-bazel are the machine's own.
+        common --override_repository=rules_rust~~rust~rust_toolchains={target}/rust_toolchains
+        common --override_repository=rules_rust~~rust_host_tools~rust_host_tools={target}/rust_host_tools
+        common --override_repository=rules_rust~~i~cargo_bazel.buildifier-linux-{host.arch().debian}={target}/buildifier
+        common --repo_env=CARGO_BAZEL_GENERATOR_URL=file://{cargo_bazel}/bin/cargo-bazel
+        common --repo_env=CARGO_HOME={cargo_bazel}/cargo-home
+        # Where third_party/runsc finds gVisor if there is none on PATH that works.
+        common --repo_env=ROMA_RUNSC_PREPARED={system}/runsc/usr/bin/runsc
+        # What one clone has built another need not build again.
+        common --disk_cache={cache}/disk
+        """
+    (target / "bazelrc").write_text(textwrap.dedent(text))
+
+
+def _write_start(target: pathlib.Path, root: pathlib.Path, rust: host.Rust) -> None:
+    """Tries the new Bazel and, if it answers, makes it the one that is started."""
+    bazel, java = root / "usr/bin/bazel", relocate.java(root)
+    version = output([bazel, "--nosystem_rc", f"--install_base={root}/usr/share/bazel", "--trust_install_base", "--version"])
+    if (_WORKSPACE / ".bazelversion").read_text().strip() not in version:
+        raise Problem(f"Debian's Bazel is {version.strip()}, and .bazelversion asks for another")
+    flags = [
+        "--nosystem_rc",
+        f"--install_base={root}/usr/share/bazel",
+        "--trust_install_base",
+        f"--server_javabase={java}",
+        "--host_jvm_args=--enable-native-access=ALL-UNNAMED",
+        "--host_jvm_args=--sun-misc-unsafe-memory-access=allow",
+        f"--host_jvm_args=-Djavax.net.ssl.trustStore={target}/certificates.jks",
+        f"--host_jvm_args=-Djavax.net.ssl.trustStorePassword={trust.PASSWORD}",
+        f"--bazelrc={target}/bazelrc",
+    ]
+    write_start(target / "start", [bazel, *flags], [bazel, java / "bin/java", rust.sysroot / "bin/rustc"])
+    say(f"Bazel {version.split()[-1]} is ready in {target}")
+
+
+def write_start(start: pathlib.Path, command: list, needs: list) -> None:
+    """Writes the program that every later call of tools/bazel runs, in one step."""
+    words = " \\\n    ".join(f"'{word}'" for word in command)
+    tests = " && ".join(f"[ -x '{file}' ]" for file in needs)
+    draft = start.with_suffix(".new")
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    draft.write_text(f'#!/bin/sh\nif [ "${{1:-}}" = --check ]; then\n    {tests}\n    exit\nfi\nexec {words} "$@"\n')
+    draft.chmod(0o755)
+    draft.rename(start)
