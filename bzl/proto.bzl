@@ -1,0 +1,128 @@
+"""Protobuf messages in Rust.
+
+`rust_proto_library` is to Rust what `cc_proto_library` of rules_cc is to C++: both turn a
+`proto_library` into a library of the language.
+
+    load("@roma//bzl:proto.bzl", "rust_proto_library")
+    load("@rules_cc//cc:defs.bzl", "cc_proto_library")
+    load("@rules_proto//proto:defs.bzl", "proto_library")
+
+    proto_library(
+        name = "greeting_proto",
+        srcs = ["greeting.proto"],
+        deps = ["@protobuf//:timestamp_proto"],
+    )
+
+    cc_proto_library(
+        name = "greeting_cc_proto",
+        deps = [":greeting_proto"],
+    )
+
+    rust_proto_library(
+        name = "greeting_rust_proto",
+        proto = ":greeting_proto",
+    )
+"""
+
+load("@rules_proto//proto:defs.bzl", "ProtoInfo")
+load("@rules_rust//rust:defs.bzl", "rust_library")
+
+_SOURCE_SUFFIX = "_source"
+
+RustProtoSourceInfo = provider(
+    doc = "The Rust source made of a proto_library.",
+    fields = {
+        "crate_name": "The name of the crate that the source becomes.",
+        "files": "The proto files in it, by the names that others import them by.",
+    },
+)
+
+def _import_name(file, root):
+    """The name that other proto files import this one by."""
+    path = file.path
+    for prefix in (root + "/", file.root.path + "/"):
+        if prefix != "./" and prefix != "/" and path.startswith(prefix):
+            return path[len(prefix):]
+    return path
+
+def _rust_proto_source_impl(ctx):
+    proto = ctx.attr.proto[ProtoInfo]
+    files = [_import_name(file, proto.proto_source_root) for file in proto.direct_sources]
+    sets = proto.transitive_descriptor_sets
+    source = ctx.actions.declare_file(ctx.label.name + ".rs")
+    arguments = ctx.actions.args()
+    arguments.add_all("--descriptor-set", sets)
+    arguments.add_all("--file", files)
+    for dep in ctx.attr.deps:
+        info = dep[RustProtoSourceInfo]
+        arguments.add_all("--extern", ["%s=%s" % (info.crate_name, file) for file in info.files])
+    arguments.add("--out", source)
+    ctx.actions.run(
+        executable = ctx.executable._codegen,
+        arguments = [arguments],
+        inputs = sets,
+        outputs = [source],
+        mnemonic = "RustProto",
+        progress_message = "Generating Rust for %{label}",
+    )
+    return [
+        DefaultInfo(files = depset([source])),
+        RustProtoSourceInfo(crate_name = ctx.attr.crate_name, files = files),
+    ]
+
+_rust_proto_source = rule(
+    implementation = _rust_proto_source_impl,
+    doc = "Rust source for the files of one proto_library.",
+    attrs = {
+        "crate_name": attr.string(mandatory = True, doc = "The crate that the source becomes."),
+        "deps": attr.label_list(
+            providers = [RustProtoSourceInfo],
+            doc = "The sources of the crates whose messages this one uses.",
+        ),
+        "proto": attr.label(mandatory = True, providers = [ProtoInfo]),
+        "_codegen": attr.label(
+            default = Label("//src/codegen:roma_codegen"),
+            executable = True,
+            cfg = "exec",
+        ),
+    },
+)
+
+def _source_label(label):
+    """The source target that `rust_proto_library` made beside a library of its own."""
+    library = native.package_relative_label(label)
+    return "@@%s//%s:%s%s" % (library.workspace_name, library.package, library.name, _SOURCE_SUFFIX)
+
+def rust_proto_library(name, proto, deps = [], crate_name = None, **kwargs):
+    """A Rust crate with the messages and enums of a `proto_library`, made with prost.
+
+    A message `Bar` of package `foo.v1` is `crate_name::foo::v1::Bar`. Well-known types are those of
+    prost-types.
+
+    Args:
+        name: the library's name.
+        proto: the `proto_library`. Only its own files go into the crate, not those it imports.
+        deps: the `rust_proto_library` of each `proto_library` that `proto` depends on, the
+            well-known types aside.
+        crate_name: the crate's name; the library's name by default.
+        **kwargs: passed to `rust_library`, such as `visibility` and `tags`.
+    """
+    crate_name = crate_name or name
+    common = {key: kwargs[key] for key in ("tags", "testonly", "visibility") if key in kwargs}
+    _rust_proto_source(
+        name = name + _SOURCE_SUFFIX,
+        crate_name = crate_name,
+        proto = proto,
+        deps = [_source_label(dep) for dep in deps],
+        **common
+    )
+    rust_library(
+        name = name,
+        srcs = [name + _SOURCE_SUFFIX],
+        crate_name = crate_name,
+        deps = deps + [
+            Label("//third_party/crates:prost"),
+            Label("//third_party/crates:prost-types"),
+        ],
+        **kwargs
+    )

@@ -1,0 +1,74 @@
+"""gVisor's `runsc`, from the first place that has one.
+
+1. the file that the variable ROMA_RUNSC names (it has to pass the test below);
+2. `runsc` on PATH, if it passes the test: a program is run inside gVisor;
+3. the one that `tools/bazel` prepared from Debian's packages, a build that is known to work;
+4. gVisor's own release, pinned here by its checksum.
+"""
+
+# To bump: take a release, and the `.sha512` files beside its two `runsc`, in base64.
+_RELEASE = "20250820.0"
+_RELEASE_URL = "https://storage.googleapis.com/gvisor/releases/release/{release}/{arch}/runsc"
+_RELEASE_INTEGRITY = {
+}
+
+_BUILD = """\
+# {origin}
+exports_files(
+    ["runsc"],
+    visibility = ["//visibility:public"],
+)
+"""
+
+def _works(repository_ctx, runsc):
+    """Runs a program inside gVisor, and tells why if that fails."""
+    rootless = [] if repository_ctx.execute(["id", "-u"]).stdout.strip() == "0" else ["--rootless"]
+    command = [runsc, "--root=" + str(repository_ctx.path("state")), "--network=none", "--ignore-cgroups"]
+    done = repository_ctx.execute(command + rootless + ["do", "/bin/true"], timeout = 30)
+    repository_ctx.delete("state")
+    return "" if done.return_code == 0 else "`runsc do /bin/true` failed: " + done.stderr.strip()[-500:]
+
+def _use(repository_ctx, runsc, origin):
+    repository_ctx.symlink(runsc, "runsc")
+    repository_ctx.file("BUILD.bazel", _BUILD.format(origin = origin))
+
+def _download(repository_ctx):
+    arch = {"amd64": "x86_64"}.get(repository_ctx.os.arch, repository_ctx.os.arch)
+    if arch not in _RELEASE_INTEGRITY:
+        fail("gVisor has no release for %s" % arch)
+    repository_ctx.download(
+        url = _RELEASE_URL.format(release = _RELEASE, arch = arch),
+        output = "runsc",
+        executable = True,
+        integrity = _RELEASE_INTEGRITY[arch],
+    )
+    repository_ctx.file("BUILD.bazel", _BUILD.format(origin = "gVisor's release %s" % _RELEASE))
+
+def _runsc_repository_impl(repository_ctx):
+    named = repository_ctx.getenv("ROMA_RUNSC")
+    if named:
+        problem = _works(repository_ctx, named)
+        if problem:
+            fail("ROMA_RUNSC names %s, but %s" % (named, problem))
+        return _use(repository_ctx, named, "named by ROMA_RUNSC")
+    found = repository_ctx.which("runsc")
+    if found and not _works(repository_ctx, found):
+        return _use(repository_ctx, found, "found on PATH")
+    prepared = repository_ctx.getenv("ROMA_RUNSC_PREPARED")
+    if prepared:
+        return _use(repository_ctx, prepared, "prepared by tools/bazel")
+    return _download(repository_ctx)
+
+_runsc_repository = repository_rule(
+    implementation = _runsc_repository_impl,
+    doc = "A repository with the one file `runsc`.",
+    environ = ["PATH", "ROMA_RUNSC", "ROMA_RUNSC_PREPARED"],
+)
+
+def _runsc_impl(_module_ctx):
+    _runsc_repository(name = "runsc")
+
+runsc = module_extension(
+    implementation = _runsc_impl,
+    doc = "Makes `@runsc//:runsc`; use it as `//third_party/runsc`.",
+)
