@@ -10,6 +10,8 @@
 _RELEASE = "20250820.0"
 _RELEASE_URL = "https://storage.googleapis.com/gvisor/releases/release/{release}/{arch}/runsc"
 _RELEASE_INTEGRITY = {
+    "aarch64": "sha512-AnZ/JoKwiFWNVbKHRzLiZogD7uBmCGVKJ0KbLxdCi0aeo9Fm8NKB/Q4IHitX34blDepb2fsihtCO3BILJlFurQ==",
+    "x86_64": "sha512-1sEqTLT3FL/Lpv1mEa1Mpz/Yjc55Cgg9LO2oB81+B0wBMdXdKjSQOZ6L6R/u2a/kUHk+lwjazdxK/Jnublw9Lg==",
 }
 
 _BUILD = """\
