@@ -1,0 +1,25 @@
+//! Code generation from protobuf descriptors.
+//!
+//! The input is always the real descriptor, as the protobuf compiler wrote it, and never the text
+//! of a `.proto` file: numbers, oneofs, maps, options and comments are what their author declared.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), roma_codegen::Error> {
+//! let mut descriptors = roma_codegen::DescriptorSet::default();
+//! descriptors.read("api.binpb".as_ref())?;
+//! let source = roma_codegen::prost_source(&descriptors, &["api/api.proto".into()], &[])?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod descriptors;
+mod error;
+mod extern_files;
+mod modules;
+mod prost_source;
+mod type_names;
+
+pub use descriptors::DescriptorSet;
+pub use error::Error;
+pub use extern_files::ExternFile;
+pub use prost_source::prost_source;
