@@ -1,0 +1,294 @@
+// What a UDF written in C++17 needs to serve its one request.
+//
+// A UDF is a program that is started once for each request. Its only argument is the decimal number
+// of an open descriptor. It writes one byte there when it is ready, reads one request, writes one
+// response and exits. Request and response are protobuf messages, each after its length as a
+// varint. Serve() does all of this:
+//
+//   int main(int argc, char** argv) {
+//     return roma::udf::Serve<EchoRequest, EchoResponse>(
+//         argc, argv, [](const EchoRequest& request) {
+//           EchoResponse response;
+//           response.set_message(request.message());
+//           return response;
+//         });
+//   }
+//
+// What is done before Serve() is done before the request exists, so it costs the caller no time. A
+// UDF that needs more control, such as work after the response, goes through the steps of a
+// Connection itself; Run() gives it one.
+//
+// Nothing here throws. The library reports by Status, whose values are the exit codes of the
+// process; what it has to say beyond that it writes to standard error.
+
+#ifndef SRC_UDF_CC_ROMA_UDF_H_
+#define SRC_UDF_CC_ROMA_UDF_H_
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "google/protobuf/message_lite.h"
+
+namespace roma::udf {
+
+// The outcome of a step, and of the process: its value is the exit code. The numbers are those of
+// the BSD convention (sysexits.h) that come closest.
+enum class [[nodiscard]] Status : int {
+  // All is well.
+  kOk = 0,
+  // The arguments are not one number of an open descriptor.
+  kUsage = 64,
+  // The request is truncated, too large or not the expected message.
+  kBadRequest = 65,
+  // The connection was closed before any request came: nobody needs this process any more.
+  kNoRequest = 69,
+  // The UDF's own code gave no response, or threw.
+  kFailed = 70,
+  // Reading or writing failed.
+  kIo = 74,
+};
+
+// What a status means, for people.
+inline const char* Meaning(Status status) {
+  switch (status) {
+    case Status::kOk:
+      return "the response was written";
+    case Status::kUsage:
+      return "the arguments are not one number of an open descriptor";
+    case Status::kBadRequest:
+      return "the request is truncated, too large or not the expected message";
+    case Status::kNoRequest:
+      return "the connection was closed before any request came";
+    case Status::kFailed:
+      return "the request could not be answered";
+    case Status::kIo:
+      return "reading or writing failed";
+  }
+  return "unknown status";
+}
+
+// The byte that says that the UDF is ready. Its value means nothing.
+inline constexpr char kReady = 1;
+
+// How large a request may be unless the UDF says otherwise.
+inline constexpr std::size_t kDefaultRequestLimit = std::size_t{64} << 20;
+
+// The descriptor that a UDF serves. The steps, in this order: Ready(), ReadRequest(),
+// WriteResponse().
+class Connection {
+ public:
+  // Takes the descriptor that the process's only argument names. Without a value, the arguments
+  // are wrong (Status::kUsage), and standard error has the reason.
+  static std::optional<Connection> FromArgs(int argc, char** argv) {
+    if (argc != 2) {
+      std::fprintf(stderr, "expected one argument, the descriptor to serve, but there are %d\n",
+                   std::max(argc - 1, 0));
+      return std::nullopt;
+    }
+    const char* const end = argv[1] + std::strlen(argv[1]);
+    int descriptor = -1;
+    const auto [parsed, error] = std::from_chars(argv[1], end, descriptor);
+    if (error != std::errc() || parsed != end || descriptor <= STDERR_FILENO) {
+      std::fprintf(stderr, "\"%s\" is not the decimal number of a descriptor above 2\n", argv[1]);
+      return std::nullopt;
+    }
+    if (fcntl(descriptor, F_GETFD) == -1) {
+      std::fprintf(stderr, "descriptor %d is not open\n", descriptor);
+      return std::nullopt;
+    }
+    return Connection(descriptor);
+  }
+
+  // Owns `descriptor` from now on: closes it in the end.
+  explicit Connection(int descriptor, std::size_t request_limit = kDefaultRequestLimit)
+      : descriptor_(descriptor), request_limit_(request_limit) {}
+
+  Connection(Connection&& other) noexcept
+      : descriptor_(std::exchange(other.descriptor_, -1)), request_limit_(other.request_limit_) {}
+
+  Connection& operator=(Connection&& other) noexcept {
+    std::swap(descriptor_, other.descriptor_);
+    request_limit_ = other.request_limit_;
+    return *this;
+  }
+
+  ~Connection() {
+    if (descriptor_ != -1) close(descriptor_);
+  }
+
+  // Accepts requests of up to `bytes` bytes.
+  void set_request_limit(std::size_t bytes) { request_limit_ = bytes; }
+
+  // Says that this process is ready. From here on a request may come, and its time counts.
+  Status Ready() { return WriteAll(&kReady, sizeof(kReady)); }
+
+  // Waits for the request.
+  Status ReadRequest(google::protobuf::MessageLite& request) {
+    std::string bytes;
+    if (const Status status = ReadRequestBytes(bytes); status != Status::kOk) return status;
+    const bool parsed = request.ParseFromString(bytes);
+    return parsed ? Status::kOk : Status::kBadRequest;
+  }
+
+  // Waits for the request, and leaves it encoded.
+  Status ReadRequestBytes(std::string& request) {
+    std::string received;
+    std::optional<Length> length;
+    while (!(length = ParseLength(received))) {
+      if (received.size() >= kMaxLengthBytes) return Status::kBadRequest;
+      const std::size_t before = received.size();
+      if (const Status status = ReadSome(received); status != Status::kOk) return status;
+      if (received.size() == before) {
+        return received.empty() ? Status::kNoRequest : Status::kBadRequest;
+      }
+    }
+    if (length->value > request_limit_) return Status::kBadRequest;
+
+    // The other side sends nothing after the request: what was read ahead is all part of it.
+    received.erase(0, length->bytes);
+    std::size_t filled = std::min<std::size_t>(received.size(), length->value);
+    received.resize(length->value);
+    while (filled < received.size()) {
+      const ssize_t count = ReadOnce(&received[filled], received.size() - filled);
+      if (count == -1) return Status::kIo;
+      if (count == 0) return Status::kBadRequest;
+      filled += static_cast<std::size_t>(count);
+    }
+    request = std::move(received);
+    return Status::kOk;
+  }
+
+  // Answers.
+  Status WriteResponse(const google::protobuf::MessageLite& response) {
+    std::string bytes;
+    return response.SerializeToString(&bytes) ? WriteResponseBytes(bytes) : Status::kFailed;
+  }
+
+  // Answers with a message that is encoded already.
+  Status WriteResponseBytes(const std::string& response) {
+    std::string frame;
+    frame.reserve(kMaxLengthBytes + response.size());
+    std::uint64_t length = response.size();
+    for (; length >= 0x80; length >>= 7) frame += static_cast<char>(length | 0x80);
+    frame += static_cast<char>(length);
+    frame += response;
+    return WriteAll(frame.data(), frame.size());
+  }
+
+ private:
+  struct Length {
+    std::uint64_t value;
+    std::size_t bytes;
+  };
+
+  // A varint has seven bits of a number in each byte, so five hold any length below 4 GiB.
+  static constexpr std::size_t kMaxLengthBytes = 5;
+
+  // How much one read asks for until the length is known. Most requests fit, and then one system
+  // call reads all of it: inside a sandbox that matters.
+  static constexpr std::size_t kFirstRead = 16 * 1024;
+
+  // The length at the start of `received`, once all of it is there.
+  static std::optional<Length> ParseLength(const std::string& received) {
+    std::uint64_t value = 0;
+    for (std::size_t i = 0; i < std::min(received.size(), kMaxLengthBytes); ++i) {
+      const auto byte = static_cast<std::uint8_t>(received[i]);
+      value |= std::uint64_t{byte & 0x7fu} << (7 * i);
+      if ((byte & 0x80) == 0) return Length{value, i + 1};
+    }
+    return std::nullopt;
+  }
+
+  // Appends what one read gives: nothing at the end of the stream.
+  Status ReadSome(std::string& received) {
+    const std::size_t before = received.size();
+    received.resize(kFirstRead);
+    const ssize_t count = ReadOnce(&received[before], received.size() - before);
+    received.resize(before + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    return count == -1 ? Status::kIo : Status::kOk;
+  }
+
+  ssize_t ReadOnce(char* buffer, std::size_t size) {
+    ssize_t count;
+    do {
+      count = read(descriptor_, buffer, size);
+    } while (count == -1 && errno == EINTR);
+    return count;
+  }
+
+  Status WriteAll(const char* data, std::size_t size) {
+    while (size > 0) {
+      const ssize_t count = write(descriptor_, data, size);
+      if (count == -1 && errno == EINTR) continue;
+      if (count == -1) return Status::kIo;
+      data += count;
+      size -= static_cast<std::size_t>(count);
+    }
+    return Status::kOk;
+  }
+
+  int descriptor_;
+  std::size_t request_limit_;
+};
+
+// Serves one request on `connection`. The handler takes a const Request& and returns a Response, or
+// a std::optional<Response> if it can fail; std::nullopt is Status::kFailed, and then nothing is
+// written.
+template <typename Request, typename Response, typename Handler>
+Status ServeOn(Connection& connection, Handler&& handler) {
+  if (const Status status = connection.Ready(); status != Status::kOk) return status;
+  Request request;
+  if (const Status status = connection.ReadRequest(request); status != Status::kOk) return status;
+  const std::optional<Response> response = std::forward<Handler>(handler)(request);
+  return response ? connection.WriteResponse(*response) : Status::kFailed;
+}
+
+// Takes the descriptor from the arguments and leaves all steps to `body`, which takes a Connection&
+// and returns a Status. To be returned from main().
+template <typename Body>
+int Run(int argc, char** argv, Body&& body) noexcept {
+  // A caller who left is an error to report, and no reason to die without a word.
+  signal(SIGPIPE, SIG_IGN);
+#if defined(__cpp_exceptions)
+  try {
+#endif
+    std::optional<Connection> connection = Connection::FromArgs(argc, argv);
+    if (!connection) return static_cast<int>(Status::kUsage);
+    const Status status = std::forward<Body>(body)(*connection);
+    if (status != Status::kOk) std::fprintf(stderr, "%s\n", Meaning(status));
+    return static_cast<int>(status);
+#if defined(__cpp_exceptions)
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s: %s\n", Meaning(Status::kFailed), error.what());
+  } catch (...) {
+    std::fprintf(stderr, "%s\n", Meaning(Status::kFailed));
+  }
+  return static_cast<int>(Status::kFailed);
+#endif
+}
+
+// Serves this process's one request; see ServeOn() for the handler. To be returned from main().
+template <typename Request, typename Response, typename Handler>
+int Serve(int argc, char** argv, Handler&& handler) noexcept {
+  return Run(argc, argv, [&](Connection& connection) {
+    return ServeOn<Request, Response>(connection, std::forward<Handler>(handler));
+  });
+}
+
+}  // namespace roma::udf
+
+#endif  // SRC_UDF_CC_ROMA_UDF_H_

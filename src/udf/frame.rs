@@ -1,0 +1,173 @@
+//! Messages on the wire: each after its length as a varint.
+
+use std::io::{self, Read};
+
+use crate::Error;
+
+/// A varint has seven bits of a number in each byte, so five hold any length below 4 GiB.
+const MAX_LENGTH_BYTES: usize = 5;
+
+/// How much one read asks for until the length is known. Most requests fit, and then one system
+/// call reads all of it: inside a sandbox that matters.
+const FIRST_READ: usize = 16 * 1024;
+
+/// Reads one message of at most `limit` bytes.
+///
+/// The other side sends nothing after it, so reading ahead takes nothing from anybody.
+pub(crate) fn read(stream: &mut impl Read, limit: usize) -> Result<Vec<u8>, Error> {
+    let mut received = Vec::with_capacity(FIRST_READ);
+    let (length, length_bytes) = loop {
+        if let Some(length) = length(&received)? {
+            break length;
+        }
+        if read_some(stream, &mut received)? == 0 {
+            return Err(if received.is_empty() {
+                Error::NoRequest
+            } else {
+                Error::Truncated
+            });
+        }
+    };
+    let message_length = usize::try_from(length)
+        .ok()
+        .filter(|&length| length <= limit)
+        .ok_or(Error::TooLarge { length, limit })?;
+
+    received.drain(..length_bytes);
+    received.truncate(message_length);
+    let missing = message_length - received.len();
+    received.reserve_exact(missing);
+    let arrived = stream
+        .take(missing as u64)
+        .read_to_end(&mut received)
+        .map_err(Error::Read)?;
+    if arrived == missing {
+        Ok(received)
+    } else {
+        Err(Error::Truncated)
+    }
+}
+
+/// The length at the start of `received` and how many bytes it takes, once all of them are there.
+fn length(received: &[u8]) -> Result<Option<(u64, usize)>, Error> {
+    let mut length = 0;
+    for (index, byte) in received.iter().take(MAX_LENGTH_BYTES).enumerate() {
+        length |= u64::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            return Ok(Some((length, index + 1)));
+        }
+    }
+    if received.len() < MAX_LENGTH_BYTES {
+        Ok(None)
+    } else {
+        Err(Error::InvalidLength)
+    }
+}
+
+/// Appends what one read gives; 0 is the end of the stream.
+fn read_some(stream: &mut impl Read, received: &mut Vec<u8>) -> Result<usize, Error> {
+    let start = received.len();
+    received.resize(FIRST_READ, 0);
+    let count = loop {
+        match stream.read(&mut received[start..]) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => break result.map_err(Error::Read)?,
+        }
+    };
+    received.truncate(start + count);
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives one byte at a time, each after an interruption.
+    struct Trickle<'a> {
+        left: &'a [u8],
+        interrupt: bool,
+    }
+
+    impl Read for Trickle<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.interrupt = !self.interrupt;
+            if self.interrupt {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let count = buffer.len().min(1);
+            self.left.read(&mut buffer[..count])
+        }
+    }
+
+    fn framed(message: &[u8]) -> Vec<u8> {
+        let mut frame = Vec::new();
+        prost::encoding::encode_varint(message.len() as u64, &mut frame);
+        frame.extend(message);
+        frame
+    }
+
+    #[test]
+    fn messages_of_all_sizes_arrive() {
+        let sizes = [
+            0,
+            1,
+            127,
+            128,
+            FIRST_READ - 2,
+            FIRST_READ,
+            FIRST_READ + 1,
+            1 << 20,
+        ];
+        for size in sizes {
+            let message = vec![7; size];
+            assert_eq!(
+                read(&mut framed(&message).as_slice(), 1 << 20).unwrap(),
+                message
+            );
+        }
+    }
+
+    #[test]
+    fn one_byte_at_a_time_is_enough() {
+        let message = vec![7; 300];
+        let mut stream = Trickle {
+            left: &framed(&message),
+            interrupt: false,
+        };
+        assert_eq!(read(&mut stream, 300).unwrap(), message);
+    }
+
+    #[test]
+    fn an_end_before_the_first_byte_is_no_request() {
+        assert!(matches!(read(&mut &b""[..], 9), Err(Error::NoRequest)));
+    }
+
+    #[test]
+    fn an_end_anywhere_else_is_a_truncated_request() {
+        let frame = framed(&[7; 300]);
+        for end in 1..frame.len() {
+            let result = read(&mut &frame[..end], 300);
+            assert!(matches!(result, Err(Error::Truncated)), "{end}");
+        }
+    }
+
+    #[test]
+    fn a_length_above_the_limit_is_refused_before_the_message_comes() {
+        let result = read(&mut &[0xac, 0x02][..], 299);
+        assert!(matches!(
+            result,
+            Err(Error::TooLarge {
+                length: 300,
+                limit: 299
+            })
+        ));
+        let result = read(&mut &[0xff, 0xff, 0xff, 0xff, 0x7f][..], 299);
+        assert!(matches!(result, Err(Error::TooLarge { .. })));
+    }
+
+    #[test]
+    fn an_endless_length_is_refused() {
+        let result = read(&mut &[0x80; 5][..], 300);
+        assert!(matches!(result, Err(Error::InvalidLength)));
+    }
+}

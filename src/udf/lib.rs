@@ -1,0 +1,46 @@
+//! What a UDF written in Rust needs to serve its one request.
+//!
+//! A UDF is a program that is started once for each request. Its only argument is the decimal
+//! number of an open descriptor. It writes one byte there when it is ready, reads one request,
+//! writes one response and exits. Request and response are protobuf messages, each after its length
+//! as a varint. [`serve`] does all of this:
+//!
+//! ```no_run
+//! # #[derive(Clone, PartialEq, prost::Message)]
+//! # struct EchoRequest { #[prost(bytes = "vec", tag = "1")] message: Vec<u8> }
+//! # #[derive(Clone, PartialEq, prost::Message)]
+//! # struct EchoResponse { #[prost(bytes = "vec", tag = "1")] message: Vec<u8> }
+//! fn main() -> std::process::ExitCode {
+//!     roma_udf::serve(|request: EchoRequest| EchoResponse {
+//!         message: request.message,
+//!     })
+//! }
+//! ```
+//!
+//! What is done before `serve` is done before the request exists, so it costs the caller no time.
+//! [`try_serve`] is for code that can fail. A UDF that needs more control, such as raw bytes or work
+//! after the response, goes through the steps of a [`Connection`] itself; [`run`] gives it one and
+//! turns its errors into exit codes.
+//!
+//! # Exit codes
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | the response was written |
+//! | [`exit_code::USAGE`] | the arguments are not one number of an open descriptor |
+//! | [`exit_code::BAD_REQUEST`] | the request is truncated, too large or not the expected message |
+//! | [`exit_code::NO_REQUEST`] | the connection was closed before any request came |
+//! | [`exit_code::FAILED`] | the UDF's own code returned an error; the error is on standard error |
+//! | [`exit_code::IO`] | reading or writing failed |
+//! | 101 | the UDF's own code panicked (as in any Rust program) |
+
+mod arguments;
+mod connection;
+mod error;
+pub mod exit_code;
+mod frame;
+mod serve;
+
+pub use connection::{Connection, DEFAULT_REQUEST_LIMIT, READY};
+pub use error::Error;
+pub use serve::{run, serve, try_serve};
