@@ -1,0 +1,5 @@
+// Crashes before it is ready.
+
+#include <cstdlib>
+
+int main() { std::abort(); }

@@ -1,0 +1,5 @@
+//! Crashes before it is ready.
+
+fn main() {
+    std::process::abort();
+}

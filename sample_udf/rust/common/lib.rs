@@ -1,0 +1,7 @@
+//! What several of the sample UDFs need.
+
+pub mod clone;
+pub mod file_system;
+pub mod message;
+pub mod prime_sieve;
+pub mod sort_list;

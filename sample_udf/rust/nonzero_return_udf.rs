@@ -1,0 +1,18 @@
+//! Responds, and fails all the same.
+
+use std::process::ExitCode;
+
+use roma_sample_proto::roma::sample::SampleRequest;
+use roma_sample_udf::message::greeting;
+
+/// Nothing else exits with this code.
+const FAILURE: u8 = 23;
+
+fn main() -> ExitCode {
+    let served = roma_udf::serve(|_: SampleRequest| greeting("I return a non-zero status!"));
+    if served == ExitCode::SUCCESS {
+        FAILURE.into()
+    } else {
+        served
+    }
+}
