@@ -1,0 +1,13 @@
+#!/bin/sh
+# The runsc of the build runs programs, and it is gVisor that runs them.
+set -eu
+
+runsc=$(readlink -f "$1")
+rootless=$([ "$(id -u)" = 0 ] || echo --rootless)
+said=$("$runsc" --root "$TEST_TMPDIR/state" --network=none --ignore-cgroups $rootless \
+    do /bin/sh -c 'dmesg | head -1; echo "exit of a child: $(sh -c "exit 7"; echo $?)"')
+echo "$said"
+case $said in
+    *gVisor*"exit of a child: 7"*) ;;
+    *) echo "that is not gVisor speaking"; exit 1 ;;
+esac
