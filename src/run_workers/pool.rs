@@ -48,7 +48,14 @@ pub(crate) fn run(plan: Plan) -> ExitCode {
     let in_force = group.in_force();
     let prepared = enter(&group, map_user)
         .and_then(|privileged_clone| root::make(&load, code).map(|root| (root, privileged_clone)));
-    let (Root { null, receiving }, privileged_clone) = match prepared {
+    let (
+        Root {
+            null,
+            tmp_options,
+            receiving,
+        },
+        privileged_clone,
+    ) = match prepared {
         Ok(prepared) => prepared,
         Err(failure) => return refuse(connections.first(), failure),
     };
@@ -58,6 +65,7 @@ pub(crate) fn run(plan: Plan) -> ExitCode {
             null,
             Setting {
                 load,
+                tmp_options,
                 index,
                 first_user: first_user + index * roma_protocol::spawner::MAX_LIVE as u32,
                 privileged_clone,

@@ -21,6 +21,8 @@ const SLACK_BYTES: u64 = 1 << 20;
 pub(crate) struct Root {
     /// `/dev/null`, which has no name in the new root.
     pub(crate) null: OwnedFd,
+    /// How to mount `/tmp` in each worker, where it was asked for.
+    pub(crate) tmp_options: Option<String>,
     /// How long the binary took.
     pub(crate) receiving: Duration,
 }
@@ -43,9 +45,16 @@ pub(crate) fn make(load: &Load, connection: OwnedFd) -> Result<Root, StepFailure
     }
     let null = take(Step::OpenNull, open_null)?;
     take(Step::MakeMountPoints, || make_mount_points(load))?;
+    let tmp_options = load
+        .tmp_bytes
+        .map(|bytes| mounts::tmp_options(Path::new("/tmp"), bytes));
     take(Step::PivotRoot, mounts::detach_old_root)?;
     take(Step::SealRoot, || mounts::remount_read_only(Path::new("/")))?;
-    Ok(Root { null, receiving })
+    Ok(Root {
+        null,
+        tmp_options,
+        receiving,
+    })
 }
 
 fn program() -> &'static Path {

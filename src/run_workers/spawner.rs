@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 /// What a spawner gets from its pool.
 pub(crate) struct Setting {
     pub(crate) load: Load,
+    pub(crate) tmp_options: Option<String>,
     pub(crate) index: u32,
     pub(crate) first_user: u32,
     pub(crate) privileged_clone: bool,
@@ -84,7 +85,9 @@ impl<'a> Spawner<'a> {
         })?;
         take(Step::NoNewPrivileges, caps::set_no_new_privileges)?;
         let gate = take(Step::InstallFilter, || install_filter(load.filter))?;
-        let launcher = take(Step::InstallFilter, || Launcher::new(template(load)?, gate))?;
+        let launcher = take(Step::InstallFilter, || {
+            Launcher::new(template(&setting)?, gate)
+        })?;
         let mut spawner = Self {
             connection: connection.as_fd(),
             children,
@@ -291,17 +294,24 @@ fn install_filter(level: FilterLevel) -> Result<Gate, Errno> {
     }
 }
 
-fn template(load: &Load) -> Result<Template, Errno> {
+fn template(
+    Setting {
+        load, tmp_options, ..
+    }: &Setting,
+) -> Result<Template, Errno> {
+    let string = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::EINVAL);
     let strings = |strings: &[Vec<u8>]| -> Result<Vec<CString>, Errno> {
-        let string = |bytes: &Vec<u8>| CString::new(bytes.clone()).map_err(|_| Errno::EINVAL);
-        strings.iter().map(string).collect()
+        strings.iter().map(|bytes| string(bytes)).collect()
     };
     Ok(Template {
         arguments: strings(&load.arguments)?,
         environment: strings(&load.environment)?,
         private_ipc: load.private_ipc,
         proc: load.proc,
-        tmp_bytes: load.tmp_bytes,
+        tmp_options: tmp_options
+            .as_ref()
+            .map(|text| string(text.as_bytes()))
+            .transpose()?,
         limits: rlimits::per_worker(&load.worker_limits),
     })
 }

@@ -39,8 +39,8 @@ pub struct Template {
     pub private_ipc: bool,
     /// Mount `/proc`.
     pub proc: bool,
-    /// Mount `/tmp` of so many bytes.
-    pub tmp_bytes: Option<u64>,
+    /// Mount `/tmp` with these options ([`crate::mounts::tmp_options`]).
+    pub tmp_options: Option<CString>,
     /// Limits to set in each.
     pub limits: Vec<Limit>,
 }
@@ -69,7 +69,6 @@ pub struct Launcher {
     name: [u8; ExecutionName::TEXT_BYTES + 1],
     arguments: Vec<*const c_char>,
     environment: Vec<*const c_char>,
-    tmp_options: Option<CString>,
     template: Template,
 }
 
@@ -86,7 +85,6 @@ impl Launcher {
         };
         let mut arguments = vec![null(), c"3".as_ptr()];
         arguments.extend(pointers(&template.arguments));
-        let tmp_options = template.tmp_bytes.map(tmp_options).transpose()?;
         Ok(Self {
             gate,
             stack: ChildStack::new()?,
@@ -94,7 +92,6 @@ impl Launcher {
             name: [0; ExecutionName::TEXT_BYTES + 1],
             arguments,
             environment: pointers(&template.environment),
-            tmp_options,
             template,
         })
     }
@@ -191,7 +188,7 @@ impl Attempt<'_> {
         take(Step::DeathSignal, die_with_spawner)?;
         take(Step::PlaceDescriptors, || self.place_descriptors())?;
         take(Step::CloseDescriptors, || close_from(self.first_closed()))?;
-        if let Some(options) = &launcher.tmp_options {
+        if let Some(options) = &launcher.template.tmp_options {
             take(Step::MountTmp, || {
                 mount_private(c"tmpfs", c"/tmp", TMP_FLAGS, options, gate)
             })?;
@@ -269,7 +266,7 @@ const TMP_FLAGS: c_ulong = libc::MS_NOSUID | libc::MS_NODEV;
 const PROC_FLAGS: c_ulong = libc::MS_RDONLY | libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
 
 fn mounts_anything(template: &Template) -> bool {
-    template.proc || template.tmp_bytes.is_some()
+    template.proc || template.tmp_options.is_some()
 }
 
 fn namespace_flags(template: &Template) -> c_int {
@@ -283,12 +280,6 @@ fn namespace_flags(template: &Template) -> c_int {
         flags |= libc::CLONE_NEWUSER;
     }
     flags
-}
-
-fn tmp_options(bytes: u64) -> Result<CString, Errno> {
-    // An inode takes memory that `size` does not count.
-    let inodes = (bytes / 4096).clamp(64, 65_536);
-    CString::new(format!("size={bytes},nr_inodes={inodes},mode=700")).map_err(|_| Errno::EINVAL)
 }
 
 fn become_user(user: u32, gate: Gate) -> Result<(), Errno> {
@@ -327,7 +318,7 @@ fn place(from: BorrowedFd<'_>, to: RawFd, gate: Gate) -> Result<(), Errno> {
 
 fn close_from(first: RawFd) -> Result<(), Errno> {
     // SAFETY: takes numbers only. The child has its own table of descriptors: the spawner's stay.
-    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) }).map(drop)
+    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, i32::MAX, 0) }).map(drop)
 }
 
 fn mount_private(

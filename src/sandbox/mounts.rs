@@ -27,7 +27,7 @@ pub fn make_private() -> Result<(), Errno> {
 /// Mounts an empty file system of at most `bytes` over some folder, which it returns.
 pub fn mount_root(bytes: u64) -> Result<&'static Path, Errno> {
     let staging = staging_folder()?;
-    let options = format!("size={bytes},nr_inodes=512,mode=755");
+    let options = format!("size={bytes},mode=755");
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     mount(
         Some("roma"),
@@ -77,6 +77,26 @@ pub fn remount_read_only(target: &Path) -> Result<(), Errno> {
         | MsFlags::MS_NOSUID
         | MsFlags::MS_NODEV;
     mount(NOTHING, target, NOTHING, flags, NOTHING)
+}
+
+/// Options for a worker's private `/tmp` of at most so many bytes, which is to be mounted at `target`.
+/// Files cost memory beside their bytes, so their number is capped as well, where the kernel knows how
+/// (gVisor does not).
+#[must_use]
+pub fn tmp_options(target: &Path, bytes: u64) -> String {
+    let plain = format!("size={bytes},mode=700");
+    let capped = format!("{plain},nr_inodes={}", (bytes / 4096).clamp(64, 65_536));
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    match mount(
+        Some("roma"),
+        target,
+        Some("tmpfs"),
+        flags,
+        Some(capped.as_str()),
+    ) {
+        Ok(()) if umount2(target, MntFlags::MNT_DETACH).is_ok() => capped,
+        _ => plain,
+    }
 }
 
 // Any existing folder does: it is covered only until pivot_root.

@@ -36,8 +36,8 @@ pub fn user_namespaces_are_for_everyone() -> bool {
 /// Gives the current UTS namespace a name that tells nothing.
 pub fn hide_host_name() -> Result<(), Errno> {
     nix::unistd::sethostname("roma")?;
-    // SAFETY: the pointer and the length describe a static string.
-    let result = unsafe { libc::setdomainname(c"".as_ptr(), 0) };
+    // SAFETY: the pointer and the length describe a static string. gVisor wants the final NUL counted.
+    let result = unsafe { libc::setdomainname(c"".as_ptr(), 1) };
     Errno::result(result).map(drop)
 }
 

@@ -22,7 +22,7 @@ use roma_sandbox::gate::Gate;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -293,7 +293,9 @@ impl Pool {
     /// A whole cycle: start, ask, answer, end.
     pub fn ask(&mut self, request: &str) -> (String, Exited) {
         let mut worker = self.spawn();
-        worker.await_ready();
+        if !worker.is_ready() {
+            panic!("not ready but {:?}", self.receive(worker.spawner));
+        }
         let response = worker.ask(request);
         (response, self.exited(worker.spawner))
     }
@@ -309,8 +311,12 @@ impl Pool {
 
 impl Started {
     pub fn await_ready(&mut self) {
-        let mut byte = [0];
-        self.data.read_exact(&mut byte).expect("the readiness byte");
+        assert!(self.is_ready(), "no readiness byte");
+    }
+
+    /// Waits for the readiness byte. `false` at the end of the connection.
+    pub fn is_ready(&mut self) -> bool {
+        self.data.read(&mut [0]).expect("to read") == 1
     }
 
     pub fn send(&mut self, request: &str) {
