@@ -143,7 +143,7 @@ pub struct Usage {
     pub user_micros: u64,
     /// CPU time in the kernel, microseconds.
     pub system_micros: u64,
-    /// Largest resident set, bytes. gVisor reports 0.
+    /// Largest resident set, bytes.
     pub max_resident_bytes: u64,
 }
 

@@ -13,7 +13,7 @@ use roma_protocol::spawner::{
 };
 use roma_protocol::step::{Step, StepFailure};
 use roma_sandbox::cgroup::InForce;
-use roma_sandbox::descriptors::{fill_low, move_up, set_nonblocking};
+use roma_sandbox::descriptors::{copy_up, fill_low, set_nonblocking};
 use roma_sandbox::fdpass::{self, Packet};
 use roma_sandbox::gate::Gate;
 use roma_sandbox::launch::{Launcher, Template, Worker};
@@ -39,14 +39,14 @@ pub(crate) struct Setting {
 
 /// Runs until the host ends the connection.
 pub(crate) fn run(connection: OwnedFd, null: OwnedFd, setting: Setting) -> ExitCode {
-    let connection = match take(Step::PlaceDescriptors, || arrange(connection, null)) {
-        Ok(connection) => connection,
-        // Without the connection nobody can be told; its end tells the host.
-        Err(failure) => return refuse(None, failure),
+    let moved = match take(Step::PlaceDescriptors, || copy_up(&connection)) {
+        Ok(moved) => moved,
+        Err(failure) => return refuse(Some(&connection), failure),
     };
-    match Spawner::prepare(&connection, setting) {
+    drop(connection);
+    match Spawner::prepare(&moved, null, setting) {
         Ok(mut spawner) => spawner.run(),
-        Err(failure) => refuse(Some(&connection), failure),
+        Err(failure) => refuse(Some(&moved), failure),
     }
 }
 
@@ -64,7 +64,11 @@ struct Spawner<'a> {
 }
 
 impl<'a> Spawner<'a> {
-    fn prepare(connection: &'a OwnedFd, setting: Setting) -> Result<Self, StepFailure> {
+    fn prepare(
+        connection: &'a OwnedFd,
+        null: OwnedFd,
+        setting: Setting,
+    ) -> Result<Self, StepFailure> {
         let Setting {
             load,
             index,
@@ -72,6 +76,7 @@ impl<'a> Spawner<'a> {
             privileged_clone,
             ..
         } = &setting;
+        take(Step::PlaceDescriptors, || fill_low(null))?;
         take(Step::PlaceDescriptors, || set_nonblocking(connection))?;
         let children = take(Step::PrepareSignals, || {
             signals::restore_sigpipe()?;
@@ -278,13 +283,6 @@ type Attached<'d> = (
     Option<BorrowedFd<'d>>,
     Option<BorrowedFd<'d>>,
 );
-
-/// Moves the connection out of the way and fills the low numbers with `/dev/null`.
-fn arrange(connection: OwnedFd, null: OwnedFd) -> Result<OwnedFd, Errno> {
-    let connection = move_up(connection)?;
-    fill_low(&move_up(null)?)?;
-    Ok(connection)
-}
 
 fn install_filter(level: FilterLevel) -> Result<Gate, Errno> {
     let gate = Gate::random()?;

@@ -56,18 +56,18 @@ struct Words {
 
 /// What this process may do now.
 pub fn effective() -> Result<CapabilitySet, Errno> {
-    let words = get()?;
-    Ok(CapabilitySet(
-        u64::from(words[0].effective) | u64::from(words[1].effective) << 32,
-    ))
+    let [low, high] = get()?;
+    Ok(CapabilitySet(join(low.effective, high.effective)))
 }
 
 /// Gives up every capability but `keep`, also those that executing a program could bring back.
 pub fn keep_only(keep: CapabilitySet) -> Result<(), Errno> {
     clear_ambient()?;
     drop_bounding()?;
-    let held = effective()?;
-    let bits = keep.0 & held.0;
+    // A change of user takes capabilities out of effect even where it leaves them permitted.
+    let [low, high] = get()?;
+    let permitted = join(low.permitted, high.permitted);
+    let bits = keep.0 & permitted;
     let word = |bits: u64| Words {
         effective: bits as u32,
         permitted: bits as u32,
@@ -91,6 +91,10 @@ pub fn keep_over_user_change() -> Result<(), Errno> {
 /// Makes it impossible to gain anything by executing a program.
 pub fn set_no_new_privileges() -> Result<(), Errno> {
     prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0)
+}
+
+fn join(low: u32, high: u32) -> u64 {
+    u64::from(low) | (u64::from(high) << 32)
 }
 
 fn get() -> Result<[Words; 2], Errno> {

@@ -70,6 +70,22 @@ impl Hierarchies {
         found
     }
 
+    /// Names the groups directly below our own.
+    pub fn for_each_group(&self, mut tell: impl FnMut(&str)) {
+        for (name, _) in self.groups() {
+            tell(&name);
+        }
+    }
+
+    fn groups(&self) -> impl Iterator<Item = (String, PathBuf)> {
+        let separate = self.separate.iter().map(|(_, folder)| folder);
+        separate
+            .chain(&self.unified)
+            .filter_map(|parent| fs::read_dir(parent).ok())
+            .flat_map(|entries| entries.flatten())
+            .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())))
+    }
+
     fn separate(&self, controller: &str) -> Option<&Path> {
         self.separate
             .iter()
@@ -195,17 +211,9 @@ fn parent_for<'a>(hierarchies: &'a Hierarchies, controller: &str) -> Option<&'a 
 /// Removes the groups below our own whose names are `unwanted`. Groups with processes in them cannot
 /// be removed and are not.
 pub fn remove_groups(hierarchies: &Hierarchies, unwanted: impl Fn(&str) -> bool) {
-    let separate = hierarchies.separate.iter().map(|(_, folder)| folder);
-    for parent in separate.chain(&hierarchies.unified) {
-        let Ok(entries) = fs::read_dir(parent) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            if entry.file_name().to_str().is_some_and(&unwanted) {
-                // One that is busy, or already gone, is not ours to worry about.
-                let _ = fs::remove_dir(entry.path());
-            }
-        }
+    for (_, folder) in hierarchies.groups().filter(|(name, _)| unwanted(name)) {
+        // One that is busy, or already gone, is not ours to worry about.
+        let _ = fs::remove_dir(folder);
     }
 }
 

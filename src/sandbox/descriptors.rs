@@ -8,20 +8,23 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 /// a number that a worker's descriptors go to.
 pub const FIRST_FREE: RawFd = 8;
 
-/// Moves a descriptor to [`FIRST_FREE`] or above, with close-on-exec.
-pub fn move_up(fd: OwnedFd) -> Result<OwnedFd, Errno> {
-    let moved = fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(FIRST_FREE))?;
+/// Copies a descriptor to [`FIRST_FREE`] or above, with close-on-exec.
+pub fn copy_up(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let moved = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(FIRST_FREE))?;
     // SAFETY: the kernel has just made this descriptor for us, so nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
 }
 
-/// Fills every number below [`FIRST_FREE`] with `filler`; those from 3 on close on exec.
-pub fn fill_low(filler: &OwnedFd) -> Result<(), Errno> {
+/// Fills every number below [`FIRST_FREE`] with `filler`; those from 3 on close on exec. Whatever this
+/// process still owns must have been moved up before.
+pub fn fill_low(filler: OwnedFd) -> Result<(), Errno> {
+    let copy = copy_up(&filler)?;
+    drop(filler);
     for low in 0..FIRST_FREE {
         let flags = if low < 3 { 0 } else { libc::O_CLOEXEC };
         // SAFETY: numbers below FIRST_FREE belong to nobody here: what this process owns was moved up
         // before, and the standard descriptors are ours to replace.
-        Errno::result(unsafe { libc::dup3(filler.as_raw_fd(), low, flags) })?;
+        Errno::result(unsafe { libc::dup3(copy.as_raw_fd(), low, flags) })?;
     }
     Ok(())
 }

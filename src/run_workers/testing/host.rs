@@ -79,14 +79,17 @@ impl Host {
             (Place::Gvisor(platform), Some(bundle)) => bundle.command(platform),
             _ => direct(&start),
         };
-        let process = command
+        let mut process = command
             .stdin(Stdio::from(inner))
             .spawn()
             .expect("the program can be executed");
         drop(command);
         let hello = match receive_control(control.as_fd()) {
             Some(FromRunWorkers::Hello(hello)) => hello,
-            Some(FromRunWorkers::Broken(failure)) => return Err(failure),
+            Some(FromRunWorkers::Broken(failure)) => {
+                let _ = process.wait();
+                return Err(failure);
+            }
             other => panic!("no hello but {other:?}"),
         };
         Ok(Self {
@@ -150,6 +153,10 @@ impl Host {
 
     pub fn receive(&self) -> Option<FromRunWorkers> {
         receive_control(self.control())
+    }
+
+    pub fn await_message(&self) {
+        assert!(self.receive().is_some(), "the connection has ended");
     }
 
     pub fn control(&self) -> BorrowedFd<'_> {
@@ -290,6 +297,10 @@ impl Pool {
         }
     }
 
+    pub fn await_exit(&self) {
+        self.exited(0);
+    }
+
     /// A whole cycle: start, ask, answer, end.
     pub fn ask(&mut self, request: &str) -> (String, Exited) {
         let mut worker = self.spawn();
@@ -342,7 +353,9 @@ pub fn read_message(stream: &mut UnixStream) -> Vec<u8> {
     while !decoder.is_complete() {
         match stream.read(&mut buffer).expect("to read") {
             0 => break,
-            count => drop(decoder.push(&buffer[..count]).expect("a good frame")),
+            count => {
+                decoder.push(&buffer[..count]).expect("a good frame");
+            }
         }
     }
     decoder.finish().expect("a whole message")
