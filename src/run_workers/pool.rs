@@ -4,7 +4,6 @@ use crate::root::{self, Root};
 use crate::spawner::{self, Setting};
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
-use nix::unistd::setsid;
 use roma_protocol::control::Load;
 use roma_protocol::spawner::FromSpawner;
 use roma_protocol::step::{Step, StepFailure};
@@ -98,12 +97,9 @@ fn enter(group: &Group, map_user: Option<(u32, u32)>) -> Result<bool, StepFailur
         if let Some((user, group)) = map_user {
             namespaces::become_root_of_user_namespace(user, group)?;
         }
-        namespaces::hide_host_name()?;
-        match setsid() {
-            // It leads its session already.
-            Ok(_) | Err(Errno::EPERM) => Ok(()),
-            Err(errno) => Err(errno),
-        }
+        // No session of its own: nobody here has a terminal, and in gVisor a process of a nested PID
+        // namespace that begins one below another one stops the whole kernel.
+        namespaces::hide_host_name()
     })?;
     Ok(!namespaces::user_namespaces_are_for_everyone())
 }

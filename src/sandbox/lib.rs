@@ -6,6 +6,7 @@
 //! [`roma_protocol::step::StepFailure`].
 #![allow(unsafe_code)]
 
+pub mod bare;
 pub mod caps;
 pub mod cgroup;
 pub mod clone;

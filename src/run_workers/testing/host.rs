@@ -315,6 +315,25 @@ impl Pool {
         self.ask(request).0
     }
 
+    /// A pool for each spawner.
+    pub fn split(self) -> Vec<Self> {
+        let Self {
+            id,
+            spawners,
+            ready,
+            next_worker,
+        } = self;
+        let parts = spawners.into_iter().zip(ready);
+        parts
+            .map(|(spawner, ready)| Self {
+                id,
+                spawners: vec![spawner],
+                ready: vec![ready],
+                next_worker,
+            })
+            .collect()
+    }
+
     pub fn kill(&self, worker: &Started) {
         self.send(worker.spawner, ToSpawner::Kill(worker.id), &[]);
     }
@@ -409,7 +428,7 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    fn new(program: &Path, faults: &str) -> Self {
+    pub fn new(program: &Path, faults: &str) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let id = format!("roma-test-{}-{count}", std::process::id());
@@ -422,7 +441,7 @@ impl Bundle {
         Self { folder, id }
     }
 
-    fn command(&self, platform: &str) -> Command {
+    pub fn command(&self, platform: &str) -> Command {
         let runsc = runsc();
         let mut command = Command::new(runsc);
         command
