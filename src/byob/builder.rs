@@ -173,9 +173,7 @@ impl ServiceBuilder {
         self.check()?;
         let mut config = self.outer_config()?;
         clear_stale(&config);
-        if config.mode.is_gvisor() && config.platform == Platform::Auto {
-            config.platform = platform::choose(&config).await?;
-        }
+        config.platform = platform::resolve(&config).await?;
         announce(config.mode);
         let policy = PoolPolicy {
             filter: self.filter,
@@ -184,6 +182,26 @@ impl ServiceBuilder {
         };
         let (engine, tasks) = Engine::start(config, policy, self.functions).await?;
         Ok(Service::new(engine, tasks))
+    }
+
+    /// Starts another program where `run_workers` would run, in the same sandbox, to measure what
+    /// the sandbox itself costs. The program gets a `SOCK_SEQPACKET` as its standard input, whose
+    /// other end is returned.
+    #[doc(hidden)]
+    pub async fn launch_instead(
+        mut self,
+        program: PathBuf,
+    ) -> Result<(crate::outer::Outer, std::os::fd::OwnedFd), Error> {
+        self.apply_environment();
+        self.check()?;
+        let mut config = self.outer_config()?;
+        config.platform = platform::resolve(&config).await?;
+        config.run_workers = program;
+        let (ours, theirs) =
+            roma_sandbox::fdpass::packet_pair().map_err(|e| Error::host("make a connection", e))?;
+        let outer = outer::Outer::launch(&config, theirs)
+            .map_err(|e| Error::host("launch a sandbox", e))?;
+        Ok((outer, ours))
     }
 
     fn apply_environment(&mut self) {

@@ -203,6 +203,16 @@ impl<T> Execution<T> {
         self.canceller.cancel();
     }
 
+    /// How long its stages took, once the response came. [`Execution::report`] tells too, but only
+    /// when the process is gone.
+    #[must_use]
+    pub fn times(&self) -> Option<Times> {
+        match &self.state {
+            State::Running(_) => None,
+            State::Over(aftermath) => Some(aftermath.report.times),
+        }
+    }
+
     /// Waits for the response, if that has not come yet, then for the end of the process.
     pub async fn report(self) -> Report {
         match self.state {

@@ -30,8 +30,16 @@ const WARM_UP: u64 = 8;
 /// A platform that takes longer does not work here.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The platform to use: the one that is named, or the fastest.
+pub(crate) async fn resolve(config: &OuterConfig) -> Result<Platform, Error> {
+    match config.mode.is_gvisor() && config.platform == Platform::Auto {
+        true => choose(config).await,
+        false => Ok(config.platform),
+    }
+}
+
 /// The fastest platform that works.
-pub(crate) async fn choose(config: &OuterConfig) -> Result<Platform, Error> {
+async fn choose(config: &OuterConfig) -> Result<Platform, Error> {
     let cache = Cache::new(&config.runsc);
     if let Some(platform) = cache.read() {
         return Ok(platform);

@@ -47,7 +47,7 @@ impl OuterConfig {
 /// A running outer sandbox. It ends by itself when the control connection is closed; dropped, it is
 /// made to.
 #[derive(Debug)]
-pub(crate) struct Outer {
+pub struct Outer {
     child: Child,
     container: Option<Container>,
     log: LogCapture,
@@ -81,7 +81,8 @@ impl Outer {
     }
 
     /// The end of what it printed.
-    pub(crate) fn log_tail(&self) -> String {
+    #[must_use]
+    pub fn log_tail(&self) -> String {
         self.log.tail().text
     }
 

@@ -1,8 +1,9 @@
 //! What all suites share: where the programs are, which sandboxes there are, what UDFs are asked.
 #![allow(
     dead_code,
+    clippy::expect_used,
     unused_macros,
-    reason = "each suite is a program of its own and uses a part of this"
+    reason = "each suite is a program of its own and uses a part of this; a test fails by panicking"
 )]
 
 pub mod messages;
