@@ -64,6 +64,8 @@ pub struct Worker<'a> {
 #[derive(Debug)]
 pub struct Launcher {
     gate: Gate,
+    /// Who this process is, where it has taken a worker's user before.
+    user: Option<u32>,
     stack: ChildStack,
     flags: c_int,
     name: [u8; ExecutionName::TEXT_BYTES + 1],
@@ -87,6 +89,7 @@ impl Launcher {
         arguments.extend(pointers(&template.arguments));
         Ok(Self {
             gate,
+            user: None,
             stack: ChildStack::new()?,
             flags: namespace_flags(&template),
             name: [0; ExecutionName::TEXT_BYTES + 1],
@@ -99,8 +102,10 @@ impl Launcher {
     /// Starts one. When this returns, the program is running or nothing of it is left.
     pub fn start(&mut self, worker: &Worker<'_>) -> Result<(Pid, StartTimes), StepFailure> {
         let begun = now();
-        if let Some(user) = worker.user {
-            take(Step::SetUser, || become_user(user, self.gate))?;
+        // Places, and with them users, are used again last in first out: most of the time this process
+        // is already who it must be.
+        if worker.user != self.user {
+            take(Step::SetUser, || self.become_user(worker.user))?;
         }
         self.name[..ExecutionName::TEXT_BYTES].copy_from_slice(&worker.name.text());
         self.arguments[0] = self.name.as_ptr().cast();
@@ -129,6 +134,19 @@ impl Launcher {
                 exec_nanos: nanos(outcome.executing, ended),
             },
         ))
+    }
+}
+
+impl Launcher {
+    fn become_user(&mut self, user: Option<u32>) -> Result<(), Errno> {
+        let number = user.ok_or(Errno::EINVAL)?;
+        let secret = self.gate.secret();
+        // SAFETY: takes numbers only. The raw call changes this thread, and there is no other.
+        let result =
+            unsafe { libc::syscall(libc::SYS_setresuid, number, number, number, 0, 0, secret) };
+        Errno::result(result)?;
+        self.user = user;
+        Ok(())
     }
 }
 
@@ -280,13 +298,6 @@ fn namespace_flags(template: &Template) -> c_int {
         flags |= libc::CLONE_NEWUSER;
     }
     flags
-}
-
-fn become_user(user: u32, gate: Gate) -> Result<(), Errno> {
-    // SAFETY: takes numbers only. The raw call changes this thread, and there is no other.
-    let result =
-        unsafe { libc::syscall(libc::SYS_setresuid, user, user, user, 0, 0, gate.secret()) };
-    Errno::result(result).map(drop)
 }
 
 fn die_with_spawner() -> Result<(), Errno> {

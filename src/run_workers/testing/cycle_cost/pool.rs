@@ -3,7 +3,7 @@
 
 use crate::Options;
 use crate::host::{Host, Pool, read_message, write_message};
-pub use roma_protocol::control::FilterLevel;
+use roma_protocol::control::FilterLevel;
 use roma_protocol::spawner::StartTimes;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
