@@ -56,7 +56,15 @@ fn cycles(mut pool: Pool, time: Duration) -> (u64, Pool) {
 pub fn latency(options: &Options, udf: &[u8], filter: FilterLevel) -> (Duration, StartTimes) {
     let program = crate::sibling("run_workers");
     let mut host = Host::start(options.place, &program);
+    let begun = Instant::now();
     let mut pool = host.load(udf, |load| load.filter = filter);
+    pool.spawn().await_ready();
+    println!(
+        "{filter:?}: first worker ready {:?} after the load; {:?}",
+        begun.elapsed(),
+        pool.ready[0]
+    );
+    pool.await_exit();
     let (mut asked, mut starts) = (Vec::new(), Vec::new());
     for _ in 0..300 {
         let mut worker = pool.spawn();
