@@ -87,6 +87,9 @@ impl<'a> Attempt<'a> {
     pub(crate) async fn run(mut self, patience: Patience) -> Result<Bytes, Unserved> {
         if !self.exchange.is_ready() {
             self.until_ready(patience).await?;
+            if let Some(lease) = &self.lease {
+                lease.ready(self.started);
+            }
         }
         self.aftermath.report.times.queue = patience.since.elapsed();
         let _calls = self.serve_calls();
@@ -121,12 +124,7 @@ impl<'a> Attempt<'a> {
         let deadline = self.job.pool.start_deadline(self.started);
         let until = deadline.min(patience.until);
         match timeout_at(until.into(), self.exchange.until_ready()).await {
-            Ok(Ok(())) => {
-                if let Some(lease) = &self.lease {
-                    lease.ready(self.started);
-                }
-                Ok(())
-            }
+            Ok(Ok(())) => Ok(()),
             Ok(Err(Broken::Io(e))) => Err(Error::host("read from a worker", e).into()),
             Ok(Err(_)) => Err(self.not_ready(false).await),
             Err(_) if until == deadline => Err(self.not_ready(true).await),

@@ -192,11 +192,15 @@ impl Pool {
     /// A worker said that it is ready.
     pub(crate) fn ready(self: &Arc<Self>, id: WorkerId, since: Instant) {
         let mut state = self.lock();
+        self.note_ready(&mut state, id, since);
+        self.pump(&mut state);
+    }
+
+    fn note_ready(&self, state: &mut State, id: WorkerId, since: Instant) {
         state.book.ready(id);
         state.typical_start = since.elapsed();
         self.metrics.start_time.record(state.typical_start);
-        self.stop_diagnosing(&state, id);
-        self.pump(&mut state);
+        self.stop_diagnosing(state, id);
     }
 
     fn stop_diagnosing(&self, state: &State, id: WorkerId) {
@@ -214,8 +218,11 @@ impl Pool {
 
     fn put_back_in(&self, state: &mut State, id: WorkerId, worker: Worker) {
         let due = self.start_deadline(worker.since);
-        let ready = worker.ready;
+        let (ready, since) = (worker.ready, worker.since);
         state.book.put_back(id, worker, ready, due);
+        if ready && !state.book.is_trusted() {
+            self.note_ready(state, id, since);
+        }
     }
 
     /// A worker's request is over. It may end by itself within `grace`; without, it is killed now.

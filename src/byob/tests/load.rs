@@ -76,7 +76,8 @@ in_every_sandbox! {
         let error = service.load(udf("abort_early_udf"), workers(2)).await.unwrap_err();
         assert!(matches!(error, Error::StartCrashed { .. }), "{error:?}");
         let error = service.load(udf("misbehaving_udf"), with_argument("crash")).await.unwrap_err();
-        assert_eq!(error.exit().unwrap().status, ExitStatus::Signal(6), "{error}");
+        // Not SIGABRT: to the first process of a PID namespace that signal means nothing.
+        assert!(error.exit().unwrap().status.signal().is_some(), "{error}");
         assert_eq!(error.log_tail(), Some("no model to be found\n"));
         assert_eq!(error.fault(), Fault::Udf);
         let error = service.load(udf("misbehaving_udf"), with_argument("exit")).await.unwrap_err();

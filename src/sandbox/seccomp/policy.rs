@@ -171,6 +171,8 @@ const STRICT_ONLY_CONDITIONAL: &[(c_long, Verdict)] = &[
                 PR_GET_PDEATHSIG as u32,
                 PR_GET_DUMPABLE as u32,
                 PR_SET_DUMPABLE as u32,
+                // Who has no capability can only ask and clear.
+                PR_CAP_AMBIENT as u32,
                 PR_GET_NO_NEW_PRIVS as u32,
                 PR_GET_SECCOMP as u32,
                 PR_CAPBSET_READ as u32,
