@@ -1,0 +1,308 @@
+//! Keeps the sandbox and the pools in it alive.
+//!
+//! One task restarts the sandbox when it dies, one looks after every pool's clocks, and one for each
+//! pool prepares it in whatever sandbox there is.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{oneshot, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
+
+use crate::error::Error;
+use crate::health::Backoff;
+use crate::host_functions::HostFunctions;
+use crate::metrics;
+use crate::outer::OuterConfig;
+use crate::pool::Pool;
+use crate::sandbox::{PoolPolicy, Prepared, Sandbox};
+use crate::token::CodeToken;
+
+/// How often the clocks of pools are looked at.
+const SWEEP: Duration = Duration::from_millis(50);
+/// A sandbox, or a pool, that lived so long is not part of a crash loop.
+const STABLE: Duration = Duration::from_secs(10);
+/// How long the news of a sandbox's death may come after a pool's.
+const DEATH_NEWS: Duration = Duration::from_millis(500);
+/// How long a deleted pool may take to be gone.
+const DELETE_TIME: Duration = Duration::from_secs(2);
+
+/// What a service consists of.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) config: OuterConfig,
+    pub(crate) policy: PoolPolicy,
+    pub(crate) functions: Arc<HostFunctions>,
+    sandbox: watch::Sender<Option<Arc<Sandbox>>>,
+    pools: RwLock<BTreeMap<CodeToken, Kept>>,
+    closed: AtomicBool,
+}
+
+#[derive(Debug, Clone)]
+struct Kept {
+    pool: Arc<Pool>,
+    keeper: AbortHandle,
+    ended: watch::Receiver<bool>,
+}
+
+impl Engine {
+    /// Starts the sandbox. Returns the tasks that keep it alive with it.
+    pub(crate) async fn start(
+        config: OuterConfig,
+        policy: PoolPolicy,
+        functions: HostFunctions,
+    ) -> Result<(Arc<Self>, JoinSet<()>), Error> {
+        let sandbox = Sandbox::start(&config).await?;
+        let engine = Arc::new(Self {
+            config,
+            policy,
+            functions: Arc::new(functions),
+            sandbox: watch::Sender::new(Some(Arc::clone(&sandbox))),
+            pools: RwLock::default(),
+            closed: AtomicBool::new(false),
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(supervise(Arc::clone(&engine), sandbox));
+        tasks.spawn(sweep(Arc::clone(&engine)));
+        Ok((engine, tasks))
+    }
+
+    /// Prepares a pool and waits until one of its workers was ready. The pool is there afterwards
+    /// only if that went well.
+    pub(crate) async fn add(self: &Arc<Self>, pool: Arc<Pool>) -> Result<(), Error> {
+        let (prepared, is_prepared) = oneshot::channel();
+        let (gone, ended) = watch::channel(false);
+        let keeper = tokio::spawn(keep(Arc::clone(self), Arc::clone(&pool), prepared, gone));
+        let kept = Kept {
+            pool: Arc::clone(&pool),
+            keeper: keeper.abort_handle(),
+            ended,
+        };
+        self.write().insert(pool.token, kept);
+        let guard = RemoveOnDrop {
+            engine: self,
+            token: Some(pool.token),
+        };
+        is_prepared.await.unwrap_or(Err(Error::ShutDown))?;
+        self.rehearse(pool).await?;
+        guard.keep();
+        Ok(())
+    }
+
+    async fn rehearse(&self, pool: Arc<Pool>) -> Result<(), Error> {
+        let queue_timeout = pool.options.start_timeout.saturating_mul(2);
+        let options = crate::ExecuteOptions {
+            queue_timeout,
+            ..Default::default()
+        };
+        let functions = Arc::clone(&self.functions);
+        crate::run::Job {
+            pool,
+            request: bytes::Bytes::new(),
+            options,
+            functions,
+        }
+        .rehearse()
+        .await
+    }
+
+    pub(crate) fn pool(&self, token: CodeToken) -> Result<Arc<Pool>, Error> {
+        let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
+        match pools.get(&token) {
+            Some(kept) => Ok(Arc::clone(&kept.pool)),
+            None if self.is_closed() => Err(Error::ShutDown),
+            None => Err(Error::UnknownToken(token)),
+        }
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Pool>> {
+        let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
+        pools.values().map(|kept| Arc::clone(&kept.pool)).collect()
+    }
+
+    /// Ends a pool. Waits until nothing of it is left.
+    pub(crate) async fn remove(&self, token: CodeToken) -> Result<(), Error> {
+        let mut ended = self.discard(token)?;
+        let _ = timeout(DELETE_TIME, ended.wait_for(|ended| *ended)).await;
+        Ok(())
+    }
+
+    fn discard(&self, token: CodeToken) -> Result<watch::Receiver<bool>, Error> {
+        let kept = self
+            .write()
+            .remove(&token)
+            .ok_or(Error::UnknownToken(token))?;
+        kept.pool.close(Error::Deleted);
+        Ok(kept.ended)
+    }
+
+    /// Ends everything. Blocks, at most for about two seconds.
+    pub(crate) fn end(&self) {
+        self.closed.store(true, Ordering::Release);
+        for kept in std::mem::take(&mut *self.write()).into_values() {
+            kept.keeper.abort();
+            kept.pool.close(Error::ShutDown);
+        }
+        let sandbox = self.sandbox.send_replace(None);
+        if let Some(sandbox) = sandbox {
+            sandbox.end();
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// The sandbox that there is, or the next one.
+    async fn sandbox(&self) -> Option<Arc<Sandbox>> {
+        let mut sandbox = self.sandbox.subscribe();
+        sandbox.wait_for(Option::is_some).await.ok()?.clone()
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<CodeToken, Kept>> {
+        self.pools.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A load that fails, or that nobody waits for any more, leaves nothing.
+struct RemoveOnDrop<'a> {
+    engine: &'a Engine,
+    token: Option<CodeToken>,
+}
+
+impl RemoveOnDrop<'_> {
+    fn keep(mut self) {
+        self.token = None;
+    }
+}
+
+impl Drop for RemoveOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(token) = self.token {
+            let _ = self.engine.discard(token);
+        }
+    }
+}
+
+/// Restarts the sandbox whenever it dies.
+async fn supervise(engine: Arc<Engine>, mut sandbox: Arc<Sandbox>) {
+    let mut backoff = Backoff::default();
+    loop {
+        let since = Instant::now();
+        let cause = sandbox.watch().await;
+        if engine.is_closed() {
+            return;
+        }
+        engine.sandbox.send_replace(None);
+        metrics::sandbox_restarted();
+        tracing::error!(%cause, "the sandbox died and is being restarted");
+        if since.elapsed() > STABLE {
+            backoff.success();
+        }
+        backoff.failure(Instant::now(), cause);
+        sandbox = restart(&engine, &mut backoff).await;
+        engine.sandbox.send_replace(Some(Arc::clone(&sandbox)));
+        if engine.is_closed() {
+            sandbox.end();
+        }
+    }
+}
+
+async fn restart(engine: &Engine, backoff: &mut Backoff) -> Arc<Sandbox> {
+    loop {
+        tokio::time::sleep(backoff.pause(Instant::now())).await;
+        match Sandbox::start(&engine.config).await {
+            Ok(sandbox) => return sandbox,
+            Err(error) => {
+                tracing::error!(%error, "the sandbox does not start");
+                backoff.failure(Instant::now(), error);
+            }
+        }
+    }
+}
+
+/// Looks at the clocks of all pools.
+async fn sweep(engine: Arc<Engine>) {
+    let mut clock = tokio::time::interval(SWEEP);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        for pool in engine.all() {
+            pool.sweep();
+        }
+    }
+}
+
+/// Prepares one pool in each sandbox that there will be, and listens to its spawners.
+async fn keep(
+    engine: Arc<Engine>,
+    pool: Arc<Pool>,
+    prepared: oneshot::Sender<Result<(), Error>>,
+    gone: watch::Sender<bool>,
+) {
+    let mut first = Some(prepared);
+    let mut backoff = Backoff::default();
+    while let Some(sandbox) = engine.sandbox().await {
+        let since = Instant::now();
+        let cause = match sandbox.prepare(&pool, &engine.policy).await {
+            Err(error) => error,
+            Ok(Prepared { spawners, ended }) => {
+                pool.open(spawners.clone());
+                if let Some(first) = first.take() {
+                    let _ = first.send(Ok(()));
+                }
+                let failure = follow(&pool, spawners).await;
+                let cause = cause_of_loss(&sandbox, failure).await;
+                pool.lost(&cause);
+                let _ = timeout(DELETE_TIME, ended).await;
+                cause
+            }
+        };
+        if let Some(first) = first.take() {
+            let _ = first.send(Err(cause));
+            break;
+        }
+        if pool.is_closed() {
+            break;
+        }
+        if since.elapsed() > STABLE {
+            backoff.success();
+        }
+        tracing::warn!(code = %pool.token, %cause, "the code is being prepared again");
+        backoff.failure(Instant::now(), cause);
+        tokio::time::sleep(backoff.pause(Instant::now())).await;
+    }
+    gone.send_replace(true);
+}
+
+/// Listens to all spawners of a pool until the first ends.
+async fn follow(
+    pool: &Arc<Pool>,
+    spawners: Vec<Arc<crate::spawner::Spawner>>,
+) -> Option<roma_protocol::step::StepFailure> {
+    let mut followers = JoinSet::new();
+    for spawner in spawners {
+        let pool = Arc::clone(pool);
+        followers.spawn(async move { pool.follow(&spawner).await });
+    }
+    followers.join_next().await.and_then(Result::ok).flatten()
+}
+
+/// A pool usually goes with its sandbox, whose end explains more.
+async fn cause_of_loss(
+    sandbox: &Sandbox,
+    failure: Option<roma_protocol::step::StepFailure>,
+) -> Error {
+    match (failure, timeout(DEATH_NEWS, sandbox.cause_of_death()).await) {
+        (_, Ok(cause)) => cause,
+        (Some(failure), Err(_)) => Error::PoolSetup(failure),
+        (None, Err(_)) => {
+            let failure =
+                crate::error::SandboxFailure::new("the processes that start workers ended");
+            Error::SandboxDied(Arc::new(failure))
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Reading a binary and refusing at once what could never run.
+
+use std::collections::{HashSet, VecDeque};
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use roma_protocol::control::MAX_BINARY_BYTES;
+use roma_sandbox::elf::{self, Elf, Machine};
+use sha2::{Digest, Sha256};
+
+use crate::config::LibraryMount;
+use crate::error::BinaryError;
+
+/// The bytes of a binary, checked, with their digest.
+#[derive(Debug)]
+pub(crate) struct Image {
+    pub(crate) bytes: Bytes,
+    pub(crate) sha256: [u8; 32],
+}
+
+/// Checks bytes and takes their digest.
+pub(crate) fn of_bytes(
+    bytes: Bytes,
+    libraries: &[LibraryMount],
+) -> Result<Arc<Image>, BinaryError> {
+    let size = bytes.len() as u64;
+    if size == 0 || size > MAX_BINARY_BYTES {
+        return Err(BinaryError::Size(size));
+    }
+    check(&bytes, libraries)?;
+    let sha256 = Sha256::digest(&bytes).into();
+    Ok(Arc::new(Image { bytes, sha256 }))
+}
+
+/// Reads a file, once: what is checked is what will run.
+pub(crate) fn read(path: &Path) -> Result<Bytes, BinaryError> {
+    let meta = fs::metadata(path).map_err(|e| unreadable(path, &e))?;
+    if !meta.is_file() {
+        return Err(BinaryError::NotAFile(path.to_owned()));
+    }
+    if meta.permissions().mode() & 0o111 == 0 {
+        return Err(BinaryError::NotExecutable(path.to_owned()));
+    }
+    if meta.len() > MAX_BINARY_BYTES {
+        return Err(BinaryError::Size(meta.len()));
+    }
+    fs::read(path)
+        .map(Bytes::from)
+        .map_err(|e| unreadable(path, &e))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> BinaryError {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            BinaryError::Missing(path.to_owned())
+        }
+        _ => BinaryError::Unreadable {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        },
+    }
+}
+
+fn check(bytes: &[u8], libraries: &[LibraryMount]) -> Result<(), BinaryError> {
+    let unsuitable = |what: String| Err(BinaryError::Unsuitable(format!("the binary is {what}")));
+    match elf::inspect(bytes) {
+        Err(error) => unsuitable(error.to_string()),
+        Ok(elf::Binary::Script { interpreter }) => match on_host(&interpreter, libraries) {
+            Some(_) => Ok(()),
+            None => unsuitable(format!(
+                "a script, and its interpreter {interpreter} is in no library mount"
+            )),
+        },
+        Ok(elf::Binary::Elf(elf)) if elf.machine != Machine::here() => unsuitable(format!(
+            "for {:?}, and this machine is {:?}",
+            elf.machine,
+            Machine::here()
+        )),
+        Ok(elf::Binary::Elf(elf)) => check_libraries(&elf, libraries),
+    }
+}
+
+fn check_libraries(elf: &Elf, libraries: &[LibraryMount]) -> Result<(), BinaryError> {
+    let mut missing = Vec::new();
+    missing.extend(
+        elf.interpreter
+            .iter()
+            .filter(|i| on_host(i, libraries).is_none())
+            .cloned(),
+    );
+    let mut seen: HashSet<String> = elf.needed.iter().cloned().collect();
+    let mut queue: VecDeque<String> = elf.needed.iter().cloned().collect();
+    while let Some(name) = queue.pop_front() {
+        let Some(path) = find_library(&name, libraries) else {
+            missing.push(name);
+            continue;
+        };
+        // A library that cannot be looked into is left to the dynamic linker to judge.
+        let Ok(bytes) = fs::read(path) else { continue };
+        let Ok(elf::Binary::Elf(library)) = elf::inspect(&bytes) else {
+            continue;
+        };
+        queue.extend(
+            library
+                .needed
+                .into_iter()
+                .filter(|name| seen.insert(name.clone())),
+        );
+    }
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(BinaryError::MissingLibraries(missing)),
+    }
+}
+
+/// Where on the host that is which the sandbox shows at `path`.
+fn on_host(path: &str, libraries: &[LibraryMount]) -> Option<PathBuf> {
+    libraries.iter().find_map(|mount| {
+        let rest = Path::new(path).strip_prefix(&mount.target).ok()?;
+        let source = mount.source.join(rest);
+        source.is_file().then_some(source)
+    })
+}
+
+/// Looks where the dynamic linker does: in the folders themselves and in those named after the
+/// machine, such as `x86_64-linux-gnu`.
+fn find_library(name: &str, libraries: &[LibraryMount]) -> Option<PathBuf> {
+    if name.contains('/') {
+        return on_host(name, libraries);
+    }
+    let machine = format!("{}-linux-gnu", std::env::consts::ARCH);
+    libraries
+        .iter()
+        .flat_map(|mount| {
+            [
+                mount.source.join(name),
+                mount.source.join(&machine).join(name),
+            ]
+        })
+        .find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::system_libraries;
+
+    fn refused(bytes: impl Into<Bytes>) -> BinaryError {
+        of_bytes(bytes.into(), &[]).unwrap_err()
+    }
+
+    fn shell() -> Bytes {
+        fs::read("/bin/sh").unwrap().into()
+    }
+
+    #[test]
+    fn what_is_no_program_is_refused() {
+        assert_eq!(refused(Bytes::new()), BinaryError::Size(0));
+        assert!(
+            refused("hello")
+                .to_string()
+                .contains("neither an ELF program nor a script")
+        );
+        assert!(
+            refused("#!/usr/bin/python3\n")
+                .to_string()
+                .contains("/usr/bin/python3")
+        );
+    }
+
+    #[test]
+    fn another_machine_is_named() {
+        let mut bytes = shell().to_vec();
+        bytes[18] = 243;
+        assert!(refused(bytes).to_string().contains("Other(243)"));
+    }
+
+    #[test]
+    fn missing_libraries_are_named_and_mounts_help() {
+        let BinaryError::MissingLibraries(names) = refused(shell()) else {
+            panic!()
+        };
+        assert!(
+            names.iter().any(|name| name.starts_with("libc.so")),
+            "{names:?}"
+        );
+        assert!(
+            names.iter().any(|name| name.starts_with("/lib")),
+            "{names:?}"
+        );
+        of_bytes(shell(), &system_libraries()).unwrap();
+    }
+
+    #[test]
+    fn files_that_cannot_be_run_are_refused_each_with_its_cause() {
+        assert!(matches!(
+            read(Path::new("/no/such/file")),
+            Err(BinaryError::Missing(_))
+        ));
+        assert!(matches!(
+            read(Path::new("/")),
+            Err(BinaryError::NotAFile(_))
+        ));
+        assert!(matches!(
+            read(Path::new("/etc/passwd")),
+            Err(BinaryError::NotExecutable(_))
+        ));
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_bytes() {
+        let image = of_bytes(shell(), &system_libraries()).unwrap();
+        assert_eq!(
+            image.sha256[..],
+            Sha256::digest(fs::read("/bin/sh").unwrap())[..]
+        );
+    }
+}

@@ -1,0 +1,392 @@
+//! The workers of one piece of loaded code.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use roma_protocol::WorkerId;
+use roma_protocol::spawner::{Exited, FromSpawner, StartTimes};
+use roma_protocol::step::StepFailure;
+use tokio::sync::oneshot;
+
+use crate::book::{Book, Counts, Sizes, Stage};
+use crate::error::Error;
+use crate::image::Image;
+use crate::lease::Lease;
+use crate::load::{LoadOptions, Logs, Readiness};
+use crate::metrics::PoolMetrics;
+use crate::spawner::Spawner;
+use crate::token::CodeToken;
+use crate::worker::{self, Life, Worker, WorkerEnd};
+
+/// One piece of loaded code and its workers.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub(crate) token: CodeToken,
+    pub(crate) options: LoadOptions,
+    pub(crate) image: Arc<Image>,
+    pub(crate) metrics: PoolMetrics,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    book: Book<Worker, Life, oneshot::Sender<Lease>>,
+    /// Empty while there is no sandbox to start workers in.
+    spawners: Vec<Arc<Spawner>>,
+    next_worker: u64,
+    /// How long the last start took that somebody watched.
+    typical_start: Duration,
+    /// Why no request is taken any more.
+    closed: Option<Error>,
+}
+
+impl Pool {
+    pub(crate) fn new(token: CodeToken, options: LoadOptions, image: Arc<Image>) -> Self {
+        let sizes = Sizes {
+            target: options.workers as usize,
+            max_live: options.effective_max_live() as usize,
+            max_waiting: options.max_waiting as usize,
+        };
+        let state = State {
+            book: Book::new(sizes),
+            spawners: Vec::new(),
+            next_worker: 0,
+            typical_start: options.start_timeout,
+            closed: None,
+        };
+        let metrics = PoolMetrics::new(&options.name);
+        Self {
+            token,
+            options,
+            image,
+            metrics,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// The sandbox is there: workers can be started.
+    pub(crate) fn open(self: &Arc<Self>, spawners: Vec<Arc<Spawner>>) {
+        let mut state = self.lock();
+        state.spawners = spawners;
+        self.pump(&mut state);
+    }
+
+    /// Takes a worker for a request that has waited since `since` and may wait until `until`.
+    pub(crate) async fn acquire(
+        self: &Arc<Self>,
+        since: Instant,
+        until: Instant,
+    ) -> Result<Lease, Error> {
+        let patient = until > Instant::now();
+        let mut waiting = {
+            let mut state = self.lock();
+            if let Some(reason) = &state.closed {
+                return Err(reason.clone());
+            }
+            if !state.book.has_waiters()
+                && let Some(lease) = self.take(&mut state, patient)
+            {
+                self.pump(&mut state);
+                return Ok(lease);
+            }
+            if !patient {
+                return Err(self.no_worker(&state, since));
+            }
+            let (waiter, waiting) = oneshot::channel();
+            if state
+                .book
+                .enqueue(waiter, oneshot::Sender::is_closed)
+                .is_err()
+            {
+                return Err(Error::QueueFull {
+                    limit: self.options.max_waiting,
+                });
+            }
+            self.pump(&mut state);
+            waiting
+        };
+        match tokio::time::timeout_at(until.into(), &mut waiting).await {
+            Ok(Ok(lease)) => Ok(lease),
+            Ok(Err(_)) => Err(self.lock().closed.clone().unwrap_or(Error::ShutDown)),
+            Err(_) => {
+                waiting.close();
+                waiting
+                    .try_recv()
+                    .map_err(|_| self.no_worker(&self.lock(), since))
+            }
+        }
+    }
+
+    fn no_worker(&self, state: &State, since: Instant) -> Error {
+        let cause = state.book.backoff().cause().cloned().map(Box::new);
+        Error::NoWorker {
+            waited: since.elapsed(),
+            cause,
+        }
+    }
+
+    fn take(self: &Arc<Self>, state: &mut State, or_starting: bool) -> Option<Lease> {
+        let by_byte = self.options.readiness == Readiness::Byte;
+        let probe = |worker: &mut Worker| by_byte && worker.probe();
+        let (id, mut worker) = state.book.take(probe, or_starting && by_byte)?;
+        worker.ready |= !by_byte;
+        if worker.ready {
+            self.stop_diagnosing(state, id);
+        }
+        Some(Lease::new(Arc::clone(self), id, worker))
+    }
+
+    /// Hands workers to the requests that wait and starts what is missing.
+    fn pump(self: &Arc<Self>, state: &mut State) {
+        loop {
+            self.hand_out(state);
+            let now = Instant::now();
+            let wanted = if state.spawners.is_empty() {
+                0
+            } else {
+                state.book.wanted(now)
+            };
+            for _ in 0..wanted {
+                if let Err(error) = self.start_worker(state, now) {
+                    state.book.start_failed(now, error);
+                    return;
+                }
+            }
+            // A worker that starts can be handed out at once, which makes room for another.
+            if wanted == 0 || !state.book.has_waiters() {
+                return;
+            }
+        }
+    }
+
+    fn hand_out(self: &Arc<Self>, state: &mut State) {
+        while state.book.has_waiters() {
+            let Some(lease) = self.take(state, true) else {
+                return;
+            };
+            let refused = match state.book.next_waiter() {
+                Some(waiter) => waiter.send(lease).err(),
+                None => Some(lease),
+            };
+            if let Some((id, worker)) = refused.and_then(Lease::into_parts) {
+                self.put_back_in(state, id, worker);
+            }
+        }
+    }
+
+    fn start_worker(self: &Arc<Self>, state: &mut State, now: Instant) -> Result<(), Error> {
+        let id = WorkerId(state.next_worker);
+        state.next_worker += 1;
+        let turn = id.0 as usize % state.spawners.len();
+        let diagnose = !state.book.is_trusted();
+        let spawner = &state.spawners[turn];
+        let (worker, life) = worker::start(id, spawner, &self.options, diagnose)
+            .map_err(|e| Error::host("make a worker's connections", e))?;
+        state
+            .book
+            .add(id, worker, life, now + self.options.start_timeout);
+        self.metrics.starts.increment(1);
+        Ok(())
+    }
+
+    /// A worker said that it is ready.
+    pub(crate) fn ready(self: &Arc<Self>, id: WorkerId, since: Instant) {
+        let mut state = self.lock();
+        self.note_ready(&mut state, id, since);
+        self.pump(&mut state);
+    }
+
+    fn note_ready(&self, state: &mut State, id: WorkerId, since: Instant) {
+        state.book.ready(id);
+        state.typical_start = since.elapsed();
+        self.metrics.start_time.record(state.typical_start);
+        self.stop_diagnosing(state, id);
+    }
+
+    fn stop_diagnosing(&self, state: &State, id: WorkerId) {
+        if let Some(life) = state.book.payload(id) {
+            life.stop_diagnosing(self.options.logs);
+        }
+    }
+
+    /// Takes a worker back that got no request.
+    pub(crate) fn put_back(self: &Arc<Self>, id: WorkerId, worker: Worker) {
+        let mut state = self.lock();
+        self.put_back_in(&mut state, id, worker);
+        self.pump(&mut state);
+    }
+
+    fn put_back_in(&self, state: &mut State, id: WorkerId, worker: Worker) {
+        let due = self.start_deadline(worker.since);
+        let (ready, since) = (worker.ready, worker.since);
+        state.book.put_back(id, worker, ready, due);
+        if ready && !state.book.is_trusted() {
+            self.note_ready(state, id, since);
+        }
+    }
+
+    /// A worker's request is over. It may end by itself within `grace`; without, it is killed now.
+    pub(crate) fn release(self: &Arc<Self>, id: WorkerId, grace: Option<Duration>) {
+        let mut state = self.lock();
+        let due = grace.map(|grace| Instant::now() + grace);
+        if state.book.ending(id, due) && grace.is_none() {
+            kill(&state, id);
+        }
+    }
+
+    /// Reads from one spawner until it is gone. Returns why.
+    pub(crate) async fn follow(self: &Arc<Self>, spawner: &Spawner) -> Option<StepFailure> {
+        loop {
+            match spawner.next().await {
+                Ok(Some(FromSpawner::Ready(_))) => {}
+                Ok(Some(FromSpawner::SetupFailed(failure))) => return Some(failure),
+                Ok(Some(FromSpawner::Started(id, times))) => self.started(id, &times),
+                Ok(Some(FromSpawner::Failed(id, failure))) => {
+                    self.ended(id, WorkerEnd::NotStarted(failure));
+                }
+                Ok(Some(FromSpawner::Exited(exited))) => self.exited(&exited),
+                Ok(None) => return None,
+                Err(error) => {
+                    tracing::warn!(code = %self.token, %error, "a spawner does not keep to the protocol");
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn started(self: &Arc<Self>, id: WorkerId, times: &StartTimes) {
+        let nanos: u32 = worker::start_steps(times)
+            .iter()
+            .map(|(_, nanos)| nanos)
+            .sum();
+        let since = Instant::now() - Duration::from_nanos(nanos.into());
+        self.ready(id, since);
+    }
+
+    fn exited(self: &Arc<Self>, exited: &Exited) {
+        self.metrics.exited(exited);
+        self.ended(exited.worker, WorkerEnd::Exited(worker::exit_of(exited)));
+    }
+
+    fn ended(self: &Arc<Self>, id: WorkerId, end: WorkerEnd) {
+        let mut state = self.lock();
+        let Some(ended) = state.book.ended(id) else {
+            return;
+        };
+        // What ends with a request in its hands is the request's business.
+        if matches!(ended.stage, Stage::Starting | Stage::Ready) {
+            let late = ended.idle.is_some_and(|worker| {
+                !worker.ready && self.start_deadline(worker.since) <= Instant::now()
+            });
+            let cause = self.start_error(&end, late, ended.payload.log_tail());
+            self.note_start_failure(&mut state, cause);
+        }
+        ended.payload.report(end);
+        self.pump(&mut state);
+    }
+
+    /// Why a worker that ended was not ready. A worker that was `late` was killed for it.
+    pub(crate) fn start_error(&self, end: &WorkerEnd, late: bool, log_tail: String) -> Error {
+        match end {
+            WorkerEnd::Lost(error) => error.clone(),
+            WorkerEnd::NotStarted(failure) => Error::WorkerStart(*failure),
+            WorkerEnd::Exited(_) if late => Error::NeverReady {
+                limit: self.options.start_timeout,
+                log_tail,
+            },
+            WorkerEnd::Exited(exit) => Error::StartCrashed {
+                exit: *exit,
+                log_tail,
+            },
+        }
+    }
+
+    /// By when a worker that was started at `since` must be ready.
+    pub(crate) fn start_deadline(&self, since: Instant) -> Instant {
+        since + self.options.start_timeout
+    }
+
+    /// Whether a request may be sent to a worker before it says that it is ready: that saves a round
+    /// trip, but the worker is lost if the request runs out of patience first.
+    pub(crate) fn sends_early(&self, patience: Duration) -> bool {
+        self.options.readiness == Readiness::Byte && patience > self.lock().typical_start * 20
+    }
+
+    /// A request found its worker dead before it was ready.
+    pub(crate) fn start_failed(self: &Arc<Self>, cause: Error) {
+        let mut state = self.lock();
+        self.note_start_failure(&mut state, cause);
+        self.pump(&mut state);
+    }
+
+    fn note_start_failure(&self, state: &mut State, cause: Error) {
+        tracing::debug!(code = %self.token, %cause, "a worker did not start");
+        self.metrics.start_failed(&cause);
+        let was_healthy = !state.book.backoff().is_unhealthy();
+        state.book.start_failed(Instant::now(), cause);
+        if let (true, Some(cause)) = (was_healthy, state.book.backoff().cause()) {
+            tracing::warn!(code = %self.token, name = %self.options.name, %cause, "workers keep failing");
+        }
+    }
+
+    /// Kills what takes too long and retries what had to pause. To be called now and then.
+    pub(crate) fn sweep(self: &Arc<Self>) {
+        let mut state = self.lock();
+        let now = Instant::now();
+        for id in state.book.overdue(now) {
+            kill(&state, id);
+        }
+        self.pump(&mut state);
+        self.metrics.counts(&state.book.counts());
+    }
+
+    /// The sandbox, or the pool in it, is gone. Requests in flight fail; those that wait go on.
+    pub(crate) fn lost(&self, reason: &Error) {
+        let mut state = self.lock();
+        for spawner in state.spawners.drain(..) {
+            spawner.close();
+        }
+        for life in state.book.drain() {
+            life.report(WorkerEnd::Lost(reason.clone()));
+        }
+    }
+
+    /// Takes no more requests and ends those that there are, for this reason.
+    pub(crate) fn close(&self, reason: Error) {
+        let mut state = self.lock();
+        state.closed.get_or_insert(reason.clone());
+        state.book.drop_waiters();
+        drop(state);
+        self.lost(&reason);
+        self.metrics.counts(&Counts::default());
+    }
+
+    /// How many workers and requests there are, and why workers do not start where they do not.
+    pub(crate) fn status(&self) -> (Counts, Option<Error>) {
+        let mut state = self.lock();
+        if self.options.readiness == Readiness::Byte {
+            state.book.refresh(Worker::probe);
+        }
+        (state.book.counts(), state.book.backoff().cause().cloned())
+    }
+
+    /// Whether it takes no more requests.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed.is_some()
+    }
+
+    /// Whether what the UDF prints may leave the sandbox.
+    pub(crate) fn keeps_logs(&self) -> bool {
+        self.options.logs != Logs::Off
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn kill(state: &State, id: WorkerId) {
+    if let Some(life) = state.book.payload(id) {
+        life.kill(id);
+    }
+}

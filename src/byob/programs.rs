@@ -1,0 +1,93 @@
+//! Finding the programs that a service starts.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use crate::error::ConfigError;
+
+/// Where the integrator says that they are.
+#[derive(Debug, Default)]
+pub(crate) struct Programs {
+    pub(crate) run_workers: Option<PathBuf>,
+    pub(crate) runsc: Option<PathBuf>,
+}
+
+impl Programs {
+    pub(crate) fn find_run_workers(&self) -> Result<PathBuf, ConfigError> {
+        let hint = "build //src/run_workers, then name it with ROMA_RUN_WORKERS or \
+                    ServiceBuilder::run_workers, or put it beside this program";
+        find(
+            self.run_workers.as_deref(),
+            "ROMA_RUN_WORKERS",
+            "run_workers",
+            hint,
+        )
+    }
+
+    pub(crate) fn find_runsc(&self) -> Result<PathBuf, ConfigError> {
+        let hint = "install gVisor, then name its runsc with ROMA_RUNSC or ServiceBuilder::runsc; for \
+                    development without gVisor set DISABLE_GVISOR=true";
+        find(self.runsc.as_deref(), "ROMA_RUNSC", "runsc", hint)
+    }
+}
+
+/// What is named explicitly must be there; otherwise the first place that has it is taken.
+fn find(
+    named: Option<&Path>,
+    variable: &'static str,
+    program: &'static str,
+    hint: &str,
+) -> Result<PathBuf, ConfigError> {
+    let named = named
+        .map(Path::to_owned)
+        .or_else(|| env::var_os(variable).map(PathBuf::from));
+    let missing = |hint: String| ConfigError::MissingProgram { program, hint };
+    if let Some(path) = named {
+        return match path.is_file() {
+            true => Ok(absolute(path)),
+            false => Err(missing(format!("{} is not a file", path.display()))),
+        };
+    }
+    let beside = env::current_exe()
+        .ok()
+        .and_then(|exe| exe.parent().map(Path::to_owned));
+    let search = env::var_os("PATH").unwrap_or_default();
+    beside
+        .into_iter()
+        .chain(env::split_paths(&search))
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+        .map(absolute)
+        .ok_or_else(|| missing(hint.to_owned()))
+}
+
+/// The sandbox's programs run in other folders than this one.
+pub(crate) fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_named_must_be_there() {
+        let programs = Programs {
+            runsc: Some("/no/such/runsc".into()),
+            run_workers: None,
+        };
+        let text = programs.find_runsc().unwrap_err().to_string();
+        assert!(
+            text.contains("runsc") && text.contains("/no/such/runsc"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_path_is_searched() {
+        let found = find(None, "ROMA_NO_SUCH_VARIABLE", "sh", "").unwrap();
+        assert!(found.is_absolute() && found.ends_with("sh"));
+        let error = find(None, "ROMA_NO_SUCH_VARIABLE", "no-such-program", "do this").unwrap_err();
+        assert!(error.to_string().contains("do this"));
+    }
+}

@@ -1,0 +1,339 @@
+//! The host's view of one running outer sandbox: its control connection and the pools in it.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nix::sys::socket::{MsgFlags, send};
+use roma_protocol::PoolId;
+use roma_protocol::control::{FromRunWorkers, Load, MAX_MESSAGE_BYTES, ToRunWorkers};
+use roma_protocol::limits::WorkerLimits;
+use roma_protocol::spawner::FromSpawner;
+use roma_protocol::step::StepFailure;
+use tokio::io::Interest;
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
+
+use crate::config::SyscallFilter;
+use crate::error::{Error, SandboxFailure};
+use crate::load::{Limits, LoadOptions};
+use crate::outer::{Outer, OuterConfig};
+use crate::pool::Pool;
+use crate::reactor::watch as watched;
+use crate::seqpacket::{Seqpacket, stream_pair};
+use crate::spawner::Spawner;
+
+/// How long a sandbox may take to say hello, and a pool to be prepared.
+const START_TIME: Duration = Duration::from_secs(20);
+/// How long a sandbox that ended, or was told to, may take to be gone.
+const END_TIME: Duration = Duration::from_millis(1500);
+
+/// What holds for all code of a service.
+#[derive(Debug, Clone)]
+pub(crate) struct PoolPolicy {
+    pub(crate) filter: SyscallFilter,
+    pub(crate) private_ipc: bool,
+    pub(crate) default_spawners: u32,
+}
+
+/// A running outer sandbox.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    config: OuterConfig,
+    control: Seqpacket,
+    outer: Mutex<Option<Outer>>,
+    next_pool: AtomicU64,
+    fates: Mutex<HashMap<PoolId, oneshot::Sender<Option<StepFailure>>>>,
+    died: watch::Sender<Option<Error>>,
+}
+
+/// A pool that is prepared.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) spawners: Vec<Arc<Spawner>>,
+    /// Resolves when nothing of the pool is left.
+    pub(crate) ended: oneshot::Receiver<Option<StepFailure>>,
+}
+
+impl Sandbox {
+    /// Starts it and waits until it takes messages.
+    pub(crate) async fn start(config: &OuterConfig) -> Result<Arc<Self>, Error> {
+        let (control, inside) =
+            Seqpacket::pair().map_err(|e| Error::host("make the control connection", e))?;
+        let config = config.clone();
+        let launch = move || Outer::launch(&config, inside).map(|outer| (config, outer));
+        let (config, outer) = blocking(launch)
+            .await?
+            .map_err(|e| Error::SandboxStart(Arc::new(SandboxFailure::new(e.to_string()))))?;
+        let sandbox = Arc::new(Self {
+            config,
+            control,
+            outer: Mutex::new(Some(outer)),
+            next_pool: AtomicU64::new(1),
+            fates: Mutex::default(),
+            died: watch::Sender::new(None),
+        });
+        match timeout(START_TIME, sandbox.hello()).await {
+            Ok(Ok(())) => Ok(sandbox),
+            Ok(Err(failure)) => Err(Error::SandboxStart(sandbox.autopsy(failure).await)),
+            Err(_) => {
+                let failure = SandboxFailure::new(format!("it said nothing within {START_TIME:?}"));
+                Err(Error::SandboxStart(sandbox.autopsy(failure).await))
+            }
+        }
+    }
+
+    async fn hello(&self) -> Result<(), SandboxFailure> {
+        match self.receive().await? {
+            FromRunWorkers::Hello(hello) => {
+                tracing::debug!(?hello, mode = %self.config.mode, "the sandbox is up");
+                Ok(())
+            }
+            FromRunWorkers::Broken(failure) => Err(broken(failure)),
+            other => Err(SandboxFailure::new(format!("it began with {other:?}"))),
+        }
+    }
+
+    /// Reads what it says until it ends; then finds out why, and tells those who wait for that.
+    pub(crate) async fn watch(&self) -> Error {
+        let failure = loop {
+            match self.receive().await {
+                Ok(FromRunWorkers::LoadRefused(pool, failure)) => self.fate(pool, Some(failure)),
+                Ok(FromRunWorkers::PoolEnded(pool, _)) => self.fate(pool, None),
+                Ok(FromRunWorkers::Broken(failure)) => break broken(failure),
+                Ok(FromRunWorkers::Hello(_)) => break SandboxFailure::new("it said hello twice"),
+                Err(failure) => break failure,
+            }
+        };
+        let error = Error::SandboxDied(self.autopsy(failure).await);
+        self.died.send_replace(Some(error.clone()));
+        error
+    }
+
+    /// Why it ended. Waits until that is known.
+    pub(crate) async fn cause_of_death(&self) -> Error {
+        let mut died = self.died.subscribe();
+        let cause = died.wait_for(Option::is_some).await;
+        cause
+            .ok()
+            .and_then(|cause| cause.clone())
+            .unwrap_or(Error::ShutDown)
+    }
+
+    /// Ends it and all that runs in it. Blocks, at most for about two seconds.
+    pub(crate) fn end(&self) -> Option<crate::exit::ExitStatus> {
+        self.control.shutdown();
+        let outer = lock(&self.outer).take();
+        outer.and_then(|outer| outer.end(END_TIME))
+    }
+
+    async fn autopsy(&self, mut failure: SandboxFailure) -> Arc<SandboxFailure> {
+        self.control.shutdown();
+        let outer = lock(&self.outer).take();
+        if let Some(outer) = outer {
+            let examined = blocking(move || {
+                let mut outer = outer;
+                outer.wait(END_TIME);
+                let log_tail = outer.log_tail();
+                (outer.end(Duration::ZERO), log_tail)
+            });
+            if let Ok((exit, log_tail)) = examined.await {
+                failure.exit = exit;
+                failure.log_tail = log_tail;
+            }
+        }
+        Arc::new(failure)
+    }
+
+    async fn receive(&self) -> Result<FromRunWorkers, SandboxFailure> {
+        let mut packet = [0; 256];
+        match self.control.recv(&mut packet).await {
+            Ok(0) => Err(SandboxFailure::new("its program ended")),
+            Ok(count) => FromRunWorkers::decode(&packet[..count])
+                .map_err(|e| SandboxFailure::new(format!("it does not keep to the protocol: {e}"))),
+            Err(e) => Err(SandboxFailure::new(format!(
+                "its control connection broke: {e}"
+            ))),
+        }
+    }
+
+    fn fate(&self, pool: PoolId, failure: Option<StepFailure>) {
+        if let Some(fate) = lock(&self.fates).remove(&pool) {
+            let _ = fate.send(failure);
+        }
+    }
+
+    /// Prepares the pool's root and its spawners inside.
+    pub(crate) async fn prepare(
+        &self,
+        pool: &Pool,
+        policy: &PoolPolicy,
+    ) -> Result<Prepared, Error> {
+        match timeout(START_TIME, self.prepare_now(pool, policy)).await {
+            Ok(result) => result,
+            Err(_) => {
+                let what = format!("it did not prepare the code within {START_TIME:?}");
+                Err(Error::SandboxDied(Arc::new(SandboxFailure::new(what))))
+            }
+        }
+    }
+
+    async fn prepare_now(&self, pool: &Pool, policy: &PoolPolicy) -> Result<Prepared, Error> {
+        let no_connection = |e| Error::host("make a pool's connections", e);
+        let id = PoolId(self.next_pool.fetch_add(1, Ordering::Relaxed));
+        let (code, code_inside) = stream_pair().map_err(no_connection)?;
+        let mut inside = vec![code_inside];
+        let mut spawners = Vec::new();
+        let count = pool.options.spawners.unwrap_or(policy.default_spawners);
+        for _ in 0..count.min(pool.options.effective_max_live()) {
+            let (link, theirs) = Seqpacket::pair().map_err(no_connection)?;
+            spawners.push(Arc::new(Spawner::new(link)));
+            inside.push(theirs);
+        }
+        let load = self.load_message(id, spawners.len(), pool, policy);
+        let (fate, mut ended) = oneshot::channel();
+        lock(&self.fates).insert(id, fate);
+        self.send_load(&load, inside).await?;
+        tokio::select! {
+            biased;
+            fate = &mut ended => return Err(never_began(fate)),
+            ready = until_ready(code, &pool.image.bytes, &spawners) => ready?,
+        }
+        Ok(Prepared { spawners, ended })
+    }
+
+    async fn send_load(&self, load: &ToRunWorkers, inside: Vec<OwnedFd>) -> Result<(), Error> {
+        let packet = load.encode();
+        if packet.len() > MAX_MESSAGE_BYTES {
+            let source = io::Error::from(io::ErrorKind::ArgumentListTooLong);
+            return Err(Error::host("send environment and arguments", source));
+        }
+        let fds: Vec<_> = inside.iter().map(AsFd::as_fd).collect();
+        self.control.send(&packet, &fds).await.map_err(|e| {
+            let what = format!("its control connection broke: {e}");
+            Error::SandboxDied(Arc::new(SandboxFailure::new(what)))
+        })
+    }
+
+    fn load_message(
+        &self,
+        pool: PoolId,
+        spawners: usize,
+        code: &Pool,
+        policy: &PoolPolicy,
+    ) -> ToRunWorkers {
+        use roma_protocol::control::{FilterLevel, LibraryMount};
+        let options: &LoadOptions = &code.options;
+        let libraries = self
+            .config
+            .libraries
+            .iter()
+            .enumerate()
+            .map(|(index, mount)| {
+                let source = self.config.source_inside(index);
+                LibraryMount {
+                    source: source.as_os_str().as_bytes().to_vec(),
+                    target: mount.target.as_os_str().as_bytes().to_vec(),
+                }
+            });
+        let entries = options
+            .env
+            .iter()
+            .map(|(name, value)| format!("{name}={value}").into_bytes());
+        ToRunWorkers::Load(Load {
+            pool,
+            spawners: u16::try_from(spawners).unwrap_or(u16::MAX),
+            binary_bytes: code.image.bytes.len() as u64,
+            binary_sha256: code.image.sha256,
+            filter: match policy.filter {
+                SyscallFilter::None => FilterLevel::None,
+                SyscallFilter::Engine => FilterLevel::Engine,
+                SyscallFilter::Strict => FilterLevel::Strict,
+            },
+            private_ipc: policy.private_ipc,
+            proc: options.proc,
+            tmp_bytes: options.private_tmp,
+            worker_limits: worker_limits(&options.limits),
+            pool_limits: options.pool_limits.to_protocol(),
+            libraries: libraries.collect(),
+            environment: entries.collect(),
+            arguments: options
+                .args
+                .iter()
+                .map(|arg| arg.clone().into_bytes())
+                .collect(),
+        })
+    }
+}
+
+/// Sends the binary and waits until every spawner is ready.
+async fn until_ready(code: OwnedFd, binary: &[u8], spawners: &[Arc<Spawner>]) -> Result<(), Error> {
+    // Who stops reading says why on the first spawner's connection.
+    let _ = send_all(code, binary).await;
+    for spawner in spawners {
+        match spawner.next().await {
+            Ok(Some(FromSpawner::Ready(ready))) => tracing::debug!(?ready, "a spawner is ready"),
+            Ok(Some(FromSpawner::SetupFailed(failure))) => return Err(Error::PoolSetup(failure)),
+            Ok(other) => return Err(unprepared(format!("a spawner began with {other:?}"))),
+            Err(error) => return Err(unprepared(error.to_string())),
+        }
+    }
+    Ok(())
+}
+
+async fn send_all(socket: OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
+    let socket = watched(socket, Interest::WRITABLE)?;
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    while !bytes.is_empty() {
+        let send = |fd: &OwnedFd| Ok(send(fd.as_raw_fd(), bytes, flags)?);
+        bytes = &bytes[socket.async_io(Interest::WRITABLE, send).await?..];
+    }
+    Ok(())
+}
+
+fn never_began(fate: Result<Option<StepFailure>, oneshot::error::RecvError>) -> Error {
+    match fate {
+        Ok(Some(failure)) => Error::PoolSetup(failure),
+        Ok(None) => unprepared("the pool ended while it was prepared".into()),
+        Err(_) => unprepared("the sandbox ended while the code was prepared".into()),
+    }
+}
+
+fn unprepared(what: String) -> Error {
+    Error::SandboxDied(Arc::new(SandboxFailure::new(what)))
+}
+
+fn broken(step: StepFailure) -> SandboxFailure {
+    SandboxFailure {
+        step: Some(step),
+        ..SandboxFailure::new(step.to_string())
+    }
+}
+
+fn worker_limits(limits: &Limits) -> WorkerLimits {
+    WorkerLimits {
+        cpu_seconds: limits.cpu_time.map(|time| time.as_secs_f64().ceil() as u64),
+        address_space: limits.address_space,
+        data: limits.data,
+        stack: Some(limits.stack),
+        open_files: Some(limits.open_files.into()),
+        file_size: limits.file_size,
+        processes: Some(limits.processes.into()),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| Error::host("run a blocking task", io::Error::other(e)))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,175 @@
+//! A UDF that misbehaves on demand. What it does before it is ready is said by its third argument,
+//! what it does with a request by the request's text.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::FromRawFd;
+use std::process::{Command, abort, exit};
+use std::thread::sleep;
+use std::time::Duration;
+
+const FOREVER: Duration = Duration::from_secs(1 << 20);
+/// Not the value that anyone expects: any byte says that a UDF is ready.
+const READY: [u8; 1] = [7];
+
+fn main() -> io::Result<()> {
+    let mut data = connection(3);
+    match std::env::args().nth(2).as_deref() {
+        Some("crash") => {
+            eprintln!("no model to be found");
+            abort();
+        }
+        Some("exit") => exit(3),
+        Some("never ready") => {
+            println!("loading the model ...");
+            sleep(FOREVER);
+        }
+        // The older protocol.
+        Some("silent") => {}
+        Some("slow") => {
+            sleep(Duration::from_millis(300));
+            data.write_all(&READY)?;
+        }
+        _ => data.write_all(&READY)?,
+    }
+    let request = read_frame(&mut data)?;
+    serve(&mut data, &String::from_utf8_lossy(&request))
+}
+
+fn serve(data: &mut File, request: &str) -> io::Result<()> {
+    match request.split_once(' ').unwrap_or((request, "")) {
+        ("truncated", _) => data.write_all(b"\x10half of it"),
+        ("truncated-length", _) => data.write_all(b"\xff"),
+        ("trailing", _) => data.write_all(b"\x02okand more"),
+        ("malformed", _) => data.write_all(&[0xff; 11]),
+        ("overlong", _) => data.write_all(b"\x82\x00ok"),
+        ("oversize", _) => data.write_all(b"\xff\xff\xff\xff\xff\x0f"),
+        ("drip", _) => drip(data),
+        ("mute", _) => mute(data),
+        ("linger", _) => linger(data),
+        ("daemon", _) => daemon(data),
+        ("exit", code) => exit(code.parse().unwrap_or(1)),
+        ("environment", _) => respond(data, &environment()),
+        ("arguments", _) => respond(data, &arguments()),
+        ("burn", _) => burn(),
+        ("hoard", _) => hoard(),
+        ("tmp", text) => respond(data, &use_tmp(text)),
+        ("read", path) => respond(data, &read_file(path)),
+        ("call", rest) => respond(data, &call(rest)?),
+        (_, _) => respond(data, request),
+    }
+}
+
+/// Writes for ever, a byte at a time, and never finishes.
+fn drip(data: &mut File) -> io::Result<()> {
+    data.write_all(b"\xff\x7f")?;
+    loop {
+        data.write_all(b".")?;
+        sleep(Duration::from_millis(20));
+    }
+}
+
+/// Closes its connection and lives on.
+fn mute(data: &mut File) -> io::Result<()> {
+    drop(std::mem::replace(data, File::open("/udf")?));
+    sleep(FOREVER);
+    Ok(())
+}
+
+/// Answers and does not end.
+fn linger(data: &mut File) -> io::Result<()> {
+    respond(data, "bye")?;
+    sleep(FOREVER);
+    Ok(())
+}
+
+/// Leaves a process behind that holds everything open.
+fn daemon(data: &mut File) -> io::Result<()> {
+    Command::new("/udf").arg("3").arg("never ready").spawn()?;
+    respond(data, "left")
+}
+
+fn burn() -> io::Result<()> {
+    let mut number = 1_u64;
+    loop {
+        number = std::hint::black_box(number.wrapping_mul(3));
+    }
+}
+
+fn hoard() -> io::Result<()> {
+    let mut hoard = Vec::new();
+    loop {
+        hoard.push(vec![1_u8; 1 << 20]);
+    }
+}
+
+fn environment() -> String {
+    std::env::vars()
+        .map(|(name, value)| format!("{name}={value}\n"))
+        .collect()
+}
+
+fn arguments() -> String {
+    std::env::args().collect::<Vec<_>>().join("\n")
+}
+
+/// Reads what an earlier request left and leaves something itself.
+fn use_tmp(text: &str) -> String {
+    let before = std::fs::read_to_string("/tmp/left");
+    match (before, std::fs::write("/tmp/left", text)) {
+        (Ok(found), _) => format!("found {found}"),
+        (Err(_), Ok(())) => "wrote".to_owned(),
+        (Err(_), Err(error)) => format!("cannot write: {error}"),
+    }
+}
+
+fn read_file(path: &str) -> String {
+    match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => format!("error: {error}"),
+    }
+}
+
+/// Calls a host function: `call NAME ARGUMENT`.
+fn call(rest: &str) -> io::Result<String> {
+    use prost::bytes::BufMut;
+    use prost::encoding::{bytes, string, uint64};
+    let (name, argument) = rest.split_once(' ').unwrap_or((rest, ""));
+    let mut message = Vec::new();
+    uint64::encode(1, &1, &mut message);
+    string::encode(2, &name.to_owned(), &mut message);
+    bytes::encode(3, &argument.as_bytes().to_vec(), &mut message);
+    let mut frame = Vec::new();
+    prost::encoding::encode_varint(message.len() as u64, &mut frame);
+    frame.put_slice(&message);
+    let mut calls = connection(4);
+    calls.write_all(&frame)?;
+    let answer = read_frame(&mut calls)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+fn respond(data: &mut File, text: &str) -> io::Result<()> {
+    let mut frame = Vec::new();
+    prost::encoding::encode_varint(text.len() as u64, &mut frame);
+    frame.extend_from_slice(text.as_bytes());
+    data.write_all(&frame)
+}
+
+fn read_frame(from: &mut File) -> io::Result<Vec<u8>> {
+    let mut length = Vec::new();
+    let mut byte = [0x80];
+    while byte[0] & 0x80 != 0 {
+        from.read_exact(&mut byte)?;
+        length.push(byte[0]);
+    }
+    let length = prost::decode_length_delimiter(&length[..]).map_err(io::Error::other)?;
+    let mut message = vec![0; length];
+    from.read_exact(&mut message)?;
+    Ok(message)
+}
+
+#[allow(unsafe_code)]
+fn connection(descriptor: i32) -> File {
+    // SAFETY: whoever starts a UDF opens this descriptor for it, and each is taken once.
+    unsafe { File::from_raw_fd(descriptor) }
+}

@@ -1,0 +1,156 @@
+//! What all suites share: where the programs are, which sandboxes there are, what UDFs are asked.
+#![allow(
+    dead_code,
+    clippy::expect_used,
+    unused_macros,
+    reason = "each suite is a program of its own and uses a part of this; a test fails by panicking"
+)]
+
+pub mod messages;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use roma_byob::{ExecuteOptions, LoadOptions, Mode, Service, ServiceBuilder, SyscallFilter};
+use tempfile::TempDir;
+
+/// Long enough for any machine: these tests bound hangs, never speed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Every sandbox that a promise must hold in.
+pub const SANDBOXES: [(Mode, SyscallFilter); 6] = [
+    (Mode::Minimal, SyscallFilter::None),
+    (Mode::Minimal, SyscallFilter::Engine),
+    (Mode::Minimal, SyscallFilter::Strict),
+    (Mode::Gvisor, SyscallFilter::None),
+    (Mode::Gvisor, SyscallFilter::Engine),
+    (Mode::Gvisor, SyscallFilter::Strict),
+];
+
+/// A test for each sandbox.
+macro_rules! in_every_sandbox {
+    ($($(#[$meta:meta])* async fn $name:ident($bed:ident: TestBed) $body:block)*) => {$(
+        $(#[$meta])*
+        mod $name {
+            use super::*;
+            use crate::common::{TestBed, run};
+
+            async fn test($bed: TestBed) $body
+
+            #[test]
+            fn minimal_none() { run(0, test) }
+            #[test]
+            fn minimal_engine() { run(1, test) }
+            #[test]
+            fn minimal_strict() { run(2, test) }
+            #[test]
+            fn gvisor_none() { run(3, test) }
+            #[test]
+            fn gvisor_engine() { run(4, test) }
+            #[test]
+            fn gvisor_strict() { run(5, test) }
+        }
+    )*};
+}
+pub(crate) use in_every_sandbox;
+
+/// A place for one service, which must be empty again when the test is over.
+pub struct TestBed {
+    pub mode: Mode,
+    pub filter: SyscallFilter,
+    pub run_dir: TempDir,
+}
+
+/// Runs a test in one of the sandboxes and checks that it left nothing.
+pub fn run<F: Future<Output = ()>>(sandbox: usize, test: impl FnOnce(TestBed) -> F) {
+    let (mode, filter) = SANDBOXES[sandbox];
+    let run_dir = tempfile::tempdir().unwrap();
+    let path = run_dir.path().to_owned();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let bed = TestBed {
+            mode,
+            filter,
+            run_dir,
+        };
+        tokio::time::timeout(PATIENCE * 2, test(bed))
+            .await
+            .expect("the test hangs");
+    });
+    drop(runtime);
+    assert!(
+        !path.exists() || path.read_dir().unwrap().next().is_none(),
+        "left files in {path:?}"
+    );
+}
+
+impl TestBed {
+    /// A service with nothing but this sandbox.
+    pub async fn service(&self) -> Service {
+        self.builder().start().await.unwrap()
+    }
+
+    pub fn builder(&self) -> ServiceBuilder {
+        let builder = Service::builder()
+            .mode(self.mode)
+            .syscall_filter(self.filter)
+            .run_dir(self.run_dir.path())
+            .run_workers(program("ROMA_RUN_WORKERS"))
+            .obey_environment(false);
+        match self.mode.is_gvisor() {
+            true => builder.runsc(program("ROMA_RUNSC")),
+            false => builder,
+        }
+    }
+
+    pub fn is_gvisor(&self) -> bool {
+        self.mode.is_gvisor()
+    }
+}
+
+/// A program that the build made for these tests.
+pub fn program(variable: &str) -> PathBuf {
+    let path = std::env::var_os(variable)
+        .unwrap_or_else(|| panic!("{variable} must name a program that the tests need"));
+    let path = std::path::absolute(path).unwrap();
+    assert!(
+        path.is_file(),
+        "{variable} names {path:?}, which is not a file"
+    );
+    path
+}
+
+/// A sample UDF, by name.
+pub fn udf(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let folder = std::env::var_os("ROMA_TEST_UDFS")
+            .expect("ROMA_TEST_UDFS must name the folder of the sample UDFs");
+        std::path::absolute(folder).unwrap()
+    });
+    let path = folder.join(name);
+    assert!(path.is_file(), "there is no sample UDF {path:?}");
+    path
+}
+
+/// Load options that suit most tests.
+pub fn workers(count: u32) -> LoadOptions {
+    LoadOptions {
+        start_timeout: PATIENCE,
+        ..LoadOptions::with_workers(count)
+    }
+}
+
+/// Execute options for tests that must not fail because the machine is slow.
+pub fn patient() -> ExecuteOptions {
+    ExecuteOptions {
+        queue_timeout: PATIENCE,
+        deadline: PATIENCE,
+        ..Default::default()
+    }
+}

@@ -1,0 +1,162 @@
+//! What a UDF cannot do, by the testimony of UDFs that try.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use common::messages::{Empty, Outcome, Queue, QueueOperation, Task, outcome, request};
+use common::{TestBed, in_every_sandbox, patient, udf, workers};
+use roma_byob::{Service, SyscallFilter};
+
+const EPERM: i32 = 1;
+/// What `DescriptorsResponse` calls a socket, a pipe and a device.
+const SOCKET: i32 = 3;
+const DEVICE: i32 = 5;
+
+async fn ask(service: &Service, name: &str, task: Task) -> Outcome {
+    let code = service.load(udf(name), workers(1)).await.unwrap();
+    let response = service
+        .execute(&code, request(task), patient())
+        .await
+        .unwrap();
+    service.delete(&code).await.unwrap();
+    outcome(&response)
+}
+
+async fn syscalls(bed: &TestBed) -> Vec<(String, i32)> {
+    let service = bed.service().await;
+    let Outcome::Syscalls(syscalls) =
+        ask(&service, "syscall_filter_udf", Task::Syscalls(Empty {})).await
+    else {
+        panic!("another outcome")
+    };
+    service.shutdown().await;
+    syscalls
+        .outcomes
+        .into_iter()
+        .map(|call| (call.name, call.error))
+        .collect()
+}
+
+fn queue(operation: QueueOperation) -> Task {
+    Task::Queue(Queue {
+        operation: Some(operation),
+    })
+}
+
+in_every_sandbox! {
+    async fn a_udf_has_no_capability_and_cannot_get_any(bed: TestBed) {
+        let service = bed.service().await;
+        let Outcome::Privileges(has) = ask(&service, "privileges_udf", Task::Privileges(Empty {})).await
+        else { panic!("another outcome") };
+        assert_eq!((has.effective, has.permitted, has.inheritable, has.ambient), (0, 0, 0, 0));
+        assert!(has.no_new_privileges);
+        assert_eq!(has.process_id, 1, "the first process of its namespace");
+        service.shutdown().await;
+    }
+
+    async fn a_udf_has_four_descriptors(bed: TestBed) {
+        let service = bed.service().await;
+        let Outcome::Descriptors(open) = ask(&service, "descriptors_udf", Task::Descriptors(Empty {})).await
+        else { panic!("another outcome") };
+        let found: Vec<_> = open.descriptors.iter().map(|d| (d.number, d.kind)).collect();
+        // The first worker of a load prints into a pipe until it is ready.
+        assert_eq!(found.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!((found[0].1, found[3].1), (DEVICE, SOCKET));
+        service.shutdown().await;
+    }
+
+    async fn there_is_no_socket_in_the_file_system(bed: TestBed) {
+        let service = bed.service().await;
+        let Outcome::Sockets(found) = ask(&service, "socket_finder_udf", Task::Sockets(Empty {})).await
+        else { panic!("another outcome") };
+        assert!(found.sockets.is_empty(), "{found:?}");
+        assert!(found.visited > 0);
+        service.shutdown().await;
+    }
+
+    async fn no_file_can_be_created_deleted_or_changed(bed: TestBed) {
+        let service = bed.service().await;
+        for name in ["filesystem_add_udf", "filesystem_delete_udf", "filesystem_edit_udf"] {
+            let Outcome::FileSystem(found) = ask(&service, name, Task::FileSystem(Empty {})).await
+            else { panic!("another outcome") };
+            assert!(found.changed.is_empty(), "{name}: {found:?}");
+            assert!(!found.refused.is_empty(), "{name} tried nothing");
+        }
+        service.shutdown().await;
+    }
+
+    async fn no_message_gets_from_one_request_to_the_next(bed: TestBed) {
+        let service = bed.service().await;
+        let code = service.load(udf("message_queue_udf"), workers(2)).await.unwrap();
+        for _ in 0..3 {
+            let send = request(queue(QueueOperation::Send("secret".into())));
+            let Outcome::Queue(sent) = outcome(&service.execute(&code, send, patient()).await.unwrap())
+            else { panic!("another outcome") };
+            let receive = request(queue(QueueOperation::Receive(Empty {})));
+            let Outcome::Queue(got) = outcome(&service.execute(&code, receive, patient()).await.unwrap())
+            else { panic!("another outcome") };
+            assert_eq!(got.received, None);
+            match bed.filter {
+                SyscallFilter::Strict => assert_eq!((sent.open_error, got.open_error), (EPERM, EPERM)),
+                _ => assert!(sent.open_error == 0 || sent.open_error == EPERM, "{sent:?}"),
+            }
+        }
+        service.shutdown().await;
+    }
+
+    async fn the_system_call_filter_denies_what_it_should(bed: TestBed) {
+        let outcomes = syscalls(&bed).await;
+        let error = |name: &str| outcomes.iter().find(|(call, _)| call == name).map(|(_, error)| *error);
+        assert!(outcomes.len() > 40, "{outcomes:?}");
+        let dangerous = ["mount", "umount2", "pivot_root", "setns", "bpf"];
+        for name in dangerous {
+            assert_ne!(error(name), Some(0), "{name}");
+        }
+        let ipc = ["msgget", "semget", "shmget"];
+        match bed.filter {
+            SyscallFilter::Strict => {
+                for name in ipc {
+                    assert_eq!(error(name), Some(EPERM), "{name}");
+                }
+            }
+            SyscallFilter::Engine => assert_ne!(error("dup2"), Some(EPERM)),
+            SyscallFilter::None => {}
+        }
+    }
+}
+
+mod without_private_ipc {
+    use super::*;
+    use crate::common::run;
+
+    /// The filter is what keeps messages apart then.
+    async fn messages_are_kept_apart_by_the_filter(bed: TestBed) {
+        let service = bed.builder().private_ipc(false).start().await.unwrap();
+        for operation in [
+            QueueOperation::Send("secret".into()),
+            QueueOperation::Receive(Empty {}),
+        ] {
+            let Outcome::Queue(outcome) =
+                ask(&service, "message_queue_udf", queue(operation)).await
+            else {
+                panic!("another outcome")
+            };
+            assert_eq!(outcome.open_error, EPERM);
+        }
+        service.shutdown().await;
+    }
+
+    #[test]
+    fn minimal_strict() {
+        run(2, messages_are_kept_apart_by_the_filter);
+    }
+
+    #[test]
+    fn gvisor_strict() {
+        run(5, messages_are_kept_apart_by_the_filter);
+    }
+}

@@ -1,0 +1,234 @@
+//! Loading: what is refused and why, logs, options, pools that do not get on.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::messages::{Log, Task, greeting, hello, request};
+use common::{in_every_sandbox, patient, udf, workers};
+use roma_byob::{
+    BinaryError, ConfigError, Error, ExecuteOptions, ExitStatus, Fault, LoadOptions, Logs, Outcome,
+    Readiness,
+};
+
+fn logging() -> LoadOptions {
+    LoadOptions {
+        logs: Logs::Tail {
+            max_bytes: 64 * 1024,
+        },
+        ..workers(2)
+    }
+}
+
+fn with_argument(argument: &str) -> LoadOptions {
+    LoadOptions {
+        args: vec![argument.to_owned()],
+        ..workers(1)
+    }
+}
+
+fn log_request() -> Vec<u8> {
+    request(Task::Log(Log {
+        standard_output: "I am a stdout log.\n".into(),
+        standard_error: "I am a stderr log.\n".into(),
+        standard_error_after_response: "I am a late log.\n".into(),
+    }))
+}
+
+in_every_sandbox! {
+    async fn what_cannot_run_is_refused_with_its_cause(bed: TestBed) {
+        let service = bed.service().await;
+        let refused = async |binary: &str| service.load(binary, workers(1)).await.unwrap_err();
+        let error = refused("").await;
+        assert!(matches!(error, Error::Binary(BinaryError::Missing(_))), "{error:?}");
+        let error = refused("/no/such/file").await;
+        assert!(matches!(error, Error::Binary(BinaryError::Missing(_))), "{error:?}");
+        let error = refused("/").await;
+        assert!(matches!(error, Error::Binary(BinaryError::NotAFile(_))), "{error:?}");
+        let error = refused("/etc/passwd").await;
+        assert!(matches!(error, Error::Binary(BinaryError::NotExecutable(_))), "{error:?}");
+        let error = refused("/bin/sh").await;
+        assert!(matches!(error, Error::Binary(BinaryError::MissingLibraries(_))), "{error:?}");
+        let error = service.load(udf("echo_udf"), workers(0)).await.unwrap_err();
+        assert!(matches!(error, Error::Config(ConfigError::LoadOption { option: "workers", .. })));
+        let error = service.load(b"#!/bin/sh\n".to_vec(), workers(1)).await.unwrap_err();
+        assert!(error.to_string().contains("/bin/sh"), "{error}");
+        assert!(service.list().is_empty());
+        service.shutdown().await;
+    }
+
+    async fn bytes_can_be_loaded_too(bed: TestBed) {
+        let service = bed.service().await;
+        let bytes = std::fs::read(udf("new_udf")).unwrap();
+        let code = service.load(bytes, workers(1)).await.unwrap();
+        let answer = service.execute(&code, hello(), patient()).await.unwrap();
+        assert_eq!(greeting(&answer), "I am a new UDF!");
+        service.shutdown().await;
+    }
+
+    async fn a_crash_before_readiness_is_told_with_its_output(bed: TestBed) {
+        let service = bed.service().await;
+        let error = service.load(udf("abort_early_udf"), workers(2)).await.unwrap_err();
+        assert!(matches!(error, Error::StartCrashed { .. }), "{error:?}");
+        let error = service.load(udf("misbehaving_udf"), with_argument("crash")).await.unwrap_err();
+        // Not SIGABRT: to the first process of a PID namespace that signal means nothing.
+        assert!(error.exit().unwrap().status.signal().is_some(), "{error}");
+        assert_eq!(error.log_tail(), Some("no model to be found\n"));
+        assert_eq!(error.fault(), Fault::Udf);
+        let error = service.load(udf("misbehaving_udf"), with_argument("exit")).await.unwrap_err();
+        assert_eq!(error.exit().unwrap().status, ExitStatus::Code(3), "{error}");
+        assert!(service.list().is_empty());
+        service.shutdown().await;
+    }
+
+    async fn what_never_gets_ready_is_told_with_its_output(bed: TestBed) {
+        let service = bed.service().await;
+        let options =
+            LoadOptions { start_timeout: Duration::from_secs(1), ..with_argument("never ready") };
+        let error = service.load(udf("misbehaving_udf"), options).await.unwrap_err();
+        assert!(matches!(error, Error::NeverReady { .. }), "{error:?}");
+        assert_eq!(error.log_tail(), Some("loading the model ...\n"));
+        assert!(service.list().is_empty());
+        service.shutdown().await;
+    }
+
+    async fn nothing_that_is_printed_leaves_the_sandbox_by_default(bed: TestBed) {
+        let service = bed.service().await;
+        let code = service.load(udf("log_udf"), workers(2)).await.unwrap();
+        for _ in 0..5 {
+            let Outcome { result, report } = service.execute(&code, log_request(), patient()).outcome().await;
+            result.unwrap();
+            assert_eq!(report.logs, None);
+        }
+        service.shutdown().await;
+    }
+
+    async fn logs_are_whole_to_the_last_line_where_they_are_asked_for(bed: TestBed) {
+        let service = bed.service().await;
+        let code = service.load(udf("log_udf"), logging()).await.unwrap();
+        for _ in 0..10 {
+            let Outcome { result, report } = service.execute(&code, log_request(), patient()).outcome().await;
+            result.unwrap();
+            let logs = report.logs.unwrap();
+            assert_eq!(logs.text, "I am a stdout log.\nI am a stderr log.\nI am a late log.\n");
+            assert_eq!(logs.dropped, 0);
+        }
+        service.shutdown().await;
+    }
+
+    async fn long_logs_keep_their_end(bed: TestBed) {
+        let service = bed.service().await;
+        let options = LoadOptions { logs: Logs::Tail { max_bytes: 16 }, ..workers(1) };
+        let code = service.load(udf("log_udf"), options).await.unwrap();
+        let report = service.execute(&code, log_request(), patient()).report().await;
+        let logs = report.logs.unwrap();
+        assert_eq!(logs.text, " am a late log.\n");
+        assert_eq!(logs.dropped, 39);
+        service.shutdown().await;
+    }
+
+    async fn code_loaded_from_a_token_survives_the_original(bed: TestBed) {
+        let service = bed.service().await;
+        for _ in 0..2 {
+            let original = service.load(udf("log_udf"), workers(1)).await.unwrap();
+            let logged = service.load(original, logging()).await.unwrap();
+            let report = service.execute(&original, log_request(), patient()).report().await;
+            assert_eq!(report.logs, None);
+            service.delete(&original).await.unwrap();
+            let Outcome { result, report } = service.execute(&logged, log_request(), patient()).outcome().await;
+            result.unwrap();
+            assert!(report.logs.unwrap().text.contains("stdout"));
+            let gone = service.load(original, logging()).await.unwrap_err();
+            assert!(matches!(gone, Error::UnknownToken(_)));
+            service.delete(&logged).await.unwrap();
+        }
+        service.shutdown().await;
+    }
+
+    async fn the_older_protocol_has_no_readiness_byte(bed: TestBed) {
+        let service = bed.service().await;
+        let options = LoadOptions { readiness: Readiness::None, ..with_argument("silent") };
+        let code = service.load(udf("misbehaving_udf"), options).await.unwrap();
+        for _ in 0..10 {
+            let answer = service.execute(&code, "hello", patient()).await.unwrap();
+            assert_eq!(answer, "hello");
+        }
+        service.shutdown().await;
+    }
+
+    async fn a_burst_right_after_loading_finds_workers_that_start(bed: TestBed) {
+        let service = bed.service().await;
+        let options = LoadOptions { workers: 4, ..with_argument("slow") };
+        let code = service.load(udf("misbehaving_udf"), options).await.unwrap();
+        let burst = (0..8).map(|_| service.execute(&code, "hello", patient()));
+        let mut answers = tokio::task::JoinSet::new();
+        burst.for_each(|execution| {
+            answers.spawn(execution);
+        });
+        for answer in answers.join_all().await {
+            assert_eq!(answer.unwrap(), "hello");
+        }
+        service.shutdown().await;
+    }
+
+    async fn a_request_out_of_patience_gives_its_worker_back(bed: TestBed) {
+        let service = bed.service().await;
+        let options = LoadOptions { max_live: Some(1), ..with_argument("slow") };
+        let code = service.load(udf("misbehaving_udf"), options).await.unwrap();
+        service.execute(&code, "one", patient()).await.unwrap();
+        // Each is gone before a worker can be ready; if each cost one, none ever would be.
+        let hasty = ExecuteOptions { queue_timeout: Duration::from_millis(40), ..patient() };
+        let mut served = 0;
+        for _ in 0..200 {
+            match service.execute(&code, "two", hasty.clone()).await {
+                Ok(_) => served += 1,
+                Err(Error::NoWorker { .. }) => {}
+                Err(other) => panic!("{other:?}"),
+            }
+            if served == 2 {
+                break;
+            }
+        }
+        assert_eq!(served, 2);
+        service.shutdown().await;
+    }
+
+    async fn environment_and_arguments_are_what_was_said_and_nothing_else(bed: TestBed) {
+        let service = bed.service().await;
+        let code = service.load(udf("misbehaving_udf"), workers(1)).await.unwrap();
+        assert_eq!(service.execute(&code, "environment", patient()).await.unwrap(), "");
+        let options = LoadOptions {
+            env: vec![("MODEL".into(), "small one".into())],
+            args: vec!["a".into(), "b c".into()],
+            ..workers(1)
+        };
+        let code = service.load(udf("misbehaving_udf"), options).await.unwrap();
+        let environment = service.execute(&code, "environment", patient()).await.unwrap();
+        assert_eq!(environment, "MODEL=small one\n");
+        let mut execution = service.execute(&code, "arguments", patient());
+        let arguments = (&mut execution).await.unwrap();
+        let name = execution.report().await.worker.unwrap();
+        assert_eq!(arguments, format!("{name}\n3\na\nb c"));
+        service.shutdown().await;
+    }
+
+    async fn status_counts_workers_and_names_the_code(bed: TestBed) {
+        let service = bed.service().await;
+        let options = LoadOptions { name: "scorer".into(), ..workers(3) };
+        let code = service.load(udf("echo_udf"), options).await.unwrap();
+        loop {
+            let status = service.status(&code).unwrap();
+            assert!(status.is_healthy() && status.name == "scorer" && status.token == code);
+            if status.counts.ready == 3 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        service.shutdown().await;
+    }
+}

@@ -1,0 +1,124 @@
+//! UDFs that break the protocol or outstay their welcome: each costs its own request and no more.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{TestBed, in_every_sandbox, patient, udf, workers};
+use roma_byob::{
+    CodeToken, Error, ExecuteOptions, ExitStatus, Limits, LoadOptions, Outcome, ResponseError,
+    Service,
+};
+
+async fn misbehaving(bed: &TestBed, options: LoadOptions) -> (Service, CodeToken) {
+    let service = bed.service().await;
+    let code = service.load(udf("misbehaving_udf"), options).await.unwrap();
+    (service, code)
+}
+
+async fn good(service: &Service, code: &CodeToken) {
+    let answer = service.execute(code, "good", patient()).await.unwrap();
+    assert_eq!(answer, "good");
+}
+
+in_every_sandbox! {
+    async fn each_defect_of_a_response_is_its_own_error(bed: TestBed) {
+        let options = LoadOptions { max_response: 1000, ..workers(2) };
+        let (service, code) = misbehaving(&bed, options).await;
+        let of = async |request: &'static str| {
+            match service.execute(&code, request, patient()).await.unwrap_err() {
+                Error::Response(defect) => defect,
+                other => panic!("{request}: {other:?}"),
+            }
+        };
+        assert_eq!(of("truncated").await, ResponseError::Truncated);
+        assert_eq!(of("truncated-length").await, ResponseError::Truncated);
+        assert_eq!(of("trailing").await, ResponseError::Trailing);
+        assert_eq!(of("malformed").await, ResponseError::Malformed);
+        assert_eq!(of("overlong").await, ResponseError::Malformed);
+        assert!(matches!(of("oversize").await, ResponseError::Oversize { limit: 1000, .. }));
+        good(&service, &code).await;
+        service.shutdown().await;
+    }
+
+    async fn a_connection_closed_without_a_word_is_told_from_a_crash(bed: TestBed) {
+        let options = LoadOptions { exit_grace: Duration::from_millis(100), ..workers(2) };
+        let (service, code) = misbehaving(&bed, options).await;
+        let error = service.execute(&code, "mute", patient()).await.unwrap_err();
+        assert!(matches!(error, Error::Response(ResponseError::Missing)), "{error:?}");
+        let error = service.execute(&code, "exit 9", patient()).await.unwrap_err();
+        assert_eq!(error.exit().unwrap().status, ExitStatus::Code(9), "{error:?}");
+        good(&service, &code).await;
+        service.shutdown().await;
+    }
+
+    async fn a_response_that_never_ends_meets_its_deadline(bed: TestBed) {
+        let (service, code) = misbehaving(&bed, workers(2)).await;
+        let options = ExecuteOptions { deadline: Duration::from_millis(300), ..patient() };
+        let error = service.execute(&code, "drip", options).await.unwrap_err();
+        assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
+        good(&service, &code).await;
+        service.shutdown().await;
+    }
+
+    async fn who_does_not_end_after_the_response_is_ended(bed: TestBed) {
+        let grace = Duration::from_millis(100);
+        let options = LoadOptions { exit_grace: grace, max_live: Some(1), ..workers(1) };
+        let (service, code) = misbehaving(&bed, options).await;
+        for _ in 0..3 {
+            let Outcome { result, report } = service.execute(&code, "linger", patient()).outcome().await;
+            assert_eq!(result.unwrap(), "bye");
+            assert_eq!(report.exit.unwrap().status, ExitStatus::Signal(9));
+        }
+        service.shutdown().await;
+    }
+
+    async fn the_limit_of_processor_time_holds(bed: TestBed) {
+        let mut limits = Limits::default();
+        limits.cpu_time = Some(Duration::from_secs(1));
+        let (service, code) = misbehaving(&bed, LoadOptions { limits, ..workers(1) }).await;
+        let error = service.execute(&code, "burn", patient()).await.unwrap_err();
+        assert!(error.exit().unwrap().status.signal().is_some(), "{error:?}");
+        good(&service, &code).await;
+        service.shutdown().await;
+    }
+
+    async fn the_limit_of_memory_holds(bed: TestBed) {
+        let mut limits = Limits::default();
+        limits.address_space = Some(256 << 20);
+        let (service, code) = misbehaving(&bed, LoadOptions { limits, ..workers(1) }).await;
+        let error = service.execute(&code, "hoard", patient()).await.unwrap_err();
+        assert!(matches!(error, Error::Died { .. }), "{error:?}");
+        good(&service, &code).await;
+        service.shutdown().await;
+    }
+
+    async fn nothing_can_be_written_unless_a_private_tmp_is_asked_for(bed: TestBed) {
+        let (service, code) = misbehaving(&bed, workers(1)).await;
+        let answer = service.execute(&code, "tmp secret", patient()).await.unwrap();
+        assert!(answer.starts_with(b"cannot write"), "{answer:?}");
+        let options = LoadOptions { private_tmp: Some(1 << 20), ..workers(1) };
+        let code = service.load(code, options).await.unwrap();
+        for _ in 0..3 {
+            assert_eq!(service.execute(&code, "tmp secret", patient()).await.unwrap(), "wrote");
+        }
+        service.shutdown().await;
+    }
+
+    async fn proc_is_there_only_if_asked_for_and_shows_one_process(bed: TestBed) {
+        let (service, code) = misbehaving(&bed, workers(1)).await;
+        let answer = service.execute(&code, "read /proc/self/status", patient()).await.unwrap();
+        assert!(answer.starts_with(b"error"), "{answer:?}");
+        let options = LoadOptions { proc: true, ..workers(1) };
+        let code = service.load(code, options).await.unwrap();
+        let answer = service.execute(&code, "read /proc/self/status", patient()).await.unwrap();
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        assert!(text.lines().any(|line| line.split_whitespace().eq(["Pid:", "1"])), "{text}");
+        service.shutdown().await;
+    }
+}

@@ -1,0 +1,98 @@
+//! The floor: what the outer sandbox allows at best.
+
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use bytes::Bytes;
+use roma_byob::ServiceBuilder;
+use roma_protocol::frame::LengthPrefix;
+use roma_sandbox::fdpass;
+use roma_sandbox::gate::Gate;
+
+use super::cpu;
+use crate::summary::Summary;
+
+/// More than one loop's answer has.
+const ANSWER_BYTES: usize = 64 * 1024;
+
+/// What some loops side by side gave.
+#[derive(Debug, Clone)]
+pub struct Floor {
+    pub loops: u16,
+    pub cycles: u64,
+    pub time: Duration,
+    pub cpu: Duration,
+    pub total: Summary,
+}
+
+impl Floor {
+    /// Cycles a second.
+    pub fn rate(&self) -> f64 {
+        self.cycles as f64 / self.time.as_secs_f64()
+    }
+
+    /// Processor time of the machine for each cycle.
+    pub fn cpu_for_each(&self) -> Duration {
+        self.cpu / u32::try_from(self.cycles.max(1)).unwrap_or(u32::MAX)
+    }
+}
+
+/// Runs so many loops for so long.
+pub async fn measure(
+    builder: ServiceBuilder,
+    program: &Path,
+    loops: u16,
+    time: Duration,
+    udf: &Bytes,
+    request: &Bytes,
+) -> anyhow::Result<Floor> {
+    let (outer, control) = builder.launch_instead(program.to_owned()).await?;
+    let (mut code, code_inside) = UnixStream::pair()?;
+    let mut order = loops.to_le_bytes().to_vec();
+    order.extend(u32::try_from(time.as_millis())?.to_le_bytes());
+    fdpass::send(control.as_fd(), &order, &[code_inside.as_fd()])?;
+    drop(code_inside);
+    let (udf, request) = (udf.clone(), request.clone());
+    let measured = tokio::task::spawn_blocking(move || -> anyhow::Result<Floor> {
+        code.write_all(&(udf.len() as u64).to_le_bytes())?;
+        code.write_all(&udf)?;
+        code.write_all(LengthPrefix::new(request.len()).as_bytes())?;
+        code.write_all(&request)?;
+        drop(code);
+        let busy = cpu::busy();
+        let mut floor = Floor {
+            loops,
+            cycles: 0,
+            time,
+            cpu: Duration::ZERO,
+            total: Summary::default(),
+        };
+        let mut samples = Vec::new();
+        for _ in 0..loops {
+            let mut answer = vec![0; ANSWER_BYTES];
+            let packet = fdpass::receive(control.as_fd(), &mut answer, Gate::NONE)?;
+            floor.cycles += read_answer(&answer[..packet.bytes], &mut samples)?;
+        }
+        floor.cpu = cpu::busy().saturating_sub(busy);
+        floor.total = Summary::of(samples);
+        Ok(floor)
+    })
+    .await?;
+    measured.with_context(|| format!("the floor failed: {}", outer.log_tail()))
+}
+
+fn read_answer(answer: &[u8], samples: &mut Vec<Duration>) -> anyhow::Result<u64> {
+    let (count, times) = answer.split_first_chunk().context("a loop ended early")?;
+    let (times, rest) = times.as_chunks();
+    ensure!(rest.is_empty(), "a loop's answer is cut");
+    samples.extend(
+        times
+            .iter()
+            .map(|nanos| Duration::from_nanos(u32::from_le_bytes(*nanos).into())),
+    );
+    Ok(u64::from_le_bytes(*count))
+}

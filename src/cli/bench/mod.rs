@@ -1,0 +1,144 @@
+//! `roma bench`: the floor, then the service, in the same outer sandbox.
+
+mod cpu;
+mod floor;
+mod report;
+mod service;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use bytes::Bytes;
+use clap::Args;
+use prost::Message;
+use roma_byob::LoadOptions;
+
+use crate::programs;
+use crate::target::Target;
+use report::{Report, Row};
+
+/// How often the service is asked before times count.
+const WARM_UP: usize = 50;
+
+/// What to measure.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    #[command(flatten)]
+    target: Target,
+    /// The UDF: one that answers an echo request. By default $ROMA_ECHO_UDF or echo_udf beside this
+    /// program.
+    #[arg(long)]
+    udf: Option<PathBuf>,
+    /// Ready workers; without it and --concurrency, 1/1, 2/1 and 8/8 are measured.
+    #[arg(long)]
+    workers: Option<u32>,
+    /// Clients that each wait for their answer before they ask again.
+    #[arg(long)]
+    concurrency: Option<usize>,
+    /// Requests of each measurement.
+    #[arg(long, default_value_t = 2000)]
+    requests: usize,
+    /// Bytes of payload in each request.
+    #[arg(long, default_value_t = 100)]
+    payload: usize,
+    /// Processes that start workers. By default what the library chooses.
+    #[arg(long)]
+    spawners: Option<u32>,
+    /// Milliseconds for each measurement of the floor; 0 skips it.
+    #[arg(long, default_value_t = 2000)]
+    floor_millis: u32,
+    /// The program roma_floor. By default $ROMA_FLOOR or beside this program.
+    #[arg(long)]
+    floor: Option<PathBuf>,
+    /// Where to write everything as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct EchoRequest {
+    #[prost(bytes = "vec", tag = "1")]
+    message: Vec<u8>,
+}
+
+/// Measures and prints.
+pub async fn run(arguments: BenchArgs) -> anyhow::Result<()> {
+    let udf = programs::find(arguments.udf.clone(), "ROMA_ECHO_UDF", "echo_udf")?;
+    let udf = Bytes::from(std::fs::read(&udf).with_context(|| udf.display().to_string())?);
+    let request = Bytes::from(
+        EchoRequest {
+            message: vec![b'x'; arguments.payload],
+        }
+        .encode_to_vec(),
+    );
+    let floors = floors(&arguments, &udf, &request).await?;
+
+    let since = Instant::now();
+    let service = arguments.target.builder().start().await?;
+    let started = since.elapsed();
+    let mut report = Report::new(&service, started, floors);
+    for (workers, concurrency) in cases(&arguments) {
+        let options = LoadOptions {
+            spawners: arguments.spawners,
+            ..LoadOptions::with_workers(workers)
+        };
+        let since = Instant::now();
+        let code = service.load(udf.clone(), options).await?;
+        report.loads.push(since.elapsed());
+        settle(&service, &code, workers).await?;
+        service::measure(&service, code, &request, concurrency, WARM_UP).await;
+        let run = service::measure(&service, code, &request, concurrency, arguments.requests).await;
+        report.rows.push(Row {
+            workers,
+            concurrency,
+            run,
+        });
+        service.delete(&code).await?;
+    }
+    service.shutdown().await;
+    println!("{report}");
+    if let Some(path) = arguments.json {
+        std::fs::write(&path, format!("{:#}\n", report.json()))
+            .with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn cases(arguments: &BenchArgs) -> Vec<(u32, usize)> {
+    match (arguments.workers, arguments.concurrency) {
+        (None, None) => vec![(1, 1), (2, 1), (8, 8)],
+        (workers, concurrency) => vec![(workers.unwrap_or(1), concurrency.unwrap_or(1))],
+    }
+}
+
+/// The floor with some numbers of loops, of which the best counts.
+async fn floors(
+    arguments: &BenchArgs,
+    udf: &Bytes,
+    request: &Bytes,
+) -> anyhow::Result<Vec<floor::Floor>> {
+    if arguments.floor_millis == 0 {
+        return Ok(Vec::new());
+    }
+    let program = programs::find(arguments.floor.clone(), "ROMA_FLOOR", "roma_floor")?;
+    let mut floors = Vec::new();
+    for loops in [1, 2, 8] {
+        let time = Duration::from_millis(arguments.floor_millis.into());
+        let builder = arguments.target.builder();
+        floors.push(floor::measure(builder, &program, loops, time, udf, request).await?);
+    }
+    Ok(floors)
+}
+
+/// Waits until all workers are ready, so that what is measured is not how they get there.
+async fn settle(
+    service: &roma_byob::Service,
+    code: &roma_byob::CodeToken,
+    workers: u32,
+) -> anyhow::Result<()> {
+    while service.status(code)?.counts.ready < workers as usize {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! Requests through the service, in a closed loop of some clients.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use roma_byob::{CodeToken, ExecuteOptions, Service, Times};
+use tokio::task::JoinSet;
+
+use super::cpu;
+use crate::summary::Summary;
+
+/// What one measurement gave.
+#[derive(Debug, Clone, Default)]
+pub struct Run {
+    pub requests: usize,
+    pub failures: usize,
+    pub time: Duration,
+    pub cpu: Duration,
+    pub total: Summary,
+    pub queue: Summary,
+    pub send: Summary,
+    pub run: Summary,
+    pub first_failure: Option<String>,
+}
+
+impl Run {
+    /// Answers a second.
+    pub fn rate(&self) -> f64 {
+        (self.requests - self.failures) as f64 / self.time.as_secs_f64()
+    }
+
+    /// Processor time of the machine for each request.
+    pub fn cpu_for_each(&self) -> Duration {
+        self.cpu / u32::try_from(self.requests.max(1)).unwrap_or(u32::MAX)
+    }
+}
+
+/// What one client saw.
+#[derive(Default)]
+struct Seen {
+    total: Vec<Duration>,
+    stages: Vec<Times>,
+    failures: Vec<String>,
+}
+
+/// Asks so many times.
+pub async fn measure(
+    service: &Service,
+    code: CodeToken,
+    request: &Bytes,
+    clients: usize,
+    requests: usize,
+) -> Run {
+    let left = Arc::new(AtomicUsize::new(requests));
+    let busy = cpu::busy();
+    let since = Instant::now();
+    let mut tasks = JoinSet::new();
+    for _ in 0..clients {
+        tasks.spawn(client(
+            service.clone(),
+            code,
+            request.clone(),
+            Arc::clone(&left),
+        ));
+    }
+    let seen = tasks.join_all().await;
+    let time = since.elapsed();
+    let cpu = cpu::busy().saturating_sub(busy);
+    let failures: Vec<_> = seen.iter().flat_map(|seen| &seen.failures).collect();
+    let stage = |pick: fn(&Times) -> Duration| {
+        Summary::of(
+            seen.iter()
+                .flat_map(|seen| &seen.stages)
+                .map(pick)
+                .collect(),
+        )
+    };
+    Run {
+        requests,
+        failures: failures.len(),
+        time,
+        cpu,
+        total: Summary::of(
+            seen.iter()
+                .flat_map(|seen| seen.total.iter().copied())
+                .collect(),
+        ),
+        queue: stage(|times| times.queue),
+        send: stage(|times| times.send),
+        run: stage(|times| times.run),
+        first_failure: failures.first().map(|text| (*text).clone()),
+    }
+}
+
+async fn client(service: Service, code: CodeToken, request: Bytes, left: Arc<AtomicUsize>) -> Seen {
+    let mut seen = Seen::default();
+    let options = ExecuteOptions {
+        queue_timeout: Duration::from_secs(10),
+        ..Default::default()
+    };
+    while left
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
+        .is_ok()
+    {
+        let since = Instant::now();
+        let mut execution = service.execute(&code, request.clone(), options.clone());
+        match (&mut execution).await {
+            Ok(_) => {
+                seen.total.push(since.elapsed());
+                seen.stages.extend(execution.times());
+            }
+            Err(error) => seen.failures.push(error.to_string()),
+        }
+    }
+    seen
+}

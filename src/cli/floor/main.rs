@@ -1,0 +1,154 @@
+//! The floor: the cheapest loop that gets one answer from a fresh process in its own namespaces, over
+//! and over. No host, no messages, no filter, no limits, no pool.
+//!
+//! It runs where `run_workers` would, with the same control connection as standard input. The order is
+//! one packet: loops (u16) and milliseconds (u32), little-endian, with a stream attached that brings
+//! the length of the UDF (u64), the UDF, and the request's frame. Each loop answers with one packet:
+//! how many cycles (u64), then the nanoseconds of up to [`MAX_SAMPLES`] of them (u32 each).
+
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+use roma_protocol::frame::FrameDecoder;
+use roma_sandbox::bare::BareLauncher;
+use roma_sandbox::clone::{Forked, fork_into};
+use roma_sandbox::fdpass::{self, Packet};
+use roma_sandbox::gate::Gate;
+use roma_sandbox::{descriptors, mounts, namespaces, wait};
+use std::fs::{self, Permissions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// How many cycles' times one loop reports.
+const MAX_SAMPLES: usize = 10_000;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("floor: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> io::Result<()> {
+    let control = descriptors::take_standard_input();
+    let mut order = [0; 6];
+    let Packet { descriptors, .. } = fdpass::receive(control.as_fd(), &mut order, Gate::NONE)?;
+    let loops = u16::from_le_bytes([order[0], order[1]]);
+    let millis = u32::from_le_bytes([order[2], order[3], order[4], order[5]]);
+    let code = descriptors.into_iter().next().ok_or(Errno::EBADF)?;
+    let (udf, request) = receive(code)?;
+    match fork_into(namespaces::all())? {
+        Forked::Parent(pid) => wait::wait_for(pid).map(drop)?,
+        Forked::Child => {
+            make_root(&udf)?;
+            drop(udf);
+            run_loops(
+                &control,
+                loops,
+                Duration::from_millis(millis.into()),
+                &request,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn receive(code: OwnedFd) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    let mut stream = UnixStream::from(code);
+    let mut length = [0; 8];
+    stream.read_exact(&mut length)?;
+    let mut udf = Vec::new();
+    Read::by_ref(&mut stream)
+        .take(u64::from_le_bytes(length))
+        .read_to_end(&mut udf)?;
+    let mut request = Vec::new();
+    stream.read_to_end(&mut request)?;
+    Ok((udf, request))
+}
+
+/// The same kind of root as a pool's.
+fn make_root(udf: &[u8]) -> io::Result<()> {
+    mounts::make_private()?;
+    let staging = mounts::mount_root(udf.len() as u64 + (1 << 20))?;
+    mounts::pivot_into(staging)?;
+    fs::write("/udf", udf)?;
+    fs::set_permissions("/udf", Permissions::from_mode(0o555))?;
+    mounts::detach_old_root()?;
+    Ok(mounts::remount_read_only(Path::new("/"))?)
+}
+
+fn run_loops(control: &OwnedFd, loops: u16, time: Duration, request: &[u8]) -> io::Result<()> {
+    let mut children = Vec::new();
+    for _ in 0..loops {
+        match fork_into(CloneFlags::empty())? {
+            Forked::Parent(pid) => children.push(pid),
+            Forked::Child => {
+                return Ok(fdpass::send(control.as_fd(), &cycles(time, request)?, &[])?);
+            }
+        }
+    }
+    for pid in children {
+        wait::wait_for(pid)?;
+    }
+    Ok(())
+}
+
+fn cycles(time: Duration, request: &[u8]) -> io::Result<Vec<u8>> {
+    let mut launcher = BareLauncher::new();
+    let mut samples = Vec::with_capacity(4 * MAX_SAMPLES);
+    let mut count = 0_u64;
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        let since = Instant::now();
+        cycle(&mut launcher, request)?;
+        count += 1;
+        if count <= MAX_SAMPLES as u64 {
+            let nanos = u32::try_from(since.elapsed().as_nanos()).unwrap_or(u32::MAX);
+            samples.extend_from_slice(&nanos.to_le_bytes());
+        }
+    }
+    let mut answer = count.to_le_bytes().to_vec();
+    answer.extend(samples);
+    Ok(answer)
+}
+
+/// One process: made, asked, answered, gone. The request is there before it looks for it.
+fn cycle(launcher: &mut BareLauncher, request: &[u8]) -> io::Result<()> {
+    let (mut outside, inside) = UnixStream::pair()?;
+    let pid = launcher.start(inside.as_fd())?;
+    drop(inside);
+    outside.write_all(request)?;
+    read_answer(&mut outside)?;
+    wait::wait_for(pid)?;
+    Ok(())
+}
+
+/// The readiness byte, then one frame.
+fn read_answer(outside: &mut UnixStream) -> io::Result<()> {
+    let mut decoder = FrameDecoder::new(usize::MAX);
+    let mut buffer = [0; 64 * 1024];
+    let mut skip = 1;
+    loop {
+        let count = outside.read(&mut buffer)?;
+        if count == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the UDF did not answer",
+            ));
+        }
+        if decoder
+            .push(&buffer[skip..count])
+            .map_err(io::Error::other)?
+        {
+            return Ok(());
+        }
+        skip = 0;
+    }
+}

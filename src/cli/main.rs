@@ -1,0 +1,33 @@
+//! `roma`: measures and shows what Roma does on this machine.
+
+mod bench;
+mod demo;
+mod programs;
+mod summary;
+mod target;
+
+use clap::{Parser, Subcommand};
+
+/// Runs other people's binaries on private data, a fresh sandboxed process for each request.
+#[derive(Debug, Parser)]
+#[command(name = "roma", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measures Roma on this machine, beside the cheapest loop that could do the same.
+    Bench(bench::BenchArgs),
+    /// Starts a service, runs sample UDFs in it and tells what isolated them.
+    Demo(demo::DemoArgs),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Bench(arguments) => bench::run(arguments).await,
+        Command::Demo(arguments) => demo::run(arguments).await,
+    }
+}

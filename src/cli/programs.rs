@@ -1,0 +1,22 @@
+//! Finding the programs that commands run in the sandbox.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+
+/// The file that `named` names, or else the environment variable, or else what lies beside this
+/// program under this name.
+pub fn find(named: Option<PathBuf>, variable: &str, name: &str) -> anyhow::Result<PathBuf> {
+    let from_environment = || std::env::var_os(variable).map(PathBuf::from);
+    let beside = || Some(std::env::current_exe().ok()?.with_file_name(name));
+    let path = named
+        .or_else(from_environment)
+        .or_else(beside)
+        .context("no place to look")?;
+    ensure!(
+        path.is_file(),
+        "{} is not there; name it with {variable}",
+        path.display()
+    );
+    Ok(path)
+}

@@ -1,0 +1,72 @@
+//! Many times, in a few numbers.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// Percentiles of many times.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    pub p50: Duration,
+    pub p90: Duration,
+    pub p99: Duration,
+    pub max: Duration,
+}
+
+impl Summary {
+    /// Of these times, in any order.
+    pub fn of(mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        let at = |percent: usize| {
+            let index = (times.len() * percent).div_ceil(100).saturating_sub(1);
+            times.get(index).copied().unwrap_or_default()
+        };
+        Self {
+            p50: at(50),
+            p90: at(90),
+            p99: at(99),
+            max: at(100),
+        }
+    }
+
+    /// In microseconds.
+    pub fn json(&self) -> Value {
+        let micros = |time: Duration| time.as_nanos() as f64 / 1000.0;
+        json!({
+            "p50": micros(self.p50), "p90": micros(self.p90),
+            "p99": micros(self.p99), "max": micros(self.max),
+        })
+    }
+}
+
+/// A time, short.
+pub fn short(time: Duration) -> String {
+    let micros = time.as_secs_f64() * 1e6;
+    match micros {
+        ..1000.0 => format!("{micros:.0} us"),
+        ..1_000_000.0 => format!("{:.2} ms", micros / 1e3),
+        _ => format!("{:.2} s", micros / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_times_that_happened() {
+        let times = (1..=200).rev().map(Duration::from_micros).collect();
+        let summary = Summary::of(times);
+        assert_eq!(summary.p50, Duration::from_micros(100));
+        assert_eq!(summary.p99, Duration::from_micros(198));
+        assert_eq!(summary.max, Duration::from_micros(200));
+        assert_eq!(Summary::of(Vec::new()), Summary::default());
+    }
+
+    #[test]
+    fn times_are_short() {
+        assert_eq!(short(Duration::from_micros(12)), "12 us");
+        assert_eq!(short(Duration::from_micros(1234)), "1.23 ms");
+        assert_eq!(short(Duration::from_millis(2500)), "2.50 s");
+    }
+}

@@ -1,0 +1,414 @@
+//! Messages on the control connection, the standard input of `run_workers`. Each is one packet of at
+//! most [`MAX_MESSAGE_BYTES`].
+//!
+//! The conversation, seen from the host:
+//!
+//! 1. `run_workers` sends [`FromRunWorkers::Hello`] as soon as it can take messages.
+//! 2. The host sends [`ToRunWorkers::Load`] for each pool. From then on it talks to the pool's
+//!    spawners ([`crate::spawner`]); `run_workers` is no longer involved. To delete a pool the host
+//!    closes its spawner connections.
+//! 3. For each `Load` the host gets exactly one [`FromRunWorkers::PoolEnded`] when nothing of the pool
+//!    is left any more, or one [`FromRunWorkers::LoadRefused`] when it never began.
+//! 4. The host closes the connection: `run_workers` kills everything and exits with code 0.
+
+use crate::PROTOCOL_VERSION;
+use crate::ids::PoolId;
+use crate::limits::{PoolLimits, WorkerLimits};
+use crate::spawner::{WaitStatus, decode_failure, encode_failure};
+use crate::step::StepFailure;
+use crate::wire::{DecodeError, Sink, Source, bits};
+
+/// Largest message in either direction.
+pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+/// Most spawners of one pool.
+pub const MAX_SPAWNERS: usize = 64;
+/// Most library mounts, environment entries or further arguments of one pool, each.
+pub const MAX_LIST: usize = 64;
+/// Longest path, environment entry or argument.
+pub const MAX_STRING_BYTES: usize = 4096;
+/// Largest binary.
+pub const MAX_BINARY_BYTES: u64 = 2 << 30;
+
+/// Host to `run_workers`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToRunWorkers {
+    /// Prepare a pool: a root that holds the binary, and `spawners` processes that start workers.
+    ///
+    /// Descriptors attached (`SCM_RIGHTS`): first the read end of the code connection (a
+    /// `SOCK_STREAM`), then `spawners` ends of spawner connections (`SOCK_SEQPACKET`), all in blocking
+    /// mode. The host closes its copies after sending, writes exactly `binary_bytes` bytes to the code
+    /// connection and closes it.
+    Load(Load),
+}
+
+/// What [`ToRunWorkers::Load`] carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// The new pool.
+    pub pool: PoolId,
+    /// How many spawners it gets; 1 to [`MAX_SPAWNERS`].
+    pub spawners: u16,
+    /// Length of the binary; 1 to [`MAX_BINARY_BYTES`].
+    pub binary_bytes: u64,
+    /// Its SHA-256.
+    pub binary_sha256: [u8; 32],
+    /// Which system calls workers may use.
+    pub filter: FilterLevel,
+    /// Give each worker its own IPC namespace (the default); without, the pool's workers share one,
+    /// and only a filter keeps them from using it: refused together with [`FilterLevel::None`].
+    pub private_ipc: bool,
+    /// Mount `/proc` of the worker's own PID namespace, read-only.
+    pub proc: bool,
+    /// Mount a private `/tmp` of at most so many bytes.
+    pub tmp_bytes: Option<u64>,
+    /// Limits of each worker.
+    pub worker_limits: WorkerLimits,
+    /// Limits of the pool.
+    pub pool_limits: PoolLimits,
+    /// Folders or files of the outer sandbox that workers see read-only.
+    pub libraries: Vec<LibraryMount>,
+    /// The workers' environment, `NAME=value` each.
+    pub environment: Vec<Vec<u8>>,
+    /// The workers' arguments from `argv[2]` on.
+    pub arguments: Vec<Vec<u8>>,
+}
+
+/// A folder or file that workers see read-only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LibraryMount {
+    /// Where it is, as `run_workers` sees it: absolute.
+    pub source: Vec<u8>,
+    /// Where workers see it: absolute, not `/`, and not below `/udf`, `/tmp`, `/proc`.
+    pub target: Vec<u8>,
+}
+
+/// Which system calls a worker may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FilterLevel {
+    /// No filter. Namespaces, the lack of capabilities and `no_new_privs` hold nevertheless.
+    None,
+    /// Denies what is dangerous and what only set-up needs; allows the rest.
+    Engine,
+    /// Allows what computing on one request needs; denies the rest.
+    #[default]
+    Strict,
+}
+
+/// `run_workers` to host. No descriptor is ever attached; the host must not accept any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FromRunWorkers {
+    /// Sent once, first. Decoding fails with [`DecodeError::Version`] where the peer speaks another
+    /// version.
+    Hello(Hello),
+    /// The pool never began: the message, its descriptors or the fork.
+    LoadRefused(PoolId, StepFailure),
+    /// Nothing of the pool is left. The status is that of the pool's first process.
+    PoolEnded(PoolId, WaitStatus),
+    /// `run_workers` cannot go on and exits: it could not isolate itself, or a message was malformed.
+    Broken(StepFailure),
+}
+
+/// What `run_workers` says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// It runs without privileges and reached its own by a user namespace.
+    pub rootless: bool,
+    /// It isolated itself (no outer sandbox).
+    pub isolated: bool,
+    /// From its start to this message, in nanoseconds.
+    pub start_nanos: u64,
+}
+
+const LOAD: u8 = 1;
+const HELLO: u8 = 17;
+const LOAD_REFUSED: u8 = 18;
+const POOL_ENDED: u8 = 19;
+const BROKEN: u8 = 20;
+
+impl ToRunWorkers {
+    /// The message's bytes. Whether they make a valid message is for [`Self::decode`] to say.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let Self::Load(load) = self;
+        let mut out = Vec::with_capacity(512);
+        out.u8(LOAD);
+        encode_load(&mut out, load);
+        out
+    }
+
+    /// Reads and checks one whole packet.
+    pub fn decode(packet: &[u8]) -> Result<Self, DecodeError> {
+        let mut fields = Source(packet);
+        match fields.u8()? {
+            LOAD => decode_load(&mut fields).map(Self::Load),
+            other => Err(DecodeError::UnknownMessage(other)),
+        }
+    }
+}
+
+impl FromRunWorkers {
+    /// The message's bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(32);
+        match self {
+            Self::Hello(hello) => {
+                out.u8(HELLO);
+                out.u16(PROTOCOL_VERSION);
+                out.u8(bits([hello.rootless, hello.isolated]));
+                out.u64(hello.start_nanos);
+            }
+            Self::LoadRefused(pool, failure) => {
+                out.u8(LOAD_REFUSED);
+                out.u64(pool.0);
+                encode_failure(&mut out, failure);
+            }
+            Self::PoolEnded(pool, status) => {
+                out.u8(POOL_ENDED);
+                out.u64(pool.0);
+                out.put(&status.0.to_le_bytes());
+            }
+            Self::Broken(failure) => {
+                out.u8(BROKEN);
+                encode_failure(&mut out, failure);
+            }
+        }
+        out
+    }
+
+    /// Reads one whole packet.
+    pub fn decode(packet: &[u8]) -> Result<Self, DecodeError> {
+        let mut fields = Source(packet);
+        let message = match fields.u8()? {
+            HELLO => Self::Hello(decode_hello(&mut fields)?),
+            LOAD_REFUSED => Self::LoadRefused(PoolId(fields.u64()?), decode_failure(&mut fields)?),
+            POOL_ENDED => Self::PoolEnded(PoolId(fields.u64()?), WaitStatus(fields.i32()?)),
+            BROKEN => Self::Broken(decode_failure(&mut fields)?),
+            other => return Err(DecodeError::UnknownMessage(other)),
+        };
+        fields.end()?;
+        Ok(message)
+    }
+}
+
+impl FilterLevel {
+    fn code(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Engine => 1,
+            Self::Strict => 2,
+        }
+    }
+
+    fn from_code(code: u8) -> Result<Self, DecodeError> {
+        match code {
+            0 => Ok(Self::None),
+            1 => Ok(Self::Engine),
+            2 => Ok(Self::Strict),
+            other => Err(DecodeError::UnknownFilter(other)),
+        }
+    }
+}
+
+fn decode_hello(fields: &mut Source<'_>) -> Result<Hello, DecodeError> {
+    match fields.u16()? {
+        PROTOCOL_VERSION => {}
+        other => return Err(DecodeError::Version(other)),
+    }
+    let [rootless, isolated] = fields.flags()?;
+    Ok(Hello {
+        rootless,
+        isolated,
+        start_nanos: fields.u64()?,
+    })
+}
+
+fn encode_load(out: &mut Vec<u8>, load: &Load) {
+    out.u16(PROTOCOL_VERSION);
+    out.u64(load.pool.0);
+    out.u16(load.spawners);
+    out.u64(load.binary_bytes);
+    out.put(&load.binary_sha256);
+    out.u8(load.filter.code());
+    out.u8(bits([load.private_ipc, load.proc]));
+    out.optional(load.tmp_bytes);
+    encode_worker_limits(out, &load.worker_limits);
+    encode_pool_limits(out, &load.pool_limits);
+    out.u16(length(load.libraries.len()));
+    for mount in &load.libraries {
+        encode_string(out, &mount.source);
+        encode_string(out, &mount.target);
+    }
+    encode_strings(out, &load.environment);
+    encode_strings(out, &load.arguments);
+}
+
+fn decode_load(fields: &mut Source<'_>) -> Result<Load, DecodeError> {
+    match fields.u16()? {
+        PROTOCOL_VERSION => {}
+        other => return Err(DecodeError::Version(other)),
+    }
+    let pool = PoolId(fields.u64()?);
+    let spawners = in_range(fields.u16()?.into(), 1, MAX_SPAWNERS as u64)? as u16;
+    let binary_bytes = in_range(fields.u64()?, 1, MAX_BINARY_BYTES)?;
+    let binary_sha256 = fields.array()?;
+    let filter = FilterLevel::from_code(fields.u8()?)?;
+    let [private_ipc, proc] = fields.flags()?;
+    let load = Load {
+        pool,
+        spawners,
+        binary_bytes,
+        binary_sha256,
+        filter,
+        private_ipc,
+        proc,
+        tmp_bytes: fields.optional()?,
+        worker_limits: decode_worker_limits(fields)?,
+        pool_limits: decode_pool_limits(fields)?,
+        libraries: decode_libraries(fields)?,
+        environment: decode_strings(fields)?,
+        arguments: decode_strings(fields)?,
+    };
+    fields.end()?;
+    if load.filter == FilterLevel::None && !load.private_ipc {
+        return Err(DecodeError::SharedIpcUnfiltered);
+    }
+    if !load
+        .environment
+        .iter()
+        .all(|entry| is_environment_entry(entry))
+    {
+        return Err(DecodeError::Environment);
+    }
+    Ok(load)
+}
+
+fn encode_worker_limits(out: &mut Vec<u8>, limits: &WorkerLimits) {
+    out.optional(limits.cpu_seconds);
+    out.optional(limits.address_space);
+    out.optional(limits.data);
+    out.optional(limits.stack);
+    out.optional(limits.open_files);
+    out.optional(limits.file_size);
+    out.optional(limits.processes);
+}
+
+fn decode_worker_limits(fields: &mut Source<'_>) -> Result<WorkerLimits, DecodeError> {
+    Ok(WorkerLimits {
+        cpu_seconds: fields.optional()?,
+        address_space: fields.optional()?,
+        data: fields.optional()?,
+        stack: fields.optional()?,
+        open_files: fields.optional()?,
+        file_size: fields.optional()?,
+        processes: fields.optional()?,
+    })
+}
+
+fn encode_pool_limits(out: &mut Vec<u8>, limits: &PoolLimits) {
+    out.optional(limits.memory);
+    out.optional(limits.processes);
+    out.optional(limits.cpu_millis);
+}
+
+fn decode_pool_limits(fields: &mut Source<'_>) -> Result<PoolLimits, DecodeError> {
+    Ok(PoolLimits {
+        memory: fields.optional()?,
+        processes: fields.optional()?,
+        cpu_millis: fields.optional()?,
+    })
+}
+
+fn decode_libraries(fields: &mut Source<'_>) -> Result<Vec<LibraryMount>, DecodeError> {
+    let mut mounts = Vec::new();
+    for _ in 0..list_length(fields)? {
+        let source = decode_path(fields)?;
+        let target = decode_path(fields)?;
+        let taken: [&[u8]; 3] = [b"/udf", b"/tmp", b"/proc"];
+        if target == b"/" || taken.iter().any(|place| is_within(&target, place)) {
+            return Err(DecodeError::Path);
+        }
+        mounts.push(LibraryMount { source, target });
+    }
+    Ok(mounts)
+}
+
+fn is_within(path: &[u8], folder: &[u8]) -> bool {
+    path.strip_prefix(folder)
+        .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+}
+
+fn decode_path(fields: &mut Source<'_>) -> Result<Vec<u8>, DecodeError> {
+    let path = decode_string(fields)?;
+    let parts = path.strip_prefix(b"/").ok_or(DecodeError::Path)?;
+    let plain = |part: &[u8]| !matches!(part, b"" | b"." | b"..");
+    if path == b"/" || parts.split(|byte| *byte == b'/').all(plain) {
+        Ok(path)
+    } else {
+        Err(DecodeError::Path)
+    }
+}
+
+fn is_environment_entry(entry: &[u8]) -> bool {
+    entry
+        .iter()
+        .position(|byte| *byte == b'=')
+        .is_some_and(|at| at > 0)
+}
+
+fn encode_strings(out: &mut Vec<u8>, strings: &[Vec<u8>]) {
+    out.u16(length(strings.len()));
+    for string in strings {
+        encode_string(out, string);
+    }
+}
+
+fn decode_strings(fields: &mut Source<'_>) -> Result<Vec<Vec<u8>>, DecodeError> {
+    (0..list_length(fields)?)
+        .map(|_| decode_string(fields))
+        .collect()
+}
+
+fn encode_string(out: &mut Vec<u8>, string: &[u8]) {
+    out.u16(length(string.len()));
+    out.put(&string[..string.len().min(usize::from(u16::MAX))]);
+}
+
+fn decode_string(fields: &mut Source<'_>) -> Result<Vec<u8>, DecodeError> {
+    let count = usize::from(fields.u16()?);
+    if count > MAX_STRING_BYTES {
+        return Err(DecodeError::TooLong(count));
+    }
+    let string = fields.bytes(count)?;
+    if string.contains(&0) {
+        Err(DecodeError::Nul)
+    } else {
+        Ok(string.to_vec())
+    }
+}
+
+fn list_length(fields: &mut Source<'_>) -> Result<usize, DecodeError> {
+    let count = usize::from(fields.u16()?);
+    if count > MAX_LIST {
+        Err(DecodeError::TooLong(count))
+    } else {
+        Ok(count)
+    }
+}
+
+// A length beyond u16 is beyond every maximum as well: it stays too long when it is cut.
+fn length(count: usize) -> u16 {
+    u16::try_from(count).unwrap_or(u16::MAX)
+}
+
+fn in_range(value: u64, least: u64, most: u64) -> Result<u64, DecodeError> {
+    if (least..=most).contains(&value) {
+        Ok(value)
+    } else {
+        Err(DecodeError::OutOfRange(value))
+    }
+}
+
+#[cfg(test)]
+#[path = "control_test.rs"]
+mod tests;

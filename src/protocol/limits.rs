@@ -1,0 +1,41 @@
+//! How much a pool and each of its workers may use.
+
+/// Limits of one worker (POSIX resource limits). `None` leaves what the sandbox itself has. The core
+/// file size is always 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkerLimits {
+    /// CPU time in seconds; the worker gets SIGKILL when it is used up.
+    pub cpu_seconds: Option<u64>,
+    /// Address space in bytes.
+    pub address_space: Option<u64>,
+    /// Data segment in bytes (heap and private writable mappings).
+    pub data: Option<u64>,
+    /// Stack in bytes.
+    pub stack: Option<u64>,
+    /// One more than the highest descriptor number that can be opened.
+    pub open_files: Option<u64>,
+    /// Size of any file that is written, in bytes.
+    pub file_size: Option<u64>,
+    /// Processes and threads of one request together, the first one included.
+    pub processes: Option<u64>,
+}
+
+/// Limits of a whole pool by control group. They are applied where the machine allows it; what is in
+/// force is reported by [`crate::spawner::FromSpawner::Ready`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolLimits {
+    /// Memory of all workers together, in bytes.
+    pub memory: Option<u64>,
+    /// Processes and threads of all workers together (the spawners count too).
+    pub processes: Option<u64>,
+    /// CPU time in thousandths of a core.
+    pub cpu_millis: Option<u64>,
+}
+
+impl PoolLimits {
+    /// Whether nothing is asked for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}

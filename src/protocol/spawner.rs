@@ -1,0 +1,329 @@
+//! Messages on a spawner connection. Each is one packet of exactly [`MESSAGE_BYTES`].
+//!
+//! The conversation, seen from the host:
+//!
+//! 1. The host sends `Load` on the control connection with this connection's other end attached.
+//! 2. The spawner sends [`FromSpawner::Ready`] once, or [`FromSpawner::SetupFailed`] and ends. Spawn
+//!    messages may be sent without waiting for it.
+//! 3. For each [`ToSpawner::Spawn`] the host gets exactly one of [`FromSpawner::Failed`] and
+//!    [`FromSpawner::Exited`]; before `Exited` also `Started` where the message asked for it.
+//!    `Exited` comes when the whole process tree of the worker is gone.
+//! 4. EOF (in either direction) means that the spawner and all its workers are gone or about to be.
+
+use crate::ids::{ExecutionName, WorkerId};
+use crate::step::StepFailure;
+use crate::wire::{DecodeError, Fixed, Sink, Source, bits};
+
+/// Size of every message on a spawner connection.
+pub const MESSAGE_BYTES: usize = 96;
+
+/// How many workers one spawner keeps alive at most; a `Spawn` beyond that fails with `EAGAIN`.
+pub const MAX_LIVE: usize = 4096;
+
+/// Host to spawner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToSpawner {
+    /// Start a worker.
+    ///
+    /// Descriptors attached (`SCM_RIGHTS`), in this order: the worker's end of its data connection
+    /// (becomes descriptor 3; must be in blocking mode); the write end of a pipe or stream for logs if
+    /// [`Spawn::log`] (becomes 1 and 2); the worker's end of its host function connection if
+    /// [`Spawn::host_functions`] (becomes 4). The host closes its copies after sending.
+    Spawn(Spawn),
+    /// Kill the worker and everything that it started, at once. No descriptor attached. `Exited`
+    /// follows. A worker that has already exited, or never was, is ignored.
+    Kill(WorkerId),
+}
+
+/// What [`ToSpawner::Spawn`] carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spawn {
+    /// The new worker.
+    pub worker: WorkerId,
+    /// Its `argv[0]`.
+    pub name: ExecutionName,
+    /// A log descriptor is attached.
+    pub log: bool,
+    /// A host function descriptor is attached.
+    pub host_functions: bool,
+    /// Send `Started` when the UDF has been executed. One more message for each worker: ask for it
+    /// only where the UDF itself does not tell that it is ready.
+    pub report_start: bool,
+}
+
+impl Spawn {
+    /// How many descriptors are attached.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        1 + usize::from(self.log) + usize::from(self.host_functions)
+    }
+}
+
+/// Spawner to host. No descriptor is ever attached; the host must not accept any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FromSpawner {
+    /// The pool's root is sealed and this spawner waits for `Spawn`.
+    Ready(Ready),
+    /// Setting up the pool (sent on spawner connection 0) or this spawner failed; it ends.
+    SetupFailed(StepFailure),
+    /// The worker's program has been executed. Sent only where `Spawn` asked for it.
+    Started(WorkerId, StartTimes),
+    /// The worker could not be started; nothing of it is left.
+    Failed(WorkerId, StepFailure),
+    /// The worker and everything that it started are gone.
+    Exited(Exited),
+}
+
+/// What is in force in a pool, and how long its preparation took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// Each worker runs under a user id of its own that nobody else has.
+    pub own_user_ids: bool,
+    /// Control group limits in force: memory.
+    pub memory_limit: bool,
+    /// Control group limits in force: number of processes.
+    pub processes_limit: bool,
+    /// Control group limits in force: CPU time.
+    pub cpu_limit: bool,
+    /// From the fork of the pool to this message, in nanoseconds.
+    pub setup_nanos: u64,
+    /// The part of it that went into receiving, checking and writing the binary.
+    pub receive_nanos: u64,
+}
+
+/// How long the start of a worker took, by step, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StartTimes {
+    /// From the receipt of `Spawn` to the first instruction of the new process.
+    pub clone_nanos: u32,
+    /// From there to `execve`: descriptors, limits, mounts.
+    pub setup_nanos: u32,
+    /// `execve` itself, until the spawner goes on.
+    pub exec_nanos: u32,
+}
+
+/// The end of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exited {
+    /// The worker.
+    pub worker: WorkerId,
+    /// How it ended.
+    pub status: WaitStatus,
+    /// What it and all the processes that it started used.
+    pub usage: Usage,
+    /// How long its start took.
+    pub start: StartTimes,
+    /// From the receipt of `Spawn` to the end, in nanoseconds.
+    pub life_nanos: u64,
+}
+
+/// The status that `wait(2)` reports, in Linux's encoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitStatus(pub i32);
+
+impl WaitStatus {
+    /// The exit code, where the process exited by itself.
+    #[must_use]
+    pub fn code(self) -> Option<u8> {
+        (self.0 & 0x7f == 0).then_some(((self.0 >> 8) & 0xff) as u8)
+    }
+
+    /// The signal that killed the process, where one did.
+    #[must_use]
+    pub fn signal(self) -> Option<u8> {
+        let signal = (self.0 & 0x7f) as u8;
+        (signal != 0 && signal != 0x7f).then_some(signal)
+    }
+}
+
+/// What a worker used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time in user mode, microseconds.
+    pub user_micros: u64,
+    /// CPU time in the kernel, microseconds.
+    pub system_micros: u64,
+    /// Largest resident set, bytes.
+    pub max_resident_bytes: u64,
+}
+
+const SPAWN: u8 = 1;
+const KILL: u8 = 2;
+const READY: u8 = 17;
+const SETUP_FAILED: u8 = 18;
+const STARTED: u8 = 19;
+const FAILED: u8 = 20;
+const EXITED: u8 = 21;
+
+impl ToSpawner {
+    /// The message's bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; MESSAGE_BYTES] {
+        let mut out = Fixed::new();
+        match self {
+            Self::Spawn(spawn) => {
+                out.u8(SPAWN);
+                out.u8(bits([spawn.log, spawn.host_functions, spawn.report_start]));
+                out.u64(spawn.worker.0);
+                out.put(&spawn.name.0);
+            }
+            Self::Kill(worker) => {
+                out.u8(KILL);
+                out.u64(worker.0);
+            }
+        }
+        out.bytes
+    }
+
+    /// Reads one whole packet.
+    pub fn decode(packet: &[u8]) -> Result<Self, DecodeError> {
+        let mut fields = open(packet)?;
+        let message = match fields.u8()? {
+            SPAWN => Self::Spawn(decode_spawn(&mut fields)?),
+            KILL => Self::Kill(WorkerId(fields.u64()?)),
+            other => return Err(DecodeError::UnknownMessage(other)),
+        };
+        fields.padding()?;
+        Ok(message)
+    }
+}
+
+impl FromSpawner {
+    /// The message's bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; MESSAGE_BYTES] {
+        let mut out = Fixed::new();
+        match self {
+            Self::Ready(ready) => {
+                out.u8(READY);
+                out.u8(bits([
+                    ready.own_user_ids,
+                    ready.memory_limit,
+                    ready.processes_limit,
+                    ready.cpu_limit,
+                ]));
+                out.u64(ready.setup_nanos);
+                out.u64(ready.receive_nanos);
+            }
+            Self::SetupFailed(failure) => {
+                out.u8(SETUP_FAILED);
+                encode_failure(&mut out, failure);
+            }
+            Self::Started(worker, times) => {
+                out.u8(STARTED);
+                out.u64(worker.0);
+                encode_times(&mut out, times);
+            }
+            Self::Failed(worker, failure) => {
+                out.u8(FAILED);
+                out.u64(worker.0);
+                encode_failure(&mut out, failure);
+            }
+            Self::Exited(exited) => {
+                out.u8(EXITED);
+                encode_exited(&mut out, exited);
+            }
+        }
+        out.bytes
+    }
+
+    /// Reads one whole packet.
+    pub fn decode(packet: &[u8]) -> Result<Self, DecodeError> {
+        let mut fields = open(packet)?;
+        let message = match fields.u8()? {
+            READY => Self::Ready(decode_ready(&mut fields)?),
+            SETUP_FAILED => Self::SetupFailed(decode_failure(&mut fields)?),
+            STARTED => Self::Started(WorkerId(fields.u64()?), decode_times(&mut fields)?),
+            FAILED => Self::Failed(WorkerId(fields.u64()?), decode_failure(&mut fields)?),
+            EXITED => Self::Exited(decode_exited(&mut fields)?),
+            other => return Err(DecodeError::UnknownMessage(other)),
+        };
+        fields.padding()?;
+        Ok(message)
+    }
+}
+
+fn open(packet: &[u8]) -> Result<Source<'_>, DecodeError> {
+    match packet.len().checked_sub(MESSAGE_BYTES) {
+        Some(0) => Ok(Source(packet)),
+        Some(more) => Err(DecodeError::Trailing(more)),
+        None => Err(DecodeError::Truncated),
+    }
+}
+
+fn decode_spawn(fields: &mut Source<'_>) -> Result<Spawn, DecodeError> {
+    let [log, host_functions, report_start] = fields.flags()?;
+    Ok(Spawn {
+        worker: WorkerId(fields.u64()?),
+        name: ExecutionName(fields.array()?),
+        log,
+        host_functions,
+        report_start,
+    })
+}
+
+fn decode_ready(fields: &mut Source<'_>) -> Result<Ready, DecodeError> {
+    let [own_user_ids, memory_limit, processes_limit, cpu_limit] = fields.flags()?;
+    Ok(Ready {
+        own_user_ids,
+        memory_limit,
+        processes_limit,
+        cpu_limit,
+        setup_nanos: fields.u64()?,
+        receive_nanos: fields.u64()?,
+    })
+}
+
+pub(crate) fn encode_failure(out: &mut impl Sink, failure: &StepFailure) {
+    out.u8(failure.step as u8);
+    out.put(&failure.errno.to_le_bytes());
+}
+
+pub(crate) fn decode_failure(fields: &mut Source<'_>) -> Result<StepFailure, DecodeError> {
+    Ok(StepFailure {
+        step: fields.step()?,
+        errno: fields.i32()?,
+    })
+}
+
+fn encode_times(out: &mut impl Sink, times: &StartTimes) {
+    out.u32(times.clone_nanos);
+    out.u32(times.setup_nanos);
+    out.u32(times.exec_nanos);
+}
+
+fn decode_times(fields: &mut Source<'_>) -> Result<StartTimes, DecodeError> {
+    Ok(StartTimes {
+        clone_nanos: fields.u32()?,
+        setup_nanos: fields.u32()?,
+        exec_nanos: fields.u32()?,
+    })
+}
+
+fn encode_exited(out: &mut impl Sink, exited: &Exited) {
+    out.u64(exited.worker.0);
+    out.put(&exited.status.0.to_le_bytes());
+    out.u64(exited.usage.user_micros);
+    out.u64(exited.usage.system_micros);
+    out.u64(exited.usage.max_resident_bytes);
+    encode_times(out, &exited.start);
+    out.u64(exited.life_nanos);
+}
+
+fn decode_exited(fields: &mut Source<'_>) -> Result<Exited, DecodeError> {
+    Ok(Exited {
+        worker: WorkerId(fields.u64()?),
+        status: WaitStatus(fields.i32()?),
+        usage: Usage {
+            user_micros: fields.u64()?,
+            system_micros: fields.u64()?,
+            max_resident_bytes: fields.u64()?,
+        },
+        start: decode_times(fields)?,
+        life_nanos: fields.u64()?,
+    })
+}
+
+#[cfg(test)]
+#[path = "spawner_test.rs"]
+mod tests;

@@ -1,0 +1,57 @@
+//! Receiving the binary.
+
+use nix::errno::Errno;
+use roma_protocol::control::Load;
+use roma_protocol::step::{Step, StepFailure};
+use roma_sandbox::step::{errno_of, take};
+use sha2::{Digest, Sha256};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// Writes the binary that comes over `connection` to `path`, and checks that it is the one meant.
+pub(crate) fn receive(connection: OwnedFd, load: &Load, path: &Path) -> Result<(), StepFailure> {
+    let digest = take(Step::ReceiveCode, || {
+        copy(File::from(connection), load.binary_bytes, path)
+    })?;
+    take(Step::CheckDigest, || {
+        if digest == load.binary_sha256 {
+            Ok(())
+        } else {
+            Err(Errno::EBADMSG)
+        }
+    })
+}
+
+/// Copies exactly `bytes` bytes. Fewer are `ENODATA`; what more may come is not read.
+fn copy(mut from: File, bytes: u64, path: &Path) -> Result<[u8; 32], Errno> {
+    let mut to = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o555)
+        .open(path)
+        .map_err(|error| errno_of(&error))?;
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; CHUNK_BYTES];
+    let mut missing = bytes;
+    while missing > 0 {
+        let wanted =
+            usize::try_from(missing).map_or(CHUNK_BYTES, |missing| missing.min(CHUNK_BYTES));
+        match from.read(&mut buffer[..wanted]) {
+            Ok(0) => return Err(Errno::ENODATA),
+            Ok(count) => {
+                digest.update(&buffer[..count]);
+                to.write_all(&buffer[..count])
+                    .map_err(|error| errno_of(&error))?;
+                missing -= count as u64;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(errno_of(&error)),
+        }
+    }
+    Ok(digest.finalize().into())
+}

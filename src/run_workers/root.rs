@@ -1,0 +1,91 @@
+//! Making a pool's root, once.
+
+use crate::code;
+use nix::errno::Errno;
+use roma_protocol::control::{LibraryMount, Load};
+use roma_protocol::step::{Step, StepFailure};
+use roma_sandbox::mounts;
+use roma_sandbox::step::{errno_of, take};
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Room in the root beside the binary: folders and places to mount on.
+const SLACK_BYTES: u64 = 1 << 20;
+
+/// What remains of making the root.
+pub(crate) struct Root {
+    /// `/dev/null`, which has no name in the new root.
+    pub(crate) null: OwnedFd,
+    /// How to mount `/tmp` in each worker, where it was asked for.
+    pub(crate) tmp_options: Option<String>,
+    /// How long the binary took.
+    pub(crate) receiving: Duration,
+}
+
+/// Makes the root and moves this process into it.
+pub(crate) fn make(load: &Load, connection: OwnedFd) -> Result<Root, StepFailure> {
+    let libraries = take(Step::MountLibrary, || resolve(&load.libraries))?;
+    take(Step::PrivateMounts, mounts::make_private)?;
+    let staging = take(Step::MountRoot, || {
+        mounts::mount_root(load.binary_bytes + SLACK_BYTES)
+    })?;
+    take(Step::PivotRoot, || mounts::pivot_into(staging))?;
+    let begun = Instant::now();
+    code::receive(connection, load, program())?;
+    let receiving = begun.elapsed();
+    for (source, target) in &libraries {
+        take(Step::MountLibrary, || {
+            mounts::bind_read_only(source, target)
+        })?;
+    }
+    let null = take(Step::OpenNull, open_null)?;
+    take(Step::MakeMountPoints, || make_mount_points(load))?;
+    let tmp_options = load
+        .tmp_bytes
+        .map(|bytes| mounts::tmp_options(Path::new("/tmp"), bytes));
+    take(Step::PivotRoot, mounts::detach_old_root)?;
+    take(Step::SealRoot, || mounts::remount_read_only(Path::new("/")))?;
+    Ok(Root {
+        null,
+        tmp_options,
+        receiving,
+    })
+}
+
+fn program() -> &'static Path {
+    Path::new(OsStr::from_bytes(roma_sandbox::launch::PROGRAM.to_bytes()))
+}
+
+/// Follows symbolic links while the old root is still the root.
+fn resolve(libraries: &[LibraryMount]) -> Result<Vec<(PathBuf, PathBuf)>, Errno> {
+    let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
+    libraries
+        .iter()
+        .map(|mount| {
+            let source = fs::canonicalize(path(&mount.source)).map_err(|error| errno_of(&error))?;
+            Ok((source, path(&mount.target)))
+        })
+        .collect()
+}
+
+fn open_null() -> Result<OwnedFd, Errno> {
+    let path = mounts::old(Path::new("/dev/null"));
+    let file = OpenOptions::new().read(true).write(true).open(path);
+    file.map(OwnedFd::from).map_err(|error| errno_of(&error))
+}
+
+fn make_mount_points(load: &Load) -> Result<(), Errno> {
+    let wanted = [("/tmp", load.tmp_bytes.is_some()), ("/proc", load.proc)];
+    for (path, _) in wanted.into_iter().filter(|(_, wanted)| *wanted) {
+        DirBuilder::new()
+            .mode(0o555)
+            .create(path)
+            .map_err(|error| errno_of(&error))?;
+    }
+    Ok(())
+}

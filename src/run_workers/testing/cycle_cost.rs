@@ -1,0 +1,138 @@
+//! Measures what a cycle (start a worker, ask it once, reap it) costs in `run_workers`, beside the
+//! floor: the cheapest loop that starts the same UDF in the same namespaces and does nothing else.
+//!
+//! The floor runs in the same place as `run_workers` does: this program starts itself there.
+//!
+//! ```text
+//! cycle_cost [--place direct|systrap|ptrace] [--udf PATH] [--seconds N]
+//! ```
+#![allow(unsafe_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "cycle_cost/floor.rs"]
+mod floor;
+mod host;
+#[path = "cycle_cost/pool.rs"]
+mod pool;
+
+use host::Place;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
+use roma_protocol::control::FilterLevel;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A hundred bytes.
+const REQUEST: &str = "echo 0123456789012345678901234567890123456789012345678901234567890123456789\
+0123456789012345678901234";
+
+struct Options {
+    place: Place,
+    udf: PathBuf,
+    time: Duration,
+}
+
+fn main() {
+    if std::env::args().nth(1).is_none() && floor::is_inside() {
+        return floor::run_inside();
+    }
+    let options = parse();
+    let udf = std::fs::read(&options.udf).expect("the UDF can be read");
+    let heading = format!("{:?}", options.place);
+    println!(
+        "{heading:28} {:>9} {:>10} {:>12} {:>8}",
+        "cycles/s", "of floor", "CPU us/cycle", "of floor"
+    );
+    let mut floor = Cost::default();
+    for loops in [1, 2, 3] {
+        let cost = with_cpu(&options, || {
+            floor::measure(options.place, &udf, loops, options.time)
+        });
+        floor = floor.better(&cost);
+        cost.print(&format!("floor, {loops} loops"), &floor);
+    }
+    for filter in [FilterLevel::None, FilterLevel::Engine, FilterLevel::Strict] {
+        for spawners in [1, 2, 3, 4] {
+            let cost = with_cpu(&options, || pool::measure(&options, &udf, filter, spawners));
+            cost.print(&format!("{filter:?}, {spawners} spawners"), &floor);
+        }
+        let (latency, start) = pool::latency(&options, &udf, filter);
+        println!("{filter:?}: a ready worker answers in {latency:?}; {start:?}");
+    }
+}
+
+/// What was measured. CPU time tells more than cycles a second where others use the machine too.
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    rate: f64,
+    cpu_micros: f64,
+}
+
+impl Cost {
+    fn better(&self, other: &Self) -> Self {
+        let cpu_micros = match self.cpu_micros {
+            0.0 => other.cpu_micros,
+            cpu => cpu.min(other.cpu_micros),
+        };
+        Self {
+            rate: self.rate.max(other.rate),
+            cpu_micros,
+        }
+    }
+
+    fn print(&self, label: &str, floor: &Self) {
+        let Self { rate, cpu_micros } = self;
+        let (rates, costs) = (rate / floor.rate, cpu_micros / floor.cpu_micros);
+        println!("{label:28} {rate:9.0} {rates:10.2} {cpu_micros:12.0} {costs:8.2}");
+    }
+}
+
+/// CPU time of everything that was started and has ended, the start of gVisor included; of this
+/// process too, which plays the host.
+fn with_cpu(options: &Options, measure: impl FnOnce() -> f64) -> Cost {
+    let before = cpu();
+    let rate = measure();
+    let cycles = rate * options.time.as_secs_f64();
+    Cost {
+        rate,
+        cpu_micros: (cpu() - before) / cycles,
+    }
+}
+
+fn cpu() -> f64 {
+    let micros = |time: TimeVal| time.tv_sec() as f64 * 1e6 + time.tv_usec() as f64;
+    [UsageWho::RUSAGE_CHILDREN, UsageWho::RUSAGE_SELF]
+        .into_iter()
+        .map(|who| getrusage(who).expect("usage"))
+        .map(|usage| micros(usage.user_time()) + micros(usage.system_time()))
+        .sum()
+}
+
+fn parse() -> Options {
+    let mut options = Options {
+        place: Place::Direct,
+        udf: sibling("probe_udf"),
+        time: Duration::from_secs(3),
+    };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(name) = arguments.next() {
+        let value = arguments.next().expect("a value behind each option");
+        match (name.as_str(), value.as_str()) {
+            ("--place", "direct") => options.place = Place::Direct,
+            ("--place", "systrap") => options.place = Place::Gvisor("systrap"),
+            ("--place", "ptrace") => options.place = Place::Gvisor("ptrace"),
+            ("--udf", path) => options.udf = path.into(),
+            ("--seconds", number) => {
+                options.time = Duration::from_secs(number.parse().expect("a number"))
+            }
+            other => panic!("not understood: {other:?}"),
+        }
+    }
+    options
+}
+
+/// Another program of this package.
+fn sibling(name: &str) -> PathBuf {
+    std::env::current_exe()
+        .expect("a path")
+        .with_file_name(name)
+}

@@ -1,0 +1,94 @@
+//! The same cycles through `run_workers`: a thread for each spawner keeps some workers warm, takes the
+//! oldest, has its replacement started, asks it, and takes note of its end.
+
+use crate::Options;
+use crate::host::{Host, Pool, read_message, write_message};
+use roma_protocol::control::FilterLevel;
+use roma_protocol::spawner::StartTimes;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Workers that each thread keeps started ahead.
+const WARM: usize = 2;
+
+/// Cycles a second.
+pub fn measure(options: &Options, udf: &[u8], filter: FilterLevel, spawners: u16) -> f64 {
+    let program = crate::sibling("run_workers");
+    let mut host = Host::start(options.place, &program);
+    let pools: Vec<_> = host
+        .load(udf, |load| {
+            load.filter = filter;
+            load.spawners = spawners;
+        })
+        .split();
+    let time = options.time;
+    let threads: Vec<_> = pools
+        .into_iter()
+        .map(|pool| std::thread::spawn(move || cycles(pool, time)))
+        .collect();
+    // All pools live until the last thread is done: the end of the first spawner ends the rest.
+    let results: Vec<_> = threads
+        .into_iter()
+        .map(|thread| thread.join().expect("a count"))
+        .collect();
+    let count: u64 = results.iter().map(|(count, _pool)| count).sum();
+    count as f64 / time.as_secs_f64()
+}
+
+fn cycles(mut pool: Pool, time: Duration) -> (u64, Pool) {
+    let mut warm: VecDeque<_> = (0..WARM).map(|_| pool.spawn()).collect();
+    let begun = Instant::now();
+    let mut count = 0;
+    while begun.elapsed() < time {
+        let mut worker = warm.pop_front().expect("a warm worker");
+        warm.push_back(pool.spawn());
+        worker.await_ready();
+        write_message(&mut worker.data, crate::REQUEST.as_bytes());
+        assert!(!read_message(&mut worker.data).is_empty());
+        pool.await_exit();
+        count += 1;
+    }
+    (count, pool)
+}
+
+/// What a request waits for where a worker stands ready: the middle one of many, and the middle times
+/// of a start.
+pub fn latency(options: &Options, udf: &[u8], filter: FilterLevel) -> (Duration, StartTimes) {
+    let program = crate::sibling("run_workers");
+    let mut host = Host::start(options.place, &program);
+    let begun = Instant::now();
+    let mut pool = host.load(udf, |load| load.filter = filter);
+    pool.spawn().await_ready();
+    println!(
+        "{filter:?}: first worker ready {:?} after the load; {:?}",
+        begun.elapsed(),
+        pool.ready[0]
+    );
+    pool.await_exit();
+    let (mut asked, mut starts) = (Vec::new(), Vec::new());
+    for _ in 0..300 {
+        let mut worker = pool.spawn();
+        worker.await_ready();
+        // It has still to get from writing that byte to waiting for the request.
+        std::thread::sleep(Duration::from_millis(1));
+        let begun = Instant::now();
+        write_message(&mut worker.data, crate::REQUEST.as_bytes());
+        assert!(!read_message(&mut worker.data).is_empty());
+        asked.push(begun.elapsed());
+        starts.push(pool.exited(0).start);
+    }
+    let middle = |of: fn(&StartTimes) -> u32| {
+        let mut times: Vec<_> = starts.iter().map(of).collect();
+        times.sort_unstable();
+        times[times.len() / 2]
+    };
+    asked.sort_unstable();
+    (
+        asked[asked.len() / 2],
+        StartTimes {
+            clone_nanos: middle(|start| start.clone_nanos),
+            setup_nanos: middle(|start| start.setup_nanos),
+            exec_nanos: middle(|start| start.exec_nanos),
+        },
+    )
+}

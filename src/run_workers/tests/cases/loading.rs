@@ -1,0 +1,197 @@
+//! Loads that are refused, and steps that fail.
+
+use crate::host::{Host, Place, Start, plain_load};
+use crate::{in_every_place, probe, run_workers_with_faults, start};
+use roma_protocol::control::{FromRunWorkers, LibraryMount, ToRunWorkers};
+use roma_protocol::spawner::FromSpawner;
+use roma_protocol::step::{Step, StepFailure};
+
+in_every_place! {
+    another_binary_than_announced_is_refused
+    a_binary_cut_short_is_refused
+    a_missing_library_is_refused
+    what_is_no_program_fails_at_exec
+    a_malformed_message_ends_it
+    a_load_without_descriptors_is_refused
+    every_step_of_a_pool_can_fail
+    every_step_of_a_worker_can_fail
+}
+
+fn another_binary_than_announced_is_refused(place: Place) {
+    let mut host = start(place);
+    let refused = host
+        .try_load(probe(), |load| load.binary_sha256[0] ^= 1)
+        .err();
+    assert_eq!(
+        refused,
+        Some(StepFailure {
+            step: Step::CheckDigest,
+            errno: libc::EBADMSG
+        })
+    );
+    assert_ended(&host);
+    assert_eq!(host.load(probe(), |_| {}).answer("echo x"), "x");
+}
+
+fn a_binary_cut_short_is_refused(place: Place) {
+    let mut host = start(place);
+    let refused = host.try_load(probe(), |load| load.binary_bytes += 1).err();
+    assert_eq!(
+        refused,
+        Some(StepFailure {
+            step: Step::ReceiveCode,
+            errno: libc::ENODATA
+        })
+    );
+    assert_ended(&host);
+}
+
+fn a_missing_library_is_refused(place: Place) {
+    let mut host = start(place);
+    let library = LibraryMount {
+        source: b"/no/such".to_vec(),
+        target: b"/lib".to_vec(),
+    };
+    let refused = host
+        .try_load(probe(), |load| load.libraries = vec![library])
+        .err();
+    assert_eq!(
+        refused,
+        Some(StepFailure {
+            step: Step::MountLibrary,
+            errno: libc::ENOENT
+        })
+    );
+    assert_ended(&host);
+}
+
+fn what_is_no_program_fails_at_exec(place: Place) {
+    let mut host = start(place);
+    let mut pool = host.load(b"no program", |_| {});
+    for _ in 0..3 {
+        let worker = pool.spawn();
+        let failure = StepFailure {
+            step: Step::Exec,
+            errno: libc::ENOEXEC,
+        };
+        assert_eq!(
+            pool.receive(0),
+            Some(FromSpawner::Failed(worker.id, failure))
+        );
+    }
+}
+
+fn a_malformed_message_ends_it(place: Place) {
+    let mut host = start(place);
+    let mut pool = host.load(probe(), |_| {});
+    host.send_control(b"nonsense", &[]);
+    let failure = StepFailure {
+        step: Step::AcceptLoad,
+        errno: libc::EPROTO,
+    };
+    assert_eq!(host.receive(), Some(FromRunWorkers::Broken(failure)));
+    assert!(!host.wait().success());
+    assert_eq!(pool.receive(0), None);
+    pool.spawners.clear();
+}
+
+fn a_load_without_descriptors_is_refused(place: Place) {
+    let mut host = start(place);
+    let load = plain_load(roma_protocol::PoolId(9), probe());
+    host.send_control(&ToRunWorkers::Load(load).encode(), &[]);
+    let failure = StepFailure {
+        step: Step::AcceptLoad,
+        errno: libc::EBADF,
+    };
+    let refused = FromRunWorkers::LoadRefused(roma_protocol::PoolId(9), failure);
+    assert_eq!(host.receive(), Some(refused));
+    assert_eq!(host.load(probe(), |_| {}).answer("echo x"), "x");
+}
+
+fn assert_ended(host: &Host) {
+    let ended = host.receive();
+    assert!(
+        matches!(ended, Some(FromRunWorkers::PoolEnded(..))),
+        "{ended:?}"
+    );
+}
+
+fn with_fault(place: Place, step: Step) -> Host {
+    let faults = format!("{step}={}", libc::EIO);
+    let program = run_workers_with_faults();
+    Host::start_with(Start {
+        place,
+        program,
+        faults: &faults,
+        user: None,
+    })
+    .expect("it starts")
+}
+
+fn every_step_of_a_pool_can_fail(place: Place) {
+    for step in [
+        Step::JoinCgroup,
+        Step::Unshare,
+        Step::PrivateMounts,
+        Step::MountRoot,
+        Step::ReceiveCode,
+        Step::CheckDigest,
+        Step::OpenNull,
+        Step::MakeMountPoints,
+        Step::PivotRoot,
+        Step::SealRoot,
+        Step::SetPoolLimits,
+        Step::DropCapabilities,
+        Step::NoNewPrivileges,
+        Step::InstallFilter,
+    ] {
+        let mut host = with_fault(place, step);
+        let refused = host.try_load(probe(), |_| {}).err();
+        assert_eq!(
+            refused,
+            Some(StepFailure {
+                step,
+                errno: libc::EIO
+            })
+        );
+        assert_ended(&host);
+        assert!(host.end().success());
+    }
+}
+
+fn every_step_of_a_worker_can_fail(place: Place) {
+    for step in [
+        Step::AcceptSpawn,
+        Step::SetUser,
+        Step::Clone,
+        Step::DeathSignal,
+        Step::PlaceDescriptors,
+        Step::CloseDescriptors,
+        Step::MountTmp,
+        Step::MountProc,
+        Step::UnshareUser,
+        Step::SetWorkerLimits,
+        Step::Exec,
+    ] {
+        let mut host = with_fault(place, step);
+        let pool = host.try_load(probe(), |load| {
+            load.tmp_bytes = Some(1 << 20);
+            load.proc = true;
+        });
+        let failure = StepFailure {
+            step,
+            errno: libc::EIO,
+        };
+        match pool {
+            // A step that the pool itself takes too.
+            Err(refused) => assert_eq!(refused, failure),
+            Ok(mut pool) => {
+                let worker = pool.spawn();
+                assert_eq!(
+                    pool.receive(0),
+                    Some(FromSpawner::Failed(worker.id, failure))
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What a pool gets only where it was asked for.
+
+use crate::host::{Place, read_message, write_message};
+use crate::{in_every_place, probe, start};
+use roma_protocol::control::{FilterLevel, LibraryMount};
+use std::collections::HashSet;
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+
+in_every_place! {
+    tmp_is_private_and_capped
+    proc_shows_only_its_own_and_namespaces_differ
+    libraries_are_there_read_only
+    logs_go_where_they_were_sent
+    host_functions_are_on_descriptor_four
+    several_spawners_share_one_root
+    confinement_is_the_same_with_everything_on
+}
+
+fn tmp_is_private_and_capped(place: Place) {
+    let mut host = start(place);
+    for filter in [FilterLevel::None, FilterLevel::Engine, FilterLevel::Strict] {
+        let mut pool = host.load(probe(), |load| {
+            load.tmp_bytes = Some(1 << 20);
+            load.filter = filter;
+        });
+        assert_eq!(pool.answer("write /tmp/left-behind"), "written");
+        assert_eq!(pool.answer("files"), "/tmp\n/udf\n");
+        assert_eq!(
+            pool.answer("fill /tmp/full"),
+            format!("{} errno {}", 1 << 20, libc::ENOSPC)
+        );
+        assert!(pool.answer("write /new").starts_with("errno "));
+        // Two at once do not see each other's either.
+        let (mut first, mut second) = (pool.spawn(), pool.spawn());
+        first.await_ready();
+        second.await_ready();
+        assert_eq!(first.ask("write /tmp/mine"), "written");
+        assert_eq!(second.ask("files"), "/tmp\n/udf\n");
+    }
+}
+
+fn proc_shows_only_its_own_and_namespaces_differ(place: Place) {
+    let mut host = start(place);
+    let mut pool = host.load(probe(), |load| load.proc = true);
+    let mut seen = HashSet::new();
+    // They live at once: numbers of namespaces that are gone may be used again.
+    let mut workers: Vec<_> = (0..4).map(|_| pool.spawn()).collect();
+    workers.iter_mut().for_each(|worker| worker.await_ready());
+    // Which gVisor knows too.
+    for (worker, kind) in workers.iter_mut().zip(["pid", "pid", "user", "user"]) {
+        let link = worker.ask(&format!("link /proc/self/ns/{kind}"));
+        assert!(link.starts_with(kind), "{link}");
+        assert!(
+            place != Place::Direct || seen.insert(link),
+            "shared namespaces: {seen:?}"
+        );
+    }
+    (0..4).for_each(|_| pool.await_exit());
+    let status = pool.answer("read /proc/self/status");
+    for line in [
+        "CapInh:\t0000000000000000",
+        "CapPrm:\t0000000000000000",
+        "CapEff:\t0000000000000000",
+    ] {
+        assert!(status.contains(line), "{status}");
+    }
+    if place == Place::Direct {
+        assert!(status.contains("CapAmb:\t0000000000000000"), "{status}");
+        assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+        assert!(status.contains("Seccomp:\t2"), "{status}");
+    }
+    assert!(pool.answer("read /proc/2/status").starts_with("errno "));
+    assert!(
+        pool.answer("write /proc/sys/kernel/hostname")
+            .starts_with("errno ")
+    );
+    assert_eq!(pool.answer("read /proc/self/uid_map"), "");
+}
+
+fn libraries_are_there_read_only(place: Place) {
+    let mut host = start(place);
+    // The one folder that is certain to exist in either place.
+    let mut pool = host.load(probe(), |load| {
+        load.libraries = vec![LibraryMount {
+            source: b"/sys".to_vec(),
+            target: b"/lib/deep".to_vec(),
+        }];
+    });
+    let files = pool.answer("files");
+    assert!(files.contains("/lib/deep\n"), "{files}");
+    assert!(pool.answer("write /lib/deep/new").starts_with("errno "));
+    assert!(pool.answer("write /lib/new").starts_with("errno "));
+}
+
+fn logs_go_where_they_were_sent(place: Place) {
+    let mut host = start(place);
+    let mut pool = host.load(probe(), |_| {});
+    let (mut log, inside) = std::io::pipe().expect("a pipe");
+    let mut worker = pool.spawn_on(0, |spawn| spawn.log = true, &[inside.as_fd()]);
+    drop(inside);
+    worker.await_ready();
+    assert_eq!(worker.ask("log something"), "");
+    let mut text = String::new();
+    log.read_to_string(&mut text).expect("a text");
+    assert_eq!(text, "out something\nerr something\n");
+    // Without, they go nowhere, and nothing breaks.
+    pool.await_exit();
+    assert_eq!(pool.answer("log something"), "");
+}
+
+fn host_functions_are_on_descriptor_four(place: Place) {
+    let mut host = start(place);
+    let mut pool = host.load(probe(), |_| {});
+    let (mut functions, inside) = UnixStream::pair().expect("a pair");
+    let mut worker = pool.spawn_on(0, |spawn| spawn.host_functions = true, &[inside.as_fd()]);
+    drop(inside);
+    worker.await_ready();
+    worker.send("call_host question");
+    assert_eq!(read_message(&mut functions), b"question");
+    write_message(&mut functions, b"answer");
+    assert_eq!(read_message(&mut worker.data), b"answer");
+    pool.await_exit();
+    let (_functions, inside) = UnixStream::pair().expect("a pair");
+    let mut worker = pool.spawn_on(0, |spawn| spawn.host_functions = true, &[inside.as_fd()]);
+    worker.await_ready();
+    assert_eq!(worker.ask("descriptors"), "0 1 2 3 4");
+}
+
+fn several_spawners_share_one_root(place: Place) {
+    let mut host = start(place);
+    let mut pool = host.load(probe(), |load| load.spawners = 4);
+    for spawner in 0..4 {
+        let mut worker = pool.spawn_on(spawner, |_| {}, &[]);
+        worker.await_ready();
+        assert_eq!(worker.ask("files"), "/udf\n");
+        assert_eq!(pool.exited(spawner).worker, worker.id);
+    }
+}
+
+fn confinement_is_the_same_with_everything_on(place: Place) {
+    let mut host = start(place);
+    for filter in [FilterLevel::None, FilterLevel::Engine, FilterLevel::Strict] {
+        let mut pool = host.load(probe(), |load| {
+            load.filter = filter;
+            load.tmp_bytes = Some(1 << 20);
+            load.proc = true;
+        });
+        assert!(
+            pool.answer("capabilities")
+                .starts_with("[0, 0, 0, 0, 0, 0] no_new_privs 1 ")
+        );
+        assert!(pool.answer("identity").contains("pid 1 "));
+        assert_eq!(pool.answer("descriptors"), "0 1 2 3");
+        let unshare = format!("syscall {} {}", libc::SYS_unshare, libc::CLONE_NEWNS);
+        assert_eq!(pool.answer(&unshare), "errno 1");
+        assert!(pool.answer("write /new").starts_with("errno "));
+    }
+}

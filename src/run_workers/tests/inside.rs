@@ -1,0 +1,52 @@
+//! What holds inside the sandbox, tried by a UDF that tries it: directly and inside gVisor, at every
+//! filter level.
+#![allow(missing_docs, clippy::expect_used, clippy::panic)]
+
+#[path = "../testing/host.rs"]
+mod host;
+mod cases {
+    pub mod confinement;
+    pub mod endings;
+    pub mod filters;
+    pub mod leftovers;
+    pub mod limits;
+    pub mod loading;
+    pub mod options;
+}
+
+use host::{Host, Place};
+use std::path::Path;
+
+/// The UDF that does what it is asked to.
+fn probe() -> &'static [u8] {
+    static PROBE: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+    PROBE.get_or_init(|| std::fs::read(env!("CARGO_BIN_EXE_probe_udf")).expect("the probe"))
+}
+
+fn run_workers() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_run_workers"))
+}
+
+fn run_workers_with_faults() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_run_workers_with_faults"))
+}
+
+fn start(place: Place) -> Host {
+    Host::start(place, run_workers())
+}
+
+/// Each of these functions becomes a test in every place.
+macro_rules! in_every_place {
+    ($($name:ident)*) => {
+        mod direct {
+            $(#[test] fn $name() { super::$name($crate::host::Place::Direct); })*
+        }
+        mod gvisor_systrap {
+            $(#[test] fn $name() { super::$name($crate::host::Place::Gvisor("systrap")); })*
+        }
+        mod gvisor_ptrace {
+            $(#[test] fn $name() { super::$name($crate::host::Place::Gvisor("ptrace")); })*
+        }
+    };
+}
+use in_every_place;

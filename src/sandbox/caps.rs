@@ -1,0 +1,139 @@
+//! Capabilities.
+
+use nix::errno::Errno;
+
+/// A capability, by its number in `linux/capability.h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Capability {
+    /// Signal any process.
+    Kill = 5,
+    /// Take any group.
+    SetGid = 6,
+    /// Take any user.
+    SetUid = 7,
+    /// Mount, and make namespaces.
+    SysAdmin = 21,
+}
+
+/// A set of capabilities, one bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CapabilitySet(pub u64);
+
+impl CapabilitySet {
+    /// Of these.
+    #[must_use]
+    pub fn of(capabilities: &[Capability]) -> Self {
+        Self(
+            capabilities
+                .iter()
+                .fold(0, |bits, one| bits | (1 << *one as u32)),
+        )
+    }
+
+    /// Whether `capability` is in it.
+    #[must_use]
+    pub fn has(self, capability: Capability) -> bool {
+        self.0 & (1 << capability as u32) != 0
+    }
+}
+
+const VERSION_3: u32 = 0x2008_0522;
+
+#[repr(C)]
+struct Header {
+    version: u32,
+    pid: i32,
+}
+
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+struct Words {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+/// What this process may do now.
+pub fn effective() -> Result<CapabilitySet, Errno> {
+    let [low, high] = get()?;
+    Ok(CapabilitySet(join(low.effective, high.effective)))
+}
+
+/// Gives up every capability but `keep`, also those that executing a program could bring back.
+pub fn keep_only(keep: CapabilitySet) -> Result<(), Errno> {
+    clear_ambient()?;
+    drop_bounding()?;
+    // A change of user takes capabilities out of effect even where it leaves them permitted.
+    let [low, high] = get()?;
+    let permitted = join(low.permitted, high.permitted);
+    let bits = keep.0 & permitted;
+    let word = |bits: u64| Words {
+        effective: bits as u32,
+        permitted: bits as u32,
+        inheritable: 0,
+    };
+    let words = [word(bits), word(bits >> 32)];
+    let header = Header {
+        version: VERSION_3,
+        pid: 0,
+    };
+    // SAFETY: the kernel reads a header and, for version 3, two words, all of which outlive the call.
+    Errno::result(unsafe { libc::syscall(libc::SYS_capset, &raw const header, words.as_ptr()) })
+        .map(drop)
+}
+
+/// Lets capabilities survive a change of user.
+pub fn keep_over_user_change() -> Result<(), Errno> {
+    prctl(libc::PR_SET_KEEPCAPS, 1, 0)
+}
+
+/// Makes it impossible to gain anything by executing a program.
+pub fn set_no_new_privileges() -> Result<(), Errno> {
+    prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0)
+}
+
+fn join(low: u32, high: u32) -> u64 {
+    u64::from(low) | (u64::from(high) << 32)
+}
+
+fn get() -> Result<[Words; 2], Errno> {
+    let header = Header {
+        version: VERSION_3,
+        pid: 0,
+    };
+    let mut words = [Words::default(); 2];
+    // SAFETY: the kernel reads a header and, for version 3, writes two words, all of which are live.
+    let result = unsafe { libc::syscall(libc::SYS_capget, &raw const header, words.as_mut_ptr()) };
+    Errno::result(result).map(|_| words)
+}
+
+fn clear_ambient() -> Result<(), Errno> {
+    match prctl(
+        libc::PR_CAP_AMBIENT,
+        libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong,
+        0,
+    ) {
+        // A kernel without ambient capabilities (gVisor) has none to clear.
+        Err(Errno::EINVAL) => Ok(()),
+        other => other,
+    }
+}
+
+fn drop_bounding() -> Result<(), Errno> {
+    for capability in 0..64 {
+        match prctl(libc::PR_CAPBSET_DROP, capability, 0) {
+            // The first number that the kernel does not know.
+            Err(Errno::EINVAL) => return Ok(()),
+            // Without CAP_SETPCAP the set cannot be changed; no_new_privs makes it meaningless.
+            Err(Errno::EPERM) => return Ok(()),
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+fn prctl(option: i32, a: libc::c_ulong, b: libc::c_ulong) -> Result<(), Errno> {
+    // SAFETY: none of the options used here takes a pointer.
+    Errno::result(unsafe { libc::prctl(option, a, b, 0, 0) }).map(drop)
+}

@@ -1,0 +1,311 @@
+//! Looking into a binary before it is loaded: what it is, for which machine, what else it needs.
+//!
+//! The bytes come from whoever wrote the UDF, so every offset is checked and nothing is trusted to be
+//! within bounds.
+
+use std::collections::BTreeSet;
+
+/// What a file is, as far as running it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Binary {
+    /// A program for Linux.
+    Elf(Elf),
+    /// A script, with the program that is to run it.
+    Script {
+        /// Its path.
+        interpreter: String,
+    },
+}
+
+/// An ELF program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elf {
+    /// For which machine.
+    pub machine: Machine,
+    /// The dynamic loader, where the program asks for one.
+    pub interpreter: Option<String>,
+    /// The shared libraries that it names itself, in order.
+    pub needed: Vec<String>,
+}
+
+/// A processor architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machine {
+    /// x86-64.
+    X86_64,
+    /// 64-bit Arm.
+    Aarch64,
+    /// Something that Roma does not run on, by its ELF number.
+    Other(u16),
+}
+
+impl Machine {
+    /// The one that this code runs on.
+    #[must_use]
+    pub fn here() -> Self {
+        if cfg!(target_arch = "aarch64") {
+            Self::Aarch64
+        } else {
+            Self::X86_64
+        }
+    }
+
+    fn from_number(number: u16) -> Self {
+        match number {
+            62 => Self::X86_64,
+            183 => Self::Aarch64,
+            other => Self::Other(other),
+        }
+    }
+}
+
+/// Why a file cannot be run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ElfError {
+    /// It starts with neither the ELF magic nor `#!`.
+    #[error("neither an ELF program nor a script")]
+    UnknownFormat,
+    /// `#!` with no path behind it.
+    #[error("a script that does not name its interpreter")]
+    NoInterpreter,
+    /// ELF, but 32 bits or big-endian.
+    #[error("not a 64-bit little-endian program")]
+    WrongClass,
+    /// ELF, but an object file, a core dump or the like.
+    #[error("an ELF file of type {0}, not a program")]
+    NotAProgram(u16),
+    /// A table or string lies outside the file.
+    #[error("damaged: {0} lies outside the file")]
+    Damaged(&'static str),
+}
+
+const EXECUTABLE: u16 = 2;
+const POSITION_INDEPENDENT: u16 = 3;
+
+const LOAD: u32 = 1;
+const DYNAMIC: u32 = 2;
+const INTERPRETER: u32 = 3;
+
+const DT_NULL: u64 = 0;
+const DT_NEEDED: u64 = 1;
+const DT_STRTAB: u64 = 5;
+
+/// Largest string that a program header or the dynamic table may name.
+const MAX_STRING_BYTES: usize = 4096;
+
+/// Looks into a file's bytes.
+pub fn inspect(file: &[u8]) -> Result<Binary, ElfError> {
+    if let Some(rest) = file.strip_prefix(b"#!") {
+        return inspect_script(rest);
+    }
+    if !file.starts_with(b"\x7fELF") {
+        return Err(ElfError::UnknownFormat);
+    }
+    inspect_elf(file).map(Binary::Elf)
+}
+
+fn inspect_script(rest: &[u8]) -> Result<Binary, ElfError> {
+    let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(&line[..line.len().min(MAX_STRING_BYTES)]);
+    let interpreter = line
+        .split_whitespace()
+        .next()
+        .ok_or(ElfError::NoInterpreter)?;
+    Ok(Binary::Script {
+        interpreter: interpreter.to_owned(),
+    })
+}
+
+fn inspect_elf(file: &[u8]) -> Result<Elf, ElfError> {
+    if file.get(4..6) != Some(&[2, 1]) {
+        return Err(ElfError::WrongClass);
+    }
+    let kind = u16_at(file, 16)?;
+    if kind != EXECUTABLE && kind != POSITION_INDEPENDENT {
+        return Err(ElfError::NotAProgram(kind));
+    }
+    let segments = segments(file)?;
+    let interpreter = match segments.iter().find(|segment| segment.kind == INTERPRETER) {
+        Some(segment) => Some(string_at(file, segment.offset, "the interpreter's name")?),
+        None => None,
+    };
+    Ok(Elf {
+        machine: Machine::from_number(u16_at(file, 18)?),
+        interpreter,
+        needed: needed(file, &segments)?,
+    })
+}
+
+struct Segment {
+    kind: u32,
+    offset: u64,
+    address: u64,
+    bytes: u64,
+}
+
+fn segments(file: &[u8]) -> Result<Vec<Segment>, ElfError> {
+    let table = u64_at(file, 32)?;
+    let entry_bytes = u64::from(u16_at(file, 54)?);
+    (0..u64::from(u16_at(file, 56)?))
+        .map(|index| {
+            let at = table
+                .checked_add(index * entry_bytes)
+                .ok_or(ElfError::Damaged("the program header"))?;
+            Ok(Segment {
+                kind: u32_at(file, at)?,
+                offset: u64_at(file, at.saturating_add(8))?,
+                address: u64_at(file, at.saturating_add(16))?,
+                bytes: u64_at(file, at.saturating_add(32))?,
+            })
+        })
+        .collect()
+}
+
+fn needed(file: &[u8], segments: &[Segment]) -> Result<Vec<String>, ElfError> {
+    let Some(dynamic) = segments.iter().find(|segment| segment.kind == DYNAMIC) else {
+        return Ok(Vec::new());
+    };
+    let mut strings = None;
+    // A set: a damaged table could name the same string millions of times.
+    let mut names = BTreeSet::new();
+    let mut order = Vec::new();
+    for index in 0..dynamic.bytes / 16 {
+        let at = dynamic.offset.saturating_add(index * 16);
+        let value = u64_at(file, at.saturating_add(8))?;
+        match u64_at(file, at)? {
+            DT_NULL => break,
+            DT_NEEDED if names.insert(value) => order.push(value),
+            DT_STRTAB => strings = Some(value),
+            _ => {}
+        }
+    }
+    if order.is_empty() {
+        return Ok(Vec::new());
+    }
+    let table = strings
+        .and_then(|address| offset_of(address, segments))
+        .ok_or(ElfError::Damaged("the string table"))?;
+    order
+        .into_iter()
+        .map(|name| string_at(file, table.saturating_add(name), "a library's name"))
+        .collect()
+}
+
+/// Where in the file that which is loaded at `address` is.
+fn offset_of(address: u64, segments: &[Segment]) -> Option<u64> {
+    segments
+        .iter()
+        .filter(|segment| segment.kind == LOAD)
+        .find_map(|segment| {
+            let within = address.checked_sub(segment.address)?;
+            (within < segment.bytes).then(|| segment.offset.saturating_add(within))
+        })
+}
+
+fn string_at(file: &[u8], offset: u64, what: &'static str) -> Result<String, ElfError> {
+    let start = usize::try_from(offset).map_err(|_| ElfError::Damaged(what))?;
+    let rest = file.get(start..).ok_or(ElfError::Damaged(what))?;
+    let rest = &rest[..rest.len().min(MAX_STRING_BYTES)];
+    let end = rest
+        .iter()
+        .position(|byte| *byte == 0)
+        .ok_or(ElfError::Damaged(what))?;
+    Ok(String::from_utf8_lossy(&rest[..end]).into_owned())
+}
+
+fn u16_at(file: &[u8], offset: u64) -> Result<u16, ElfError> {
+    array_at(file, offset).map(u16::from_le_bytes)
+}
+
+fn u32_at(file: &[u8], offset: u64) -> Result<u32, ElfError> {
+    array_at(file, offset).map(u32::from_le_bytes)
+}
+
+fn u64_at(file: &[u8], offset: u64) -> Result<u64, ElfError> {
+    array_at(file, offset).map(u64::from_le_bytes)
+}
+
+fn array_at<const N: usize>(file: &[u8], offset: u64) -> Result<[u8; N], ElfError> {
+    usize::try_from(offset)
+        .ok()
+        .and_then(|start| file.get(start..)?.first_chunk())
+        .copied()
+        .ok_or(ElfError::Damaged("a header"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn this_program() -> Vec<u8> {
+        std::fs::read("/proc/self/exe").expect("this program")
+    }
+
+    #[test]
+    fn sees_what_this_program_is() {
+        let Ok(Binary::Elf(elf)) = inspect(&this_program()) else {
+            panic!("not a program")
+        };
+        assert_eq!(elf.machine, Machine::here());
+        // A program that is linked statically names no library, another one names at least libc.
+        assert_eq!(
+            elf.interpreter.is_some(),
+            elf.needed.iter().any(|name| name.starts_with("libc."))
+        );
+    }
+
+    #[test]
+    fn sees_what_a_dynamic_program_needs() {
+        let shell = std::fs::read("/bin/sh").expect("every Linux has one");
+        let Ok(Binary::Elf(elf)) = inspect(&shell) else {
+            panic!("not a program")
+        };
+        assert!(elf.interpreter.is_some_and(|path| path.starts_with('/')));
+        assert!(elf.needed.iter().any(|name| name.starts_with("libc.")));
+    }
+
+    #[test]
+    fn tells_scripts_from_programs() {
+        let script = |text: &str| inspect(text.as_bytes());
+        assert_eq!(
+            script("#! /bin/sh -e\n"),
+            Ok(Binary::Script {
+                interpreter: "/bin/sh".into()
+            })
+        );
+        assert_eq!(script("#!\n"), Err(ElfError::NoInterpreter));
+        assert_eq!(script("hello"), Err(ElfError::UnknownFormat));
+        assert_eq!(script(""), Err(ElfError::UnknownFormat));
+    }
+
+    #[test]
+    fn refuses_what_cannot_run() {
+        let mut file = this_program();
+        file[4] = 1;
+        assert_eq!(inspect(&file), Err(ElfError::WrongClass));
+        file[4] = 2;
+        file[16] = 1;
+        assert_eq!(inspect(&file), Err(ElfError::NotAProgram(1)));
+        assert!(matches!(
+            inspect(&this_program()[..40]),
+            Err(ElfError::Damaged(_))
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn damage_in_the_headers_is_an_error_or_another_answer_never_a_panic(
+            changes in proptest::collection::vec((0usize..1024, any::<u8>()), 1..20),
+            length in 0usize..8192,
+        ) {
+            let mut file = this_program();
+            file.truncate(length.max(1024));
+            for (at, byte) in changes {
+                file[at] = byte;
+            }
+            file[..4].copy_from_slice(b"\x7fELF");
+            let _ = inspect(&file);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Packets with descriptors attached, over `SOCK_SEQPACKET` socket pairs.
+
+use crate::gate::Gate;
+use nix::errno::Errno;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// Most descriptors in one packet (the kernel's own maximum is 253).
+pub const MAX_DESCRIPTORS: usize = 80;
+
+// SAFETY: CMSG_SPACE only computes with the number that it is given.
+const CONTROL_BYTES: usize =
+    unsafe { libc::CMSG_SPACE((MAX_DESCRIPTORS * size_of::<RawFd>()) as u32) } as usize;
+
+/// The alignment that control messages need.
+#[repr(C, align(8))]
+struct Control([MaybeUninit<u8>; CONTROL_BYTES]);
+
+/// A connected pair of packet sockets, both close-on-exec.
+pub fn packet_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+    socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )
+}
+
+/// A packet that has come.
+#[derive(Debug)]
+pub struct Packet {
+    /// How many bytes of the buffer it fills. 0 is the end of the connection.
+    pub bytes: usize,
+    /// What was attached, in order; close-on-exec.
+    pub descriptors: Vec<OwnedFd>,
+}
+
+/// Takes one packet. A packet that does not fit the buffer, or brings more than [`MAX_DESCRIPTORS`],
+/// is `EMSGSIZE`; its descriptors are closed.
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8], gate: Gate) -> Result<Packet, Errno> {
+    let mut control = Control([MaybeUninit::uninit(); CONTROL_BYTES]);
+    let mut part = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
+    };
+    // SAFETY: all bytes zero is a valid msghdr: null pointers with lengths of zero.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = (&raw mut control).cast();
+    message.msg_controllen = CONTROL_BYTES as _;
+    // SAFETY: the message describes `buffer` and `control`, which outlive the call. The arguments from
+    // the fourth on are not looked at by the kernel; the last is for the filter.
+    let count = Errno::result(unsafe {
+        libc::syscall(
+            libc::SYS_recvmsg,
+            socket.as_raw_fd(),
+            &raw mut message,
+            libc::MSG_CMSG_CLOEXEC,
+            0,
+            0,
+            gate.secret(),
+        )
+    })?;
+    // SAFETY: the kernel has just filled `message` and what it points to.
+    let descriptors = unsafe { take_descriptors(&message) };
+    if message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0 {
+        return Err(Errno::EMSGSIZE);
+    }
+    Ok(Packet {
+        bytes: count as usize,
+        descriptors,
+    })
+}
+
+/// Sends one packet with descriptors attached. Never raises SIGPIPE.
+pub fn send(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<(), Errno> {
+    use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+    let raw: Vec<RawFd> = descriptors.iter().map(|fd| fd.as_raw_fd()).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let control = if raw.is_empty() { &[] } else { &rights[..] };
+    let part = [std::io::IoSlice::new(bytes)];
+    sendmsg::<()>(
+        socket.as_raw_fd(),
+        &part,
+        control,
+        MsgFlags::MSG_NOSIGNAL,
+        None,
+    )
+    .map(drop)
+}
+
+/// # Safety
+///
+/// `message` must have been filled by `recvmsg`, its control buffer must still live, and this must be
+/// the only call for it: the descriptors become owned.
+unsafe fn take_descriptors(message: &libc::msghdr) -> Vec<OwnedFd> {
+    let mut taken = Vec::new();
+    // SAFETY: by this function's contract the header describes a live control buffer.
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
+    // SAFETY: a header that is not null lies within the control buffer.
+    while let Some(entry) = unsafe { header.as_ref() } {
+        if entry.cmsg_level == libc::SOL_SOCKET && entry.cmsg_type == libc::SCM_RIGHTS {
+            // SAFETY: CMSG_LEN only computes.
+            let bytes = entry.cmsg_len - unsafe { libc::CMSG_LEN(0) } as usize;
+            // SAFETY: `header` points to a whole control message.
+            let first = unsafe { libc::CMSG_DATA(header) }.cast::<RawFd>();
+            for index in 0..bytes / size_of::<RawFd>() {
+                // SAFETY: the kernel wrote so many descriptors behind the header, made for this
+                // process a moment ago, so nobody else owns them.
+                taken.push(unsafe { OwnedFd::from_raw_fd(first.add(index).read_unaligned()) });
+            }
+        }
+        // SAFETY: as above.
+        header = unsafe { libc::CMSG_NXTHDR(message, header) };
+    }
+    taken
+}

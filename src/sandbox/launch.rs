@@ -1,0 +1,421 @@
+//! Starting a worker: one clone into fresh namespaces, a few calls, `execve`.
+//!
+//! The child shares the spawner's memory (`CLONE_VM`) while the spawner waits (`CLONE_VFORK`), so no
+//! page table is copied, and what the child finds out comes back by plain memory. For that the child
+//! must not allocate, lock or unwind: it makes system calls and nothing else.
+
+use crate::gate::Gate;
+use crate::rlimits::Limit;
+use crate::step::{failure, take};
+use crate::wait::wait_for;
+use nix::errno::Errno;
+use nix::unistd::Pid;
+use roma_protocol::ExecutionName;
+use roma_protocol::spawner::StartTimes;
+use roma_protocol::step::{Step, StepFailure};
+use std::cell::UnsafeCell;
+use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::ptr::{null, null_mut};
+
+/// Where the binary is in a pool's root.
+pub const PROGRAM: &CStr = c"/udf";
+/// The descriptor of the data connection, which is also `argv[1]`.
+pub const DATA_FD: RawFd = 3;
+/// The descriptor of the host function connection.
+pub const HOST_FUNCTIONS_FD: RawFd = 4;
+
+const STACK_BYTES: usize = 64 * 1024;
+const PAGE_BYTES: usize = 4096;
+
+/// What is the same for every worker of a pool.
+#[derive(Debug, Default)]
+pub struct Template {
+    /// `argv[2]` and so on.
+    pub arguments: Vec<CString>,
+    /// `NAME=value` each.
+    pub environment: Vec<CString>,
+    /// A private IPC namespace for each.
+    pub private_ipc: bool,
+    /// Mount `/proc`.
+    pub proc: bool,
+    /// Mount `/tmp` with these options ([`crate::mounts::tmp_options`]).
+    pub tmp_options: Option<CString>,
+    /// Limits to set in each.
+    pub limits: Vec<Limit>,
+}
+
+/// What differs from worker to worker.
+#[derive(Debug)]
+pub struct Worker<'a> {
+    /// `argv[0]`.
+    pub name: ExecutionName,
+    /// The user that the spawner takes before it clones; `None` stays who it is.
+    pub user: Option<u32>,
+    /// Becomes descriptor 3.
+    pub data: BorrowedFd<'a>,
+    /// Becomes descriptors 1 and 2.
+    pub log: Option<BorrowedFd<'a>>,
+    /// Becomes descriptor 4.
+    pub host_functions: Option<BorrowedFd<'a>>,
+}
+
+/// Starts workers, one after the other.
+#[derive(Debug)]
+pub struct Launcher {
+    gate: Gate,
+    /// Who this process is, where it has taken a worker's user before.
+    user: Option<u32>,
+    stack: ChildStack,
+    flags: c_int,
+    name: [u8; ExecutionName::TEXT_BYTES + 1],
+    arguments: Vec<*const c_char>,
+    environment: Vec<*const c_char>,
+    template: Template,
+}
+
+impl Launcher {
+    /// For a process that is single-threaded, has a sealed root, and has every descriptor below
+    /// [`crate::descriptors::FIRST_FREE`] filled with `/dev/null`.
+    pub fn new(template: Template, gate: Gate) -> Result<Self, Errno> {
+        let pointers = |strings: &[CString]| -> Vec<*const c_char> {
+            strings
+                .iter()
+                .map(|string| string.as_ptr())
+                .chain([null()])
+                .collect()
+        };
+        let mut arguments = vec![null(), c"3".as_ptr()];
+        arguments.extend(pointers(&template.arguments));
+        Ok(Self {
+            gate,
+            user: None,
+            stack: ChildStack::new()?,
+            flags: namespace_flags(&template),
+            name: [0; ExecutionName::TEXT_BYTES + 1],
+            arguments,
+            environment: pointers(&template.environment),
+            template,
+        })
+    }
+
+    /// Starts one. When this returns, the program is running or nothing of it is left.
+    pub fn start(&mut self, worker: &Worker<'_>) -> Result<(Pid, StartTimes), StepFailure> {
+        let begun = now();
+        // Places, and with them users, are used again last in first out: most of the time this process
+        // is already who it must be.
+        if worker.user != self.user {
+            take(Step::SetUser, || self.become_user(worker.user))?;
+        }
+        self.name[..ExecutionName::TEXT_BYTES].copy_from_slice(&worker.name.text());
+        self.arguments[0] = self.name.as_ptr().cast();
+        let attempt = Attempt {
+            launcher: self,
+            worker,
+            outcome: UnsafeCell::new(Outcome {
+                cloned: 0,
+                executing: 0,
+                failure: None,
+            }),
+        };
+        let pid = take(Step::Clone, || attempt.clone_child())?;
+        let ended = now();
+        let outcome = attempt.outcome.into_inner();
+        if let Some(failure) = outcome.failure {
+            // It has already exited; the failure is what matters, whatever the wait says.
+            let _ = wait_for(pid);
+            return Err(failure);
+        }
+        Ok((
+            pid,
+            StartTimes {
+                clone_nanos: nanos(begun, outcome.cloned),
+                setup_nanos: nanos(outcome.cloned, outcome.executing),
+                exec_nanos: nanos(outcome.executing, ended),
+            },
+        ))
+    }
+}
+
+impl Launcher {
+    fn become_user(&mut self, user: Option<u32>) -> Result<(), Errno> {
+        let number = user.ok_or(Errno::EINVAL)?;
+        let secret = self.gate.secret();
+        // SAFETY: takes numbers only. The raw call changes this thread, and there is no other.
+        let result =
+            unsafe { libc::syscall(libc::SYS_setresuid, number, number, number, 0, 0, secret) };
+        Errno::result(result)?;
+        self.user = user;
+        Ok(())
+    }
+}
+
+/// One start: read by both processes, written by the child, on the spawner's stack.
+struct Attempt<'a> {
+    launcher: &'a Launcher,
+    worker: &'a Worker<'a>,
+    outcome: UnsafeCell<Outcome>,
+}
+
+struct Outcome {
+    cloned: u64,
+    executing: u64,
+    failure: Option<StepFailure>,
+}
+
+impl Attempt<'_> {
+    fn clone_child(&self) -> Result<Pid, Errno> {
+        let secret = self.launcher.gate.secret() as *mut c_void;
+        let argument = (&raw const *self).cast_mut().cast::<c_void>();
+        // SAFETY: the stack is ours, big enough for `child` and used by nothing else while the child
+        // lives on it. CLONE_VFORK suspends this process until the child has executed a program or
+        // exited, so `self` outlives the child's use of it and nobody else touches it meanwhile.
+        // Without CLONE_SETTLS and the TID flags the kernel does not look at the last three.
+        let result = unsafe {
+            libc::clone(
+                child,
+                self.launcher.stack.top(),
+                self.launcher.flags,
+                argument,
+                null_mut::<c_void>(),
+                secret,
+                null_mut::<c_void>(),
+            )
+        };
+        Errno::result(result).map(Pid::from_raw)
+    }
+
+    /// In the child. Returns only when it failed.
+    fn become_worker(&self) -> StepFailure {
+        match self.prepare() {
+            Err(failure) => failure,
+            Ok(()) => {
+                self.with_outcome(|outcome| outcome.executing = now());
+                match take(Step::Exec, || self.execute()) {
+                    Err(failure) => failure,
+                    // Cannot be: a call that succeeds does not return.
+                    Ok(()) => failure(Step::Exec, Errno::ENOEXEC),
+                }
+            }
+        }
+    }
+
+    fn prepare(&self) -> Result<(), StepFailure> {
+        let launcher = self.launcher;
+        let gate = launcher.gate;
+        take(Step::DeathSignal, die_with_spawner)?;
+        take(Step::PlaceDescriptors, || self.place_descriptors())?;
+        take(Step::CloseDescriptors, || close_from(self.first_closed()))?;
+        if let Some(options) = &launcher.template.tmp_options {
+            take(Step::MountTmp, || {
+                mount_private(c"tmpfs", c"/tmp", TMP_FLAGS, options, gate)
+            })?;
+        }
+        if launcher.template.proc {
+            take(Step::MountProc, || {
+                mount_private(c"proc", c"/proc", PROC_FLAGS, c"", gate)
+            })?;
+        }
+        if mounts_anything(&launcher.template) {
+            take(Step::UnshareUser, || unshare_user(gate))?;
+        }
+        take(Step::SetWorkerLimits, || {
+            launcher
+                .template
+                .limits
+                .iter()
+                .try_for_each(|limit| limit.set())
+        })
+    }
+
+    fn place_descriptors(&self) -> Result<(), Errno> {
+        let gate = self.launcher.gate;
+        place(self.worker.data, DATA_FD, gate)?;
+        if let Some(log) = self.worker.log {
+            place(log, 1, gate)?;
+            place(log, 2, gate)?;
+        }
+        match self.worker.host_functions {
+            Some(fd) => place(fd, HOST_FUNCTIONS_FD, gate),
+            None => Ok(()),
+        }
+    }
+
+    fn first_closed(&self) -> RawFd {
+        if self.worker.host_functions.is_some() {
+            HOST_FUNCTIONS_FD + 1
+        } else {
+            DATA_FD + 1
+        }
+    }
+
+    fn execute(&self) -> Result<(), Errno> {
+        // SAFETY: both lists end with a null pointer, and the strings that they point to are owned by
+        // the launcher, which outlives the call.
+        let result = unsafe {
+            libc::execve(
+                PROGRAM.as_ptr(),
+                self.launcher.arguments.as_ptr(),
+                self.launcher.environment.as_ptr(),
+            )
+        };
+        Errno::result(result).map(drop)
+    }
+
+    fn with_outcome(&self, change: impl FnOnce(&mut Outcome)) {
+        // SAFETY: only the child writes, while the spawner is suspended; the spawner reads afterwards.
+        // The reference does not leave this function.
+        change(unsafe { &mut *self.outcome.get() });
+    }
+}
+
+/// The child's first function, on its own stack.
+extern "C" fn child(argument: *mut c_void) -> c_int {
+    // SAFETY: `clone_child` passes a pointer to an `Attempt` that outlives the child's use of it.
+    let attempt = unsafe { &*argument.cast::<Attempt<'_>>() };
+    attempt.with_outcome(|outcome| outcome.cloned = now());
+    let failure = attempt.become_worker();
+    attempt.with_outcome(|outcome| outcome.failure = Some(failure));
+    // SAFETY: ends this process without running anything of the spawner's whose memory it shares.
+    unsafe { libc::_exit(127) }
+}
+
+const TMP_FLAGS: c_ulong = libc::MS_NOSUID | libc::MS_NODEV;
+const PROC_FLAGS: c_ulong = libc::MS_RDONLY | libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+
+fn mounts_anything(template: &Template) -> bool {
+    template.proc || template.tmp_options.is_some()
+}
+
+fn namespace_flags(template: &Template) -> c_int {
+    let mut flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    flags |= libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS;
+    if template.private_ipc {
+        flags |= libc::CLONE_NEWIPC;
+    }
+    // What mounts needs the spawner's capabilities first, and leaves its user namespace after that.
+    if !mounts_anything(template) {
+        flags |= libc::CLONE_NEWUSER;
+    }
+    flags
+}
+
+fn die_with_spawner() -> Result<(), Errno> {
+    // SAFETY: takes a number.
+    Errno::result(unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong, 0, 0, 0)
+    })?;
+    let none = 0u64;
+    // SAFETY: the kernel reads eight bytes, a signal set, through a pointer to a live number. The
+    // spawner blocks a signal; a program must not start with that.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const none,
+            0,
+            8,
+        )
+    };
+    Errno::result(result).map(drop)
+}
+
+fn place(from: BorrowedFd<'_>, to: RawFd, gate: Gate) -> Result<(), Errno> {
+    // SAFETY: takes numbers only. Numbers below FIRST_FREE are owned by nobody in a spawner.
+    let result =
+        unsafe { libc::syscall(libc::SYS_dup3, from.as_raw_fd(), to, 0, 0, 0, gate.secret()) };
+    Errno::result(result).map(drop)
+}
+
+fn close_from(first: RawFd) -> Result<(), Errno> {
+    // SAFETY: takes numbers only. The child has its own table of descriptors: the spawner's stay.
+    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, i32::MAX, 0) }).map(drop)
+}
+
+fn mount_private(
+    kind: &CStr,
+    target: &CStr,
+    flags: c_ulong,
+    options: &CStr,
+    gate: Gate,
+) -> Result<(), Errno> {
+    // SAFETY: all pointers are to C strings that outlive the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount,
+            c"roma".as_ptr(),
+            target.as_ptr(),
+            kind.as_ptr(),
+            flags,
+            options.as_ptr(),
+            gate.secret(),
+        )
+    };
+    Errno::result(result).map(drop)
+}
+
+fn unshare_user(gate: Gate) -> Result<(), Errno> {
+    // SAFETY: takes numbers only.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_unshare,
+            libc::CLONE_NEWUSER,
+            0,
+            0,
+            0,
+            0,
+            gate.secret(),
+        )
+    };
+    Errno::result(result).map(drop)
+}
+
+fn now() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is to a live timespec; the clock exists on every Linux.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+fn nanos(from: u64, to: u64) -> u32 {
+    u32::try_from(to.saturating_sub(from)).unwrap_or(u32::MAX)
+}
+
+/// Memory that the child runs on until it executes its program. Running over its end hits a page that
+/// cannot be touched.
+#[derive(Debug)]
+struct ChildStack {
+    base: *mut c_void,
+}
+
+impl ChildStack {
+    fn new() -> Result<Self, Errno> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: asks for new memory at a place of the kernel's choice.
+        let base = unsafe { libc::mmap(null_mut(), STACK_BYTES, protection, flags, -1, 0) };
+        if base == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        let stack = Self { base };
+        // SAFETY: the page lies in the memory just mapped, which nothing uses yet.
+        Errno::result(unsafe { libc::mprotect(base, PAGE_BYTES, libc::PROT_NONE) })?;
+        Ok(stack)
+    }
+
+    fn top(&self) -> *mut c_void {
+        // SAFETY: one past the end of the mapping, which a stack that grows down starts from. It is
+        // page-aligned, hence aligned as both architectures ask.
+        unsafe { self.base.byte_add(STACK_BYTES) }
+    }
+}
+
+impl Drop for ChildStack {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new` with this size, and no child runs on it outside `Launcher::start`.
+        unsafe { libc::munmap(self.base, STACK_BYTES) };
+    }
+}

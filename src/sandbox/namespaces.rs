@@ -1,0 +1,46 @@
+//! Entering namespaces.
+
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+use std::fs;
+
+/// What a pool and what `run_workers` itself leave behind: everything that namespaces can separate.
+#[must_use]
+pub fn all() -> CloneFlags {
+    CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWNET
+}
+
+/// After entering a user namespace: makes the user who entered it root within it. Needs `/proc`.
+pub fn become_root_of_user_namespace(outer_uid: u32, outer_gid: u32) -> Result<(), Errno> {
+    write("/proc/self/setgroups", "deny")?;
+    write("/proc/self/uid_map", &format!("0 {outer_uid} 1"))?;
+    write("/proc/self/gid_map", &format!("0 {outer_gid} 1"))
+}
+
+/// Whether a process without capabilities can make user namespaces, and with them the others. Some
+/// distributions keep that for processes that hold `CAP_SYS_ADMIN`. Needs `/proc`.
+#[must_use]
+pub fn user_namespaces_are_for_everyone() -> bool {
+    let reads = |path: &str, text: &str| fs::read_to_string(path).is_ok_and(|is| is.trim() == text);
+    !reads("/proc/sys/kernel/unprivileged_userns_clone", "0")
+        && !reads(
+            "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+            "1",
+        )
+}
+
+/// Gives the current UTS namespace a name that tells nothing.
+pub fn hide_host_name() -> Result<(), Errno> {
+    nix::unistd::sethostname("roma")?;
+    // SAFETY: the pointer and the length describe a static string. gVisor wants the final NUL counted.
+    let result = unsafe { libc::setdomainname(c"".as_ptr(), 1) };
+    Errno::result(result).map(drop)
+}
+
+fn write(path: &str, text: &str) -> Result<(), Errno> {
+    fs::write(path, text).map_err(|error| crate::step::errno_of(&error))
+}

@@ -1,0 +1,44 @@
+//! The system call filter: built by our own code as a small range tree, installed once in each
+//! spawner, inherited by every worker.
+
+#[cfg(test)]
+mod evaluator;
+mod filter;
+mod policy;
+
+pub use filter::{Instruction, Test, Verdict};
+
+use crate::gate::Gate;
+use nix::errno::Errno;
+use roma_protocol::control::FilterLevel;
+
+/// Builds the filter of a level. `None` where the level has no filter.
+#[must_use]
+pub fn build(level: FilterLevel, gate: Gate) -> Option<Vec<Instruction>> {
+    let policy = match level {
+        FilterLevel::None => return None,
+        FilterLevel::Engine => policy::engine(),
+        FilterLevel::Strict => policy::strict(),
+    };
+    Some(filter::compile(&policy, gate))
+}
+
+/// Puts this process, and all that it will start, under a filter for good. Needs `no_new_privs`.
+pub fn install(program: &[Instruction]) -> Result<(), Errno> {
+    let length = u16::try_from(program.len()).map_err(|_| Errno::E2BIG)?;
+    let program = libc::sock_fprog {
+        len: length,
+        filter: program.as_ptr().cast_mut().cast(),
+    };
+    // SAFETY: `Instruction` is laid out as sock_filter; the kernel copies the program and does not
+    // write to it.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            0,
+            &raw const program,
+        )
+    };
+    Errno::result(result).map(drop)
+}

@@ -1,0 +1,42 @@
+//! Signals, read from a descriptor rather than handled.
+
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// Blocks SIGCHLD and returns a descriptor that is readable when a child ends.
+pub fn child_events() -> Result<OwnedFd, Errno> {
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGCHLD);
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&set), None)?;
+    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+    // SAFETY: the set is initialised and outlives the call.
+    let fd = Errno::result(unsafe { libc::signalfd(-1, set.as_ref(), flags) })?;
+    // SAFETY: the kernel has just made this descriptor for us, so nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Takes what [`child_events`] has to tell, so that it waits again. Signals of one kind are merged:
+/// one read is enough.
+pub fn drain(events: BorrowedFd<'_>) {
+    let mut info = [0u8; size_of::<libc::signalfd_siginfo>()];
+    // SAFETY: the kernel writes at most `info.len()` bytes into `info`. That there may be nothing to
+    // read is no failure.
+    unsafe { libc::read(events.as_raw_fd(), info.as_mut_ptr().cast(), info.len()) };
+}
+
+/// Undoes what Rust's runtime sets for its own process and what UDFs would inherit.
+pub fn restore_sigpipe() -> Result<(), Errno> {
+    // SAFETY: SIG_DFL is no handler, so no code can run in signal context.
+    let previous = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    if previous == libc::SIG_ERR {
+        Err(Errno::last())
+    } else {
+        Ok(())
+    }
+}
+
+/// Has the kernel kill this process when its parent dies.
+pub fn die_with_parent() -> Result<(), Errno> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)
+}
