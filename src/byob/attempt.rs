@@ -123,7 +123,8 @@ impl<'a> Attempt<'a> {
         }
         let deadline = self.job.pool.start_deadline(self.started);
         let until = deadline.min(patience.until);
-        match timeout_at(until.into(), self.exchange.until_ready()).await {
+        let ready = unless_lost(self.exchange.until_ready(), self.aftermath);
+        match timeout_at(until.into(), ready).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(Broken::Io(e))) => Err(Error::host("read from a worker", e).into()),
             Ok(Err(_)) => Err(self.not_ready(false).await),
@@ -182,10 +183,10 @@ impl<'a> Attempt<'a> {
 
     async fn converse(&mut self) -> Result<Bytes, Broken> {
         let start = Instant::now();
-        self.exchange.until_sent().await?;
+        unless_lost(self.exchange.until_sent(), self.aftermath).await?;
         let times = &mut self.aftermath.report.times;
         times.send = start.elapsed();
-        let response = self.exchange.until_answered().await?;
+        let response = unless_lost(self.exchange.until_answered(), self.aftermath).await?;
         let times = &mut self.aftermath.report.times;
         times.run = start.elapsed() - times.send;
         Ok(response)
@@ -248,6 +249,18 @@ impl<'a> Attempt<'a> {
             Some(log) => log.whole().await.text,
             None => String::new(),
         }
+    }
+}
+
+/// What the worker says, unless it is lost first: its connection may outlive it.
+async fn unless_lost<T>(
+    work: impl Future<Output = Result<T, Broken>>,
+    aftermath: &mut Aftermath,
+) -> Result<T, Broken> {
+    tokio::select! {
+        biased;
+        result = work => result,
+        () = aftermath.lost() => Err(Broken::Closed),
     }
 }
 

@@ -156,10 +156,11 @@ impl Engine {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// The sandbox that there is, or the next one.
+    /// The sandbox that there is, or the next one; none once there will be no other.
     async fn sandbox(&self) -> Option<Arc<Sandbox>> {
         let mut sandbox = self.sandbox.subscribe();
-        sandbox.wait_for(Option::is_some).await.ok()?.clone()
+        let change = sandbox.wait_for(|sandbox| sandbox.is_some() || self.is_closed());
+        change.await.ok()?.clone()
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<CodeToken, Kept>> {
@@ -254,7 +255,11 @@ async fn keep(
                 if let Some(first) = first.take() {
                     let _ = first.send(Ok(()));
                 }
-                let failure = follow(&pool, spawners).await;
+                let failure = tokio::select! {
+                    failure = follow(&pool, spawners) => failure,
+                    // The connections of a sandbox that was killed may outlive it for a while.
+                    _ = sandbox.cause_of_death() => None,
+                };
                 let cause = cause_of_loss(&sandbox, failure).await;
                 pool.lost(&cause);
                 let _ = timeout(DELETE_TIME, ended).await;

@@ -116,6 +116,15 @@ impl Aftermath {
         }
     }
 
+    /// Waits until the process is lost with its sandbox or its pool. A process that ends in another
+    /// way tells so by its connection.
+    pub(crate) async fn lost(&mut self) {
+        match self.end().await {
+            Some(WorkerEnd::Lost(_)) => {}
+            _ => std::future::pending().await,
+        }
+    }
+
     /// Waits for the end of the process; `None` if it will never be known.
     pub(crate) async fn end(&mut self) -> Option<WorkerEnd> {
         if let End::Awaited(end) = &mut self.end {

@@ -31,6 +31,8 @@ use crate::spawner::Spawner;
 const START_TIME: Duration = Duration::from_secs(20);
 /// How long a sandbox that ended, or was told to, may take to be gone.
 const END_TIME: Duration = Duration::from_millis(1500);
+/// How often to look whether the sandbox's program still runs.
+const LIFE_CHECK: Duration = Duration::from_millis(100);
 
 /// What holds for all code of a service.
 #[derive(Debug, Clone)]
@@ -101,7 +103,12 @@ impl Sandbox {
     /// Reads what it says until it ends; then finds out why, and tells those who wait for that.
     pub(crate) async fn watch(&self) -> Error {
         let failure = loop {
-            match self.receive().await {
+            let received = tokio::select! {
+                biased;
+                received = self.receive() => received,
+                () = self.program_ended() => Err(SandboxFailure::new("its program was killed")),
+            };
+            match received {
                 Ok(FromRunWorkers::LoadRefused(pool, failure)) => self.fate(pool, Some(failure)),
                 Ok(FromRunWorkers::PoolEnded(pool, _)) => self.fate(pool, None),
                 Ok(FromRunWorkers::Broken(failure)) => break broken(failure),
@@ -147,6 +154,20 @@ impl Sandbox {
             }
         }
         Arc::new(failure)
+    }
+
+    /// Waits for the end of the program. The connection does not always tell: processes that gVisor
+    /// made hold it open for a while when gVisor itself is killed.
+    async fn program_ended(&self) {
+        let runs = || {
+            let mut outer = lock(&self.outer);
+            outer
+                .as_mut()
+                .is_some_and(|outer| outer.exit_status().is_none())
+        };
+        while runs() {
+            tokio::time::sleep(LIFE_CHECK).await;
+        }
     }
 
     async fn receive(&self) -> Result<FromRunWorkers, SandboxFailure> {
