@@ -9,7 +9,6 @@
 pub mod messages;
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use roma_byob::{ExecuteOptions, LoadOptions, Mode, Service, ServiceBuilder, SyscallFilter};
@@ -127,15 +126,14 @@ pub fn program(variable: &str) -> PathBuf {
 
 /// A sample UDF, by name.
 pub fn udf(name: &str) -> PathBuf {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| {
-        let folder = std::env::var_os("ROMA_TEST_UDFS")
-            .expect("ROMA_TEST_UDFS must name the folder of the sample UDFs");
-        std::path::absolute(folder).unwrap()
-    });
-    let path = folder.join(name);
-    assert!(path.is_file(), "there is no sample UDF {path:?}");
-    path
+    let folders = std::env::var("ROMA_TEST_UDFS")
+        .expect("ROMA_TEST_UDFS must name the folders of the UDFs, with `:` between them");
+    let mut places = folders
+        .split(':')
+        .map(|folder| std::path::absolute(folder).unwrap().join(name));
+    places
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| panic!("there is no UDF {name:?} in {folders:?}"))
 }
 
 /// Load options that suit most tests.
