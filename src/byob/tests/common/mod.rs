@@ -11,7 +11,9 @@ pub mod messages;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use roma_byob::{ExecuteOptions, LoadOptions, Mode, Service, ServiceBuilder, SyscallFilter};
+use roma_byob::{
+    ExecuteOptions, LoadOptions, Mode, Platform, Service, ServiceBuilder, SyscallFilter,
+};
 use tempfile::TempDir;
 
 /// Long enough for any machine: these tests bound hangs, never speed.
@@ -102,7 +104,10 @@ impl TestBed {
             .run_workers(program("ROMA_RUN_WORKERS"))
             .obey_environment(false);
         match self.mode.is_gvisor() {
-            true => builder.runsc(program("ROMA_RUNSC")),
+            // (named, because measuring the platforms takes seconds where nothing may be remembered)
+            true => builder
+                .platform(Platform::Systrap)
+                .runsc(program("ROMA_RUNSC")),
             false => builder,
         }
     }
