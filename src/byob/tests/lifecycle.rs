@@ -100,6 +100,10 @@ in_every_sandbox! {
         let sample = service.load(udf("sample_udf"), workers(2)).await.unwrap();
         let pause = service.load(udf("pause_udf"), workers(1)).await.unwrap();
         for _ in 0..2 {
+            // A request whose worker is not ready yet would be served by the next sandbox.
+            while service.status(&pause).unwrap().counts.ready == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             let hung = tokio::spawn(service.execute(&pause, hello(), patient()));
             while service.status(&pause).unwrap().counts.busy == 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
