@@ -7,6 +7,7 @@ preparation that was killed half-way is taken up again by the next call.
 import concurrent.futures
 import hashlib
 import pathlib
+import shlex
 import shutil
 import textwrap
 
@@ -172,8 +173,8 @@ def _write_start(target: pathlib.Path, root: pathlib.Path, rust: host.Rust) -> N
 
 def write_start(start: pathlib.Path, command: list, needs: list) -> None:
     """Writes the program that every later call of tools/bazel runs, in one step."""
-    words = " \\\n    ".join(f"'{word}'" for word in command)
-    tests = " && ".join(f"[ -x '{file}' ]" for file in needs)
+    words = " \\\n    ".join(shlex.quote(str(word)) for word in command)
+    tests = " && ".join(f"[ -x {shlex.quote(str(file))} ]" for file in needs)
     draft = start.with_suffix(".new")
     draft.parent.mkdir(parents=True, exist_ok=True)
     draft.write_text(f'#!/bin/sh\nif [ "${{1:-}}" = --check ]; then\n    {tests}\n    exit\nfi\nexec {words} "$@"\n')
