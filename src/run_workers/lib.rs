@@ -2,10 +2,10 @@
 //!
 //! Three roles, each a process, each with one file:
 //!
-//! - the [`holder`] (process 1 of its PID namespace) holds the control connection and makes pools;
-//! - a [`pool`]'s first process (process 1 of the pool's PID namespace) makes the pool's root, and then
+//! - the `holder` (process 1 of its PID namespace) holds the control connection and makes pools;
+//! - a `pool`'s first process (process 1 of the pool's PID namespace) makes the pool's root, and then
 //!   becomes its first spawner;
-//! - a [`spawner`] starts workers, kills them and tells how they ended. It is not on the path of a
+//! - a `spawner` starts workers, kills them and tells how they ended. It is not on the path of a
 //!   request: host and worker talk directly.
 //!
 //! All of them are single-threaded and wait in one place.
