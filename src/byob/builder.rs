@@ -178,7 +178,7 @@ impl ServiceBuilder {
         let policy = PoolPolicy {
             filter: self.filter,
             private_ipc: self.private_ipc,
-            default_spawners: default_spawners(config.mode),
+            default_spawners: default_spawners(),
         };
         let (engine, tasks) = Engine::start(config, policy, self.functions).await?;
         Ok(Service::new(engine, tasks))
@@ -291,10 +291,11 @@ fn announce(mode: Mode) {
     }
 }
 
-/// A spawner starts one worker after the other.
-fn default_spawners(_mode: Mode) -> u32 {
+/// A spawner starts one worker after the other, and waits while one is executed: one alone would leave
+/// a core idle, and more than a few gain nothing.
+fn default_spawners() -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    u32::try_from(cores).unwrap_or(u32::MAX).clamp(1, 8)
+    u32::try_from(cores).unwrap_or(u32::MAX).clamp(2, 4)
 }
 
 #[cfg(test)]

@@ -152,6 +152,11 @@ impl Engine {
         }
     }
 
+    /// The number of the outer sandbox's process, if there is one now.
+    pub(crate) fn process(&self) -> Option<u32> {
+        self.sandbox.borrow().as_ref()?.process()
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }

@@ -3,6 +3,7 @@
 //! Which one wins depends on the machine: systrap on most, ptrace inside some virtual machines, kvm
 //! on bare metal.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use roma_protocol::WorkerId;
 use roma_protocol::spawner::FromSpawner;
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::config::{Platform, SyscallFilter};
@@ -29,6 +31,9 @@ const CYCLES: u64 = 40;
 const WARM_UP: u64 = 8;
 /// A platform that takes longer does not work here.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// One that takes so many times as long as another that was measured is not worth waiting for. (In
+/// virtual machines kvm may hang although its device is there.)
+const MOST_TIMES: u32 = 4;
 
 /// The platform to use: the one that is named, or the fastest.
 pub(crate) async fn resolve(config: &OuterConfig) -> Result<Platform, Error> {
@@ -38,22 +43,40 @@ pub(crate) async fn resolve(config: &OuterConfig) -> Result<Platform, Error> {
     }
 }
 
-/// The fastest platform that works.
+/// What was measured or remembered before, or else the fastest platform that works. Who asks while
+/// somebody measures waits for that: two measurements at once would spoil each other.
 async fn choose(config: &OuterConfig) -> Result<Platform, Error> {
-    let cache = Cache::new(&config.runsc);
-    if let Some(platform) = cache.read() {
-        return Ok(platform);
+    static KNOWN: Mutex<BTreeMap<u64, Platform>> = Mutex::const_new(BTreeMap::new());
+    let key = key(&config.runsc);
+    let mut known = KNOWN.lock().await;
+    if let Some(platform) = known.get(&key) {
+        return Ok(*platform);
     }
+    let cache = Cache::new(key);
+    let platform = match cache.read() {
+        Some(platform) => platform,
+        None => fastest(config)
+            .await
+            .inspect(|platform| cache.write(*platform))?,
+    };
+    known.insert(key, platform);
+    Ok(platform)
+}
+
+async fn fastest(config: &OuterConfig) -> Result<Platform, Error> {
     let mut best = None;
+    let mut patience = PATIENCE;
     let mut failures = Vec::new();
     for platform in candidates() {
         let config = OuterConfig {
             platform,
             ..config.clone()
         };
-        match timeout(PATIENCE, measure(&config)).await {
+        let since = Instant::now();
+        match timeout(patience, measure(&config)).await {
             Ok(Ok(time)) => {
                 tracing::info!(%platform, ?time, "measured");
+                patience = patience.min(since.elapsed() * MOST_TIMES);
                 if best.is_none_or(|(shortest, _)| time < shortest) {
                     best = Some((time, platform));
                 }
@@ -63,10 +86,7 @@ async fn choose(config: &OuterConfig) -> Result<Platform, Error> {
         }
     }
     match best {
-        Some((_, platform)) => {
-            cache.write(platform);
-            Ok(platform)
-        }
+        Some((_, platform)) => Ok(platform),
         None => {
             let what = format!("no platform of gVisor works here; {}", failures.join("; "));
             Err(Error::SandboxStart(Arc::new(SandboxFailure::new(what))))
@@ -132,10 +152,9 @@ struct Cache {
 }
 
 impl Cache {
-    fn new(runsc: &Path) -> Self {
-        Self {
-            file: cache_dir().map(|dir| dir.join(format!("platform-{:016x}", key(runsc)))),
-        }
+    fn new(key: u64) -> Self {
+        let file = cache_dir().map(|dir| dir.join(format!("platform-{key:016x}")));
+        Self { file }
     }
 
     fn read(&self) -> Option<Platform> {

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use crate::config::SyscallFilter;
 use crate::error::{Error, SandboxFailure};
+use crate::exit::ExitStatus;
 use crate::load::{Limits, LoadOptions};
 use crate::outer::{Outer, OuterConfig};
 use crate::pool::Pool;
@@ -30,7 +31,7 @@ use crate::spawner::Spawner;
 /// How long a sandbox may take to say hello, and a pool to be prepared.
 const START_TIME: Duration = Duration::from_secs(20);
 /// How long a sandbox that ended, or was told to, may take to be gone.
-const END_TIME: Duration = Duration::from_millis(1500);
+const END_TIME: Duration = Duration::from_millis(900);
 /// How often to look whether the sandbox's program still runs.
 const LIFE_CHECK: Duration = Duration::from_millis(100);
 
@@ -101,7 +102,7 @@ impl Sandbox {
     }
 
     /// Reads what it says until it ends; then finds out why, and tells those who wait for that.
-    pub(crate) async fn watch(&self) -> Error {
+    pub(crate) async fn watch(self: &Arc<Self>) -> Error {
         let failure = loop {
             let received = tokio::select! {
                 biased;
@@ -131,39 +132,47 @@ impl Sandbox {
             .unwrap_or(Error::ShutDown)
     }
 
-    /// Ends it and all that runs in it. Blocks, at most for about two seconds.
-    pub(crate) fn end(&self) -> Option<crate::exit::ExitStatus> {
-        self.control.shutdown();
-        let outer = lock(&self.outer).take();
-        outer.and_then(|outer| outer.end(END_TIME))
+    /// The number of its program's process, while that runs.
+    pub(crate) fn process(&self) -> Option<u32> {
+        lock(&self.outer).as_ref().map(Outer::id)
     }
 
-    async fn autopsy(&self, mut failure: SandboxFailure) -> Arc<SandboxFailure> {
+    /// Ends it and all that runs in it. Blocks, at most for about two seconds; also while somebody
+    /// else is at it, so that nothing is left when this returns.
+    pub(crate) fn end(&self) {
+        let mut outer = lock(&self.outer);
         self.control.shutdown();
-        let outer = lock(&self.outer).take();
-        if let Some(outer) = outer {
-            let examined = blocking(move || {
-                let mut outer = outer;
-                outer.wait(END_TIME);
-                let log_tail = outer.log_tail();
-                (outer.end(Duration::ZERO), log_tail)
-            });
-            if let Ok((exit, log_tail)) = examined.await {
-                failure.exit = exit;
-                failure.log_tail = log_tail;
-            }
+        if let Some(outer) = outer.take() {
+            outer.end(END_TIME);
+        }
+    }
+
+    /// Ends what is left of it and adds what that tells.
+    async fn autopsy(self: &Arc<Self>, mut failure: SandboxFailure) -> Arc<SandboxFailure> {
+        let sandbox = Arc::clone(self);
+        if let Ok(Some((exit, log_tail))) = blocking(move || sandbox.examine()).await {
+            failure.exit = exit;
+            failure.log_tail = log_tail;
         }
         Arc::new(failure)
+    }
+
+    fn examine(&self) -> Option<(Option<ExitStatus>, String)> {
+        let mut outer = lock(&self.outer);
+        self.control.shutdown();
+        let mut outer = outer.take()?;
+        outer.wait(END_TIME);
+        let log_tail = outer.log_tail();
+        Some((outer.end(Duration::ZERO), log_tail))
     }
 
     /// Waits for the end of the program. The connection does not always tell: processes that gVisor
     /// made hold it open for a while when gVisor itself is killed.
     async fn program_ended(&self) {
-        let runs = || {
-            let mut outer = lock(&self.outer);
-            outer
-                .as_mut()
-                .is_some_and(|outer| outer.exit_status().is_none())
+        // Who holds the lock is ending it.
+        let runs = || match self.outer.try_lock() {
+            Ok(mut outer) => outer.as_mut().is_some_and(|it| it.exit_status().is_none()),
+            Err(_) => false,
         };
         while runs() {
             tokio::time::sleep(LIFE_CHECK).await;

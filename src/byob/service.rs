@@ -115,6 +115,13 @@ impl Service {
         self.engine().policy.filter
     }
 
+    /// The process id of the outer sandbox's program (`runsc`, or `run_workers` without gVisor), for
+    /// whoever watches processes. `None` while it is being restarted, and after the shutdown.
+    #[must_use]
+    pub fn sandbox_process(&self) -> Option<u32> {
+        self.engine().process()
+    }
+
     /// Loads a binary and waits until one process of it is ready. `binary` is a path, bytes, or the
     /// token of code that is loaded already, to load the same with other options.
     ///

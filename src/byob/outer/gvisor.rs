@@ -25,7 +25,7 @@ const CAPABILITIES: [&str; 6] = [
 const PROGRAM: &str = "/run_workers";
 const LIBRARIES: &str = "/libraries";
 /// How long `runsc delete` may take.
-const DELETE_TIME: Duration = Duration::from_secs(1);
+const DELETE_TIME: Duration = Duration::from_millis(900);
 
 /// A container that may have to be ended by hand.
 #[derive(Debug)]

@@ -73,6 +73,11 @@ impl Outer {
         })
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How its process ended, if it has.
     pub(crate) fn exit_status(&mut self) -> Option<ExitStatus> {
         use std::os::unix::process::ExitStatusExt;

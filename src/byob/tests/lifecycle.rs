@@ -8,7 +8,6 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use common::messages::{greeting, hello};
@@ -17,29 +16,20 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use roma_byob::{Error, Service};
 
-/// The processes whose command line names something of this service.
-fn processes(bed: &TestBed) -> Vec<Pid> {
+/// The processes of this service's outer sandbox.
+fn processes(bed: &TestBed, service: &Service) -> Vec<Pid> {
     let run_dir = bed.run_dir.path().to_string_lossy().into_owned();
-    let ours = std::process::id().to_string();
+    let named = |pid: &i32| {
+        let text = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&text).contains(&run_dir)
+    };
     let entries = fs::read_dir("/proc").unwrap().flatten();
-    entries
-        .filter_map(|entry| {
-            let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-            let text = fs::read(entry.path().join("cmdline")).ok()?;
-            let named = String::from_utf8_lossy(&text).contains(&run_dir);
-            let child = parent_of(&entry.path())? == ours;
-            (pid.to_string() != ours && (named || child)).then(|| Pid::from_raw(pid))
-        })
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let program = service.sandbox_process().unwrap() as i32;
+    numbers
+        .filter(|pid| *pid == program || named(pid))
+        .map(Pid::from_raw)
         .collect()
-}
-
-fn parent_of(process: &Path) -> Option<String> {
-    let stat = fs::read_to_string(process.join("stat")).ok()?;
-    let mut fields = stat.rsplit(')').next()?.split_whitespace();
-    let state = fields.next()?;
-    (state != "Z")
-        .then(|| fields.next().map(str::to_owned))
-        .flatten()
 }
 
 async fn answers(service: &Service, code: &roma_byob::CodeToken) {
@@ -78,10 +68,7 @@ in_every_sandbox! {
         let _ = tokio::time::timeout(Duration::from_millis(50), &mut execution).await;
         drop(service);
         assert!(matches!(execution.await, Err(Error::ShutDown)));
-        // Nobody waits for a drop; `run` bounds how long this may take.
-        while fs::read_dir(bed.run_dir.path()).unwrap().count() != 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        assert_eq!(fs::read_dir(bed.run_dir.path()).unwrap().count(), 0);
     }
 
     async fn services_live_side_by_side(bed: TestBed) {
@@ -108,7 +95,7 @@ in_every_sandbox! {
             while service.status(&pause).unwrap().counts.busy == 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            kill_sandbox(&bed);
+            kill_sandbox(&bed, &service);
             let error = hung.await.unwrap().unwrap_err();
             assert!(matches!(error, Error::SandboxDied(_)), "{error:?}");
             assert!(error.retryable());
@@ -128,11 +115,9 @@ in_every_sandbox! {
     }
 }
 
-/// Kills the program that holds the sandbox of this service.
-fn kill_sandbox(bed: &TestBed) {
-    let processes = processes(bed);
-    assert!(!processes.is_empty(), "no process of the sandbox was found");
-    for pid in processes {
+/// Kills all processes of the outer sandbox at once.
+fn kill_sandbox(bed: &TestBed, service: &Service) {
+    for pid in processes(bed, service) {
         let _ = kill(pid, Signal::SIGKILL);
     }
 }
