@@ -51,7 +51,7 @@ fn main() {
         cost.print(&format!("floor, {loops} loops"), &floor);
     }
     for filter in [FilterLevel::None, FilterLevel::Engine, FilterLevel::Strict] {
-        for spawners in [1, 2, 3, 4] {
+        for spawners in [1, 2, 4] {
             let cost = with_cpu(&options, || pool::measure(&options, &udf, filter, spawners));
             cost.print(&format!("{filter:?}, {spawners} spawners"), &floor);
         }

@@ -1,5 +1,6 @@
 //! The same cycles through `run_workers`: a thread for each spawner keeps some workers warm, takes the
-//! oldest, has its replacement started, asks it, and takes note of its end.
+//! oldest, has their replacements started, asks them, and takes note of their ends. The number of
+//! requests under way at once is the same for any number of spawners, so that only that differs.
 
 use crate::Options;
 use crate::host::{Host, Pool, read_message, write_message};
@@ -8,8 +9,8 @@ use roma_protocol::spawner::StartTimes;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Workers that each thread keeps started ahead.
-const WARM: usize = 2;
+/// Requests under way at once, over all spawners; as many workers again are started ahead.
+const UNDER_WAY: usize = 4;
 
 /// Cycles a second.
 pub fn measure(options: &Options, udf: &[u8], filter: FilterLevel, spawners: u16) -> f64 {
@@ -22,9 +23,10 @@ pub fn measure(options: &Options, udf: &[u8], filter: FilterLevel, spawners: u16
         })
         .split();
     let time = options.time;
+    let under_way = UNDER_WAY / usize::from(spawners);
     let threads: Vec<_> = pools
         .into_iter()
-        .map(|pool| std::thread::spawn(move || cycles(pool, time)))
+        .map(|pool| std::thread::spawn(move || cycles(pool, under_way, time)))
         .collect();
     // All pools live until the last thread is done: the end of the first spawner ends the rest.
     let results: Vec<_> = threads
@@ -35,18 +37,22 @@ pub fn measure(options: &Options, udf: &[u8], filter: FilterLevel, spawners: u16
     count as f64 / time.as_secs_f64()
 }
 
-fn cycles(mut pool: Pool, time: Duration) -> (u64, Pool) {
-    let mut warm: VecDeque<_> = (0..WARM).map(|_| pool.spawn()).collect();
+fn cycles(mut pool: Pool, under_way: usize, time: Duration) -> (u64, Pool) {
+    let mut warm: VecDeque<_> = (0..2 * under_way).map(|_| pool.spawn()).collect();
     let begun = Instant::now();
     let mut count = 0;
     while begun.elapsed() < time {
-        let mut worker = warm.pop_front().expect("a warm worker");
-        warm.push_back(pool.spawn());
-        worker.await_ready();
-        write_message(&mut worker.data, crate::REQUEST.as_bytes());
-        assert!(!read_message(&mut worker.data).is_empty());
-        pool.await_exit();
-        count += 1;
+        let mut asked: Vec<_> = warm.drain(..under_way).collect();
+        warm.extend((0..under_way).map(|_| pool.spawn()));
+        for worker in &mut asked {
+            worker.await_ready();
+            write_message(&mut worker.data, crate::REQUEST.as_bytes());
+        }
+        for worker in &mut asked {
+            assert!(!read_message(&mut worker.data).is_empty());
+            pool.await_exit();
+            count += 1;
+        }
     }
     (count, pool)
 }
