@@ -86,12 +86,12 @@ fn assert_gone_soon(processes: &[u32]) {
 fn a_pool_of_a_thousand_workers_leaves_none() {
     let mut host = start(Place::Direct);
     let mut pool = host.load(probe(), |_| {});
-    let mut workers: Vec<_> = (0..300).map(|_| pool.spawn()).collect();
+    let mut workers: Vec<_> = (0..1000).map(|_| pool.spawn()).collect();
     workers.iter_mut().for_each(|worker| worker.await_ready());
     let processes = children_of(host.pid());
-    assert!(processes.len() >= 300);
+    assert!(processes.len() >= 1000);
     drop(workers);
-    (0..300).for_each(|_| pool.await_exit());
+    (0..1000).for_each(|_| pool.await_exit());
     pool.spawners.clear();
     host.await_message();
     assert!(host.end().success());
