@@ -83,7 +83,8 @@ pub(crate) struct Book<I, L, Q> {
     live: HashMap<WorkerId, Life<L>>,
     queue: VecDeque<Q>,
     backoff: Backoff,
-    /// Some worker has been ready. Until then one at a time is tried.
+    /// Somebody who waited for a worker saw it get ready. Until then one at a time is tried: that
+    /// first one is only looked at, so its place must not be filled while it is away.
     proven: bool,
 }
 
@@ -159,7 +160,6 @@ impl<I, L, Q> Book<I, L, Q> {
         if life.stage == Stage::Starting && is_ready(idle) {
             life.stage = Stage::Ready;
             life.due = None;
-            self.proven = true;
             self.backoff.success();
         }
         life.stage == Stage::Ready
@@ -228,8 +228,18 @@ impl<I, L, Q> Book<I, L, Q> {
         self.live.drain().map(|(_, life)| life.payload).collect()
     }
 
-    /// The workers whose time is over. Each is named once.
-    pub(crate) fn overdue(&mut self, now: Instant) -> Vec<WorkerId> {
+    /// The workers whose time is over. Each is named once. A worker that nobody has wanted yet may
+    /// have been ready for long, so `is_ready` is asked before its time is called over.
+    pub(crate) fn overdue(
+        &mut self,
+        now: Instant,
+        is_ready: impl Fn(&mut I) -> bool,
+    ) -> Vec<WorkerId> {
+        for at in 0..self.idle.len() {
+            if self.is_due(self.idle[at].0, now) {
+                self.probe(at, &is_ready);
+            }
+        }
         let mut overdue = Vec::new();
         for (id, life) in &mut self.live {
             if life.due.is_some_and(|due| due <= now) {
@@ -238,6 +248,11 @@ impl<I, L, Q> Book<I, L, Q> {
             }
         }
         overdue
+    }
+
+    fn is_due(&self, id: WorkerId, now: Instant) -> bool {
+        let due = self.live.get(&id).and_then(|life| life.due);
+        due.is_some_and(|due| due <= now)
     }
 
     /// Makes a request wait, unless too many do. `is_gone` tells which of those have given up.
@@ -349,6 +364,28 @@ mod tests {
     }
 
     #[test]
+    fn the_first_worker_is_not_replaced_while_it_is_looked_at() {
+        let (mut book, now) = book(2, 9);
+        book.proven = false;
+        start(&mut book, now, 1);
+        let (id, worker) = book.take(|_| true, true).unwrap();
+        assert_eq!(book.wanted(now), 0);
+        book.put_back(id, worker, true, now);
+        book.ready(id);
+        assert_eq!(book.wanted(now), 1);
+    }
+
+    #[test]
+    fn a_worker_that_nobody_wanted_is_not_late_for_that() {
+        let (mut book, now) = book(2, 2);
+        start(&mut book, now, 2);
+        let later = now + Duration::from_secs(2);
+        assert!(book.overdue(later, |_| true).is_empty());
+        assert!(book.overdue(later, |_| false).is_empty(), "it was ready");
+        assert_eq!(book.counts().ready, 2);
+    }
+
+    #[test]
     fn ready_workers_go_before_those_that_start() {
         let (mut book, now) = book(3, 3);
         book.add(WorkerId(1), "slow", (), now);
@@ -363,12 +400,12 @@ mod tests {
         let (mut book, now) = book(2, 2);
         start(&mut book, now, 2);
         let later = now + Duration::from_secs(2);
-        assert!(book.overdue(now).is_empty());
+        assert!(book.overdue(now, |_| false).is_empty());
         book.take(|_| true, false).unwrap();
-        assert_eq!(book.overdue(later), [WorkerId(1)]);
-        assert!(book.overdue(later).is_empty());
+        assert_eq!(book.overdue(later, |_| false), [WorkerId(1)]);
+        assert!(book.overdue(later, |_| false).is_empty());
         assert!(book.ending(WorkerId(0), Some(now)));
-        assert_eq!(book.overdue(later), [WorkerId(0)]);
+        assert_eq!(book.overdue(later, |_| false), [WorkerId(0)]);
     }
 
     #[test]

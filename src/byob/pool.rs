@@ -40,6 +40,16 @@ struct State {
     closed: Option<Error>,
 }
 
+/// How a pool is doing.
+#[derive(Debug)]
+pub(crate) struct Status {
+    pub(crate) counts: Counts,
+    /// How many workers were started so far.
+    pub(crate) started: u64,
+    /// Why workers do not start, where they do not.
+    pub(crate) failure: Option<Error>,
+}
+
 impl Pool {
     pub(crate) fn new(token: CodeToken, options: LoadOptions, image: Arc<Image>) -> Self {
         let sizes = Sizes {
@@ -333,7 +343,8 @@ impl Pool {
     pub(crate) fn sweep(self: &Arc<Self>) {
         let mut state = self.lock();
         let now = Instant::now();
-        for id in state.book.overdue(now) {
+        let by_byte = self.options.readiness == Readiness::Byte;
+        for id in state.book.overdue(now, |worker| by_byte && worker.probe()) {
             kill(&state, id);
         }
         self.pump(&mut state);
@@ -361,13 +372,16 @@ impl Pool {
         self.metrics.counts(&Counts::default());
     }
 
-    /// How many workers and requests there are, and why workers do not start where they do not.
-    pub(crate) fn status(&self) -> (Counts, Option<Error>) {
+    pub(crate) fn status(&self) -> Status {
         let mut state = self.lock();
         if self.options.readiness == Readiness::Byte {
             state.book.refresh(Worker::probe);
         }
-        (state.book.counts(), state.book.backoff().cause().cloned())
+        Status {
+            counts: state.book.counts(),
+            started: state.next_worker,
+            failure: state.book.backoff().cause().cloned(),
+        }
     }
 
     /// Whether it takes no more requests.

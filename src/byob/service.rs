@@ -64,6 +64,8 @@ pub struct CodeStatus {
     pub sha256: [u8; 32],
     /// Its workers and requests.
     pub counts: Counts,
+    /// How many processes of it were started so far.
+    pub started: u64,
     /// Why its workers do not start, if they do not: it is unhealthy then.
     pub failure: Option<Error>,
 }
@@ -291,12 +293,13 @@ impl Drop for Handle {
 }
 
 fn status_of(pool: &Pool) -> CodeStatus {
-    let (counts, failure) = pool.status();
+    let status = pool.status();
     CodeStatus {
         token: pool.token,
         name: pool.options.name.clone(),
         sha256: pool.image.sha256,
-        counts,
-        failure,
+        counts: status.counts,
+        started: status.started,
+        failure: status.failure,
     }
 }

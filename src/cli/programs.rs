@@ -18,5 +18,6 @@ pub fn find(named: Option<PathBuf>, variable: &str, name: &str) -> anyhow::Resul
         "{} is not there; name it with {variable}",
         path.display()
     );
-    Ok(path)
+    // The sandboxes' programs run in other folders than this one.
+    Ok(std::path::absolute(path)?)
 }

@@ -305,6 +305,7 @@ fn template(
         arguments: strings(&load.arguments)?,
         environment: strings(&load.environment)?,
         private_ipc: load.private_ipc,
+        private_network: load.filter == FilterLevel::None,
         proc: load.proc,
         tmp_options: tmp_options
             .as_ref()

@@ -37,6 +37,9 @@ pub struct Template {
     pub environment: Vec<CString>,
     /// A private IPC namespace for each.
     pub private_ipc: bool,
+    /// A network namespace for each, where no filter denies sockets: without one, processes of one
+    /// pool could meet on its loopback device.
+    pub private_network: bool,
     /// Mount `/proc`.
     pub proc: bool,
     /// Mount `/tmp` with these options ([`crate::mounts::tmp_options`]).
@@ -292,6 +295,9 @@ fn namespace_flags(template: &Template) -> c_int {
     flags |= libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS;
     if template.private_ipc {
         flags |= libc::CLONE_NEWIPC;
+    }
+    if template.private_network {
+        flags |= libc::CLONE_NEWNET;
     }
     // What mounts needs the spawner's capabilities first, and leaves its user namespace after that.
     if !mounts_anything(template) {

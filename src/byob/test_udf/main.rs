@@ -3,10 +3,13 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::FromRawFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net;
 use std::process::{Command, abort, exit};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const FOREVER: Duration = Duration::from_secs(1 << 20);
 /// Not the value that anyone expects: any byte says that a UDF is ready.
@@ -55,9 +58,50 @@ fn serve(data: &mut File, request: &str) -> io::Result<()> {
         ("hoard", _) => hoard(),
         ("tmp", text) => respond(data, &use_tmp(text)),
         ("read", path) => respond(data, &read_file(path)),
+        ("listen", _) => respond(data, met(&mut listeners())),
+        ("reach", _) => respond(data, met(&mut [reach_by_network as fn() -> bool, reach_by_name])),
         ("call", rest) => respond(data, &call(rest)?),
         (_, _) => respond(data, request),
     }
+}
+
+/// Tries each way to another process for a while.
+fn met<F: FnMut() -> bool>(ways: &mut [F]) -> &'static str {
+    let until = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < until {
+        if ways.iter_mut().any(|way| way()) {
+            return "met";
+        }
+        sleep(Duration::from_millis(10));
+    }
+    "alone"
+}
+
+const PLACE: &str = "127.0.0.1:7777";
+
+fn name() -> io::Result<net::SocketAddr> {
+    net::SocketAddr::from_abstract_name("roma-meeting-place")
+}
+
+fn listeners() -> Vec<Box<dyn FnMut() -> bool>> {
+    let mut listeners: Vec<Box<dyn FnMut() -> bool>> = Vec::new();
+    if let Ok(by_network) = TcpListener::bind(PLACE) {
+        let _ = by_network.set_nonblocking(true);
+        listeners.push(Box::new(move || by_network.accept().is_ok()));
+    }
+    if let Ok(by_name) = name().and_then(|name| net::UnixListener::bind_addr(&name)) {
+        let _ = by_name.set_nonblocking(true);
+        listeners.push(Box::new(move || by_name.accept().is_ok()));
+    }
+    listeners
+}
+
+fn reach_by_network() -> bool {
+    TcpStream::connect(PLACE).is_ok()
+}
+
+fn reach_by_name() -> bool {
+    name().is_ok_and(|name| net::UnixStream::connect_addr(&name).is_ok())
 }
 
 /// Writes for ever, a byte at a time, and never finishes.

@@ -69,6 +69,15 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
+    async fn two_udfs_of_one_code_do_not_meet(bed: TestBed) {
+        let service = bed.service().await;
+        let code = service.load(udf("misbehaving_udf"), workers(2)).await.unwrap();
+        let ask = |what: &'static str| service.execute(&code, what.as_bytes(), patient());
+        let (listened, reached) = tokio::join!(ask("listen"), ask("reach"));
+        assert_eq!((&listened.unwrap()[..], &reached.unwrap()[..]), (&b"alone"[..], &b"alone"[..]));
+        service.shutdown().await;
+    }
+
     async fn there_is_no_socket_in_the_file_system(bed: TestBed) {
         let service = bed.service().await;
         let Outcome::Sockets(found) = ask(&service, "socket_finder_udf", Task::Sockets(Empty {})).await

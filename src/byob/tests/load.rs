@@ -224,11 +224,22 @@ in_every_sandbox! {
         loop {
             let status = service.status(&code).unwrap();
             assert!(status.is_healthy() && status.name == "scorer" && status.token == code);
+            assert!(status.started <= 3, "the first one is not replaced after it was tried");
             if status.counts.ready == 3 {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        service.shutdown().await;
+    }
+
+    async fn workers_that_nobody_needs_stay(bed: TestBed) {
+        let service = bed.service().await;
+        let options = LoadOptions { start_timeout: Duration::from_secs(4), ..workers(3) };
+        let code = service.load(udf("echo_udf"), options).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let status = service.status(&code).unwrap();
+        assert_eq!((status.started, status.counts.ready), (3, 3), "{status:?}");
         service.shutdown().await;
     }
 }

@@ -76,6 +76,9 @@ const NAMESPACES: u32 = (CLONE_NEWPID
     // CLONE_NEWTIME; in clone's flags it is part of the exit signal.
     | 0x80) as u32;
 
+/// `fcntl`'s command that watches a folder.
+const F_NOTIFY: u32 = 1026;
+
 /// The argument of clone that carries the TLS pointer, which does not matter without `CLONE_SETTLS`.
 #[cfg(target_arch = "x86_64")]
 const CLONE_TLS: usize = 4;
@@ -113,6 +116,11 @@ const CONDITIONAL: &[(c_long, Verdict)] = &[
             2,
             &[SO_PASSCRED as u32, SO_PASSSEC as u32, 76],
         )]),
+    ),
+    // Locks of files that are open to write only, which all share none of; no leases, no watches.
+    (
+        SYS_fcntl,
+        Verdict::If(&[Test::NoneOf(1, &[F_SETLEASE as u32, F_NOTIFY])]),
     ),
     // Only the caller's own limits.
     (SYS_prlimit64, Verdict::If(&[Test::OneOf(0, &[0])])),
@@ -210,7 +218,9 @@ const FORBIDDEN: &[c_long] = &[
     SYS_init_module, SYS_finit_module, SYS_delete_module, SYS_kexec_load, SYS_kexec_file_load,
     SYS_reboot, SYS_swapon, SYS_swapoff, SYS_acct, SYS_settimeofday, SYS_clock_settime, SYS_adjtimex,
     SYS_clock_adjtime, SYS_syslog, SYS_sethostname, SYS_setdomainname, SYS_vhangup,
-    // Meeting places: System V IPC, POSIX queues, names of sockets.
+    // Meeting places: locks and watches on what all see of the root, System V IPC, POSIX queues,
+    // names of sockets.
+    SYS_flock, SYS_inotify_init1, SYS_inotify_add_watch,
     SYS_msgget, SYS_msgsnd, SYS_msgrcv, SYS_msgctl, SYS_semget, SYS_semop, SYS_semctl,
     SYS_semtimedop, SYS_shmget, SYS_shmat, SYS_shmctl, SYS_shmdt, SYS_mq_open, SYS_mq_unlink,
     SYS_mq_timedsend, SYS_mq_timedreceive, SYS_mq_notify, SYS_mq_getsetattr, SYS_bind, SYS_connect,
@@ -221,7 +231,7 @@ const FORBIDDEN: &[c_long] = &[
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 const LEGACY_FORBIDDEN: &[c_long] = &[
-    SYS_mknod, SYS_iopl, SYS_ioperm, SYS_modify_ldt, SYS_uselib, SYS__sysctl,
+    SYS_mknod, SYS_iopl, SYS_ioperm, SYS_modify_ldt, SYS_uselib, SYS__sysctl, SYS_inotify_init,
 ];
 #[cfg(not(target_arch = "x86_64"))]
 const LEGACY_FORBIDDEN: &[c_long] = &[];
@@ -235,7 +245,7 @@ const STRICTLY_FORBIDDEN: &[c_long] = &[
     SYS_sched_setscheduler, SYS_sched_setparam, SYS_sched_setattr, SYS_fchmod, SYS_fchmodat,
     SYS_fchown, SYS_fchownat, SYS_setxattr, SYS_lsetxattr, SYS_fsetxattr, SYS_memfd_create,
     SYS_memfd_secret, SYS_pidfd_open, SYS_pidfd_send_signal, SYS_splice, SYS_tee, SYS_mlockall,
-    SYS_inotify_init1, SYS_inotify_add_watch, SYS_mbind, SYS_set_mempolicy, SYS_sync, SYS_syncfs,
+    SYS_mbind, SYS_set_mempolicy, SYS_sync, SYS_syncfs,
     SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo,
 ];
 
@@ -243,7 +253,7 @@ const STRICTLY_FORBIDDEN: &[c_long] = &[
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 const LEGACY_STRICTLY_FORBIDDEN: &[c_long] = &[
-    SYS_dup2, SYS_chmod, SYS_chown, SYS_lchown, SYS_inotify_init,
+    SYS_dup2, SYS_chmod, SYS_chown, SYS_lchown,
 ];
 #[cfg(not(target_arch = "x86_64"))]
 const LEGACY_STRICTLY_FORBIDDEN: &[c_long] = &[];
@@ -253,9 +263,8 @@ const LEGACY_STRICTLY_FORBIDDEN: &[c_long] = &[];
 const NEEDED: &[c_long] = &[
     // Bytes.
     SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_preadv, SYS_pwritev,
-    SYS_preadv2, SYS_pwritev2, SYS_lseek, SYS_close, SYS_close_range, SYS_fcntl, SYS_sendfile,
+    SYS_preadv2, SYS_pwritev2, SYS_lseek, SYS_close, SYS_close_range, SYS_sendfile,
     SYS_copy_file_range, SYS_fsync, SYS_fdatasync, SYS_ftruncate, SYS_fallocate, SYS_fadvise64,
-    SYS_flock,
     // Files: the root is read-only, a private /tmp may be there.
     SYS_openat, SYS_newfstatat, SYS_fstat, SYS_statfs, SYS_fstatfs, SYS_statx, SYS_faccessat,
     SYS_faccessat2, SYS_readlinkat, SYS_getdents64, SYS_getcwd, SYS_chdir, SYS_fchdir, SYS_mkdirat,

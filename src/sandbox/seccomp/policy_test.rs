@@ -154,6 +154,20 @@ fn arguments_are_compared_as_the_kernel_reads_them() {
 }
 
 #[test]
+fn nobody_meets_at_a_file() {
+    for policy in both() {
+        for call in [SYS_flock, SYS_inotify_init1, SYS_inotify_add_watch] {
+            assert_eq!(answer(&policy, call, [0; 6]), DENIED);
+        }
+        let command = |value| [3, value as u64, 0, 0, 0, 0];
+        assert_eq!(answer(&policy, SYS_fcntl, command(F_GETFL)), ALLOWED);
+        assert_eq!(answer(&policy, SYS_fcntl, command(F_SETLK)), ALLOWED);
+        assert_eq!(answer(&policy, SYS_fcntl, command(F_SETLEASE)), DENIED);
+        assert_eq!(answer(&policy, SYS_fcntl, command(F_NOTIFY as i32)), DENIED);
+    }
+}
+
+#[test]
 fn terminals_cannot_be_fed() {
     for policy in both() {
         assert_eq!(answer(&policy, SYS_ioctl, [0, TIOCSTI, 0, 0, 0, 0]), DENIED);
