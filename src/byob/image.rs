@@ -5,24 +5,34 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use roma_protocol::control::MAX_BINARY_BYTES;
+use roma_protocol::control::{DIGEST_BYTES, MAX_BINARY_BYTES};
 use roma_sandbox::elf::{self, Elf, Machine};
 use sha2::{Digest, Sha256};
 
 use crate::config::LibraryMount;
 use crate::error::BinaryError;
 
-/// The bytes of a binary, checked, with their digest.
+/// The bytes of a binary, checked.
 #[derive(Debug)]
 pub(crate) struct Image {
     pub(crate) bytes: Bytes,
-    pub(crate) sha256: [u8; 32],
+    sha256: OnceLock<[u8; DIGEST_BYTES]>,
 }
 
-/// Checks bytes and takes their digest.
+impl Image {
+    /// The digest. Whoever asks first takes it, which costs some milliseconds for each megabyte;
+    /// others wait for that.
+    pub(crate) fn sha256(&self) -> [u8; DIGEST_BYTES] {
+        *self
+            .sha256
+            .get_or_init(|| Sha256::digest(&self.bytes).into())
+    }
+}
+
+/// Checks bytes.
 pub(crate) fn of_bytes(
     bytes: Bytes,
     libraries: &[LibraryMount],
@@ -32,7 +42,7 @@ pub(crate) fn of_bytes(
         return Err(BinaryError::Size(size));
     }
     check(&bytes, libraries)?;
-    let sha256 = Sha256::digest(&bytes).into();
+    let sha256 = OnceLock::new();
     Ok(Arc::new(Image { bytes, sha256 }))
 }
 
@@ -215,7 +225,7 @@ mod tests {
     fn the_digest_is_that_of_the_bytes() {
         let image = of_bytes(shell(), &system_libraries()).unwrap();
         assert_eq!(
-            image.sha256[..],
+            image.sha256()[..],
             Sha256::digest(fs::read("/bin/sh").unwrap())[..]
         );
     }

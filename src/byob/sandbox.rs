@@ -15,12 +15,14 @@ use roma_protocol::limits::WorkerLimits;
 use roma_protocol::spawner::FromSpawner;
 use roma_protocol::step::StepFailure;
 use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::config::SyscallFilter;
 use crate::error::{Error, SandboxFailure};
 use crate::exit::ExitStatus;
+use crate::image::Image;
 use crate::load::{Limits, LoadOptions};
 use crate::outer::{Outer, OuterConfig};
 use crate::pool::Pool;
@@ -231,7 +233,7 @@ impl Sandbox {
         tokio::select! {
             biased;
             fate = &mut ended => return Err(never_began(fate)),
-            ready = until_ready(code, &pool.image.bytes, &spawners) => ready?,
+            ready = until_ready(code, &pool.image, &spawners) => ready?,
         }
         Ok(Prepared { spawners, ended })
     }
@@ -278,7 +280,6 @@ impl Sandbox {
             pool,
             spawners: u16::try_from(spawners).unwrap_or(u16::MAX),
             binary_bytes: code.image.bytes.len() as u64,
-            binary_sha256: code.image.sha256,
             filter: match policy.filter {
                 SyscallFilter::None => FilterLevel::None,
                 SyscallFilter::Engine => FilterLevel::Engine,
@@ -301,9 +302,13 @@ impl Sandbox {
 }
 
 /// Sends the binary and waits until every spawner is ready.
-async fn until_ready(code: OwnedFd, binary: &[u8], spawners: &[Arc<Spawner>]) -> Result<(), Error> {
+async fn until_ready(
+    code: OwnedFd,
+    image: &Arc<Image>,
+    spawners: &[Arc<Spawner>],
+) -> Result<(), Error> {
     // Who stops reading says why on the first spawner's connection.
-    let _ = send_all(code, binary).await;
+    let _ = send_code(code, image).await;
     for spawner in spawners {
         match spawner.next().await {
             Ok(Some(FromSpawner::Ready(ready))) => tracing::debug!(?ready, "a spawner is ready"),
@@ -315,8 +320,16 @@ async fn until_ready(code: OwnedFd, binary: &[u8], spawners: &[Arc<Spawner>]) ->
     Ok(())
 }
 
-async fn send_all(socket: OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
+/// The binary, then its digest, which is taken here while the other end takes it too.
+async fn send_code(socket: OwnedFd, image: &Arc<Image>) -> io::Result<()> {
     let socket = watched(socket, Interest::WRITABLE)?;
+    let to_digest = Arc::clone(image);
+    let digest = tokio::task::spawn_blocking(move || to_digest.sha256());
+    send_all(&socket, &image.bytes).await?;
+    send_all(&socket, &digest.await.map_err(io::Error::other)?).await
+}
+
+async fn send_all(socket: &AsyncFd<OwnedFd>, mut bytes: &[u8]) -> io::Result<()> {
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
     while !bytes.is_empty() {
         let send = |fd: &OwnedFd| Ok(send(fd.as_raw_fd(), bytes, flags)?);

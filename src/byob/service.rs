@@ -297,7 +297,7 @@ fn status_of(pool: &Pool) -> CodeStatus {
     CodeStatus {
         token: pool.token,
         name: pool.options.name.clone(),
-        sha256: pool.image.sha256,
+        sha256: pool.image.sha256(),
         counts: status.counts,
         started: status.started,
         failure: status.failure,

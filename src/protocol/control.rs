@@ -28,6 +28,8 @@ pub const MAX_LIST: usize = 64;
 pub const MAX_STRING_BYTES: usize = 4096;
 /// Largest binary.
 pub const MAX_BINARY_BYTES: u64 = 2 << 30;
+/// The length of a binary's digest.
+pub const DIGEST_BYTES: usize = 32;
 
 /// Host to `run_workers`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,10 +50,10 @@ pub struct Load {
     pub pool: PoolId,
     /// How many spawners it gets; 1 to [`MAX_SPAWNERS`].
     pub spawners: u16,
-    /// Length of the binary; 1 to [`MAX_BINARY_BYTES`].
+    /// Length of the binary; 1 to [`MAX_BINARY_BYTES`]. The connection that is attached brings the
+    /// binary and then its digest ([`DIGEST_BYTES`] of SHA-256), so that both ends take it at the
+    /// same time.
     pub binary_bytes: u64,
-    /// Its SHA-256.
-    pub binary_sha256: [u8; 32],
     /// Which system calls workers may use.
     pub filter: FilterLevel,
     /// Give each worker its own IPC namespace (the default); without, the pool's workers share one,
@@ -228,7 +230,6 @@ fn encode_load(out: &mut Vec<u8>, load: &Load) {
     out.u64(load.pool.0);
     out.u16(load.spawners);
     out.u64(load.binary_bytes);
-    out.put(&load.binary_sha256);
     out.u8(load.filter.code());
     out.u8(bits([load.private_ipc, load.proc]));
     out.optional(load.tmp_bytes);
@@ -251,14 +252,12 @@ fn decode_load(fields: &mut Source<'_>) -> Result<Load, DecodeError> {
     let pool = PoolId(fields.u64()?);
     let spawners = in_range(fields.u16()?.into(), 1, MAX_SPAWNERS as u64)? as u16;
     let binary_bytes = in_range(fields.u64()?, 1, MAX_BINARY_BYTES)?;
-    let binary_sha256 = fields.array()?;
     let filter = FilterLevel::from_code(fields.u8()?)?;
     let [private_ipc, proc] = fields.flags()?;
     let load = Load {
         pool,
         spawners,
         binary_bytes,
-        binary_sha256,
         filter,
         private_ipc,
         proc,

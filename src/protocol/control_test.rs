@@ -33,7 +33,6 @@ prop_compose! {
         pool in any::<u64>(),
         spawners in 1..=MAX_SPAWNERS as u16,
         binary_bytes in 1..=MAX_BINARY_BYTES,
-        binary_sha256 in any::<[u8; 32]>(),
         filter in prop_oneof![Just(FilterLevel::Engine), Just(FilterLevel::Strict)],
         private_ipc in any::<bool>(),
         proc in any::<bool>(),
@@ -46,7 +45,7 @@ prop_compose! {
     ) -> Load {
         let (memory, processes, cpu_millis) = pool_limits;
         Load {
-            pool: PoolId(pool), spawners, binary_bytes, binary_sha256, filter, private_ipc, proc,
+            pool: PoolId(pool), spawners, binary_bytes, filter, private_ipc, proc,
             tmp_bytes, worker_limits, pool_limits: PoolLimits { memory, processes, cpu_millis },
             libraries, environment, arguments,
         }
@@ -58,7 +57,6 @@ fn plain_load() -> Load {
         pool: PoolId(1),
         spawners: 1,
         binary_bytes: 1,
-        binary_sha256: [0; 32],
         filter: FilterLevel::Strict,
         private_ipc: true,
         proc: false,

@@ -1,7 +1,7 @@
 //! Receiving the binary.
 
 use nix::errno::Errno;
-use roma_protocol::control::Load;
+use roma_protocol::control::{DIGEST_BYTES, Load};
 use roma_protocol::step::{Step, StepFailure};
 use roma_sandbox::step::{errno_of, take};
 use sha2::{Digest, Sha256};
@@ -13,13 +13,19 @@ use std::path::Path;
 
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Writes the binary that comes over `connection` to `path`, and checks that it is the one meant.
+/// Writes the binary that comes over `connection` to `path`, and checks that it is the one meant by
+/// the digest that follows it.
 pub(crate) fn receive(connection: OwnedFd, load: &Load, path: &Path) -> Result<(), StepFailure> {
+    let mut connection = File::from(connection);
     let digest = take(Step::ReceiveCode, || {
-        copy(File::from(connection), load.binary_bytes, path)
+        copy(&mut connection, load.binary_bytes, path)
     })?;
     take(Step::CheckDigest, || {
-        if digest == load.binary_sha256 {
+        let mut announced = [0; DIGEST_BYTES];
+        connection
+            .read_exact(&mut announced)
+            .map_err(|_| Errno::ENODATA)?;
+        if digest == announced {
             Ok(())
         } else {
             Err(Errno::EBADMSG)
@@ -27,8 +33,8 @@ pub(crate) fn receive(connection: OwnedFd, load: &Load, path: &Path) -> Result<(
     })
 }
 
-/// Copies exactly `bytes` bytes. Fewer are `ENODATA`; what more may come is not read.
-fn copy(mut from: File, bytes: u64, path: &Path) -> Result<[u8; 32], Errno> {
+/// Copies exactly `bytes` bytes; fewer are `ENODATA`.
+fn copy(from: &mut File, bytes: u64, path: &Path) -> Result<[u8; DIGEST_BYTES], Errno> {
     let mut to = OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -59,7 +59,10 @@ fn serve(data: &mut File, request: &str) -> io::Result<()> {
         ("tmp", text) => respond(data, &use_tmp(text)),
         ("read", path) => respond(data, &read_file(path)),
         ("listen", _) => respond(data, met(&mut listeners())),
-        ("reach", _) => respond(data, met(&mut [reach_by_network as fn() -> bool, reach_by_name])),
+        ("reach", _) => respond(
+            data,
+            met(&mut [reach_by_network as fn() -> bool, reach_by_name]),
+        ),
         ("call", rest) => respond(data, &call(rest)?),
         (_, _) => respond(data, request),
     }

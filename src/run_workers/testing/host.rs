@@ -113,13 +113,13 @@ impl Host {
     ) -> Result<Pool, StepFailure> {
         let mut load = plain_load(PoolId(self.next_pool), binary);
         change(&mut load);
-        self.send_load(load, binary)
+        self.send_load(load, &with_digest(binary))
     }
 
-    pub fn send_load(&mut self, load: Load, binary: &[u8]) -> Result<Pool, StepFailure> {
+    pub fn send_load(&mut self, load: Load, code: &[u8]) -> Result<Pool, StepFailure> {
         self.next_pool += 1;
         let id = load.pool;
-        let (mut code, code_inside) = UnixStream::pair().expect("a socket pair");
+        let (mut connection, code_inside) = UnixStream::pair().expect("a socket pair");
         let pairs: Vec<_> = (0..load.spawners)
             .map(|_| packet_pair().expect("a pair"))
             .collect();
@@ -133,8 +133,8 @@ impl Host {
             .iter()
             .for_each(|spawner| set_patience(spawner.as_fd()));
         // A pool that fails early closes its end.
-        let _ = code.write_all(binary);
-        drop(code);
+        let _ = connection.write_all(code);
+        drop(connection);
         let ready = spawners
             .iter()
             .map(receive_ready)
@@ -206,12 +206,16 @@ impl Drop for Host {
     }
 }
 
+/// What the connection for a binary brings.
+pub fn with_digest(binary: &[u8]) -> Vec<u8> {
+    [binary, &Sha256::digest(binary)].concat()
+}
+
 pub fn plain_load(pool: PoolId, binary: &[u8]) -> Load {
     Load {
         pool,
         spawners: 1,
         binary_bytes: binary.len() as u64,
-        binary_sha256: Sha256::digest(binary).into(),
         filter: FilterLevel::Strict,
         private_ipc: true,
         proc: false,

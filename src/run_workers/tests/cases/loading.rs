@@ -1,7 +1,8 @@
 //! Loads that are refused, and steps that fail.
 
-use crate::host::{Host, Place, Start, plain_load};
+use crate::host::{Host, Place, Start, plain_load, with_digest};
 use crate::{in_every_place, probe, run_workers_with_faults, start};
+use roma_protocol::PoolId;
 use roma_protocol::control::{FromRunWorkers, LibraryMount, ToRunWorkers};
 use roma_protocol::spawner::FromSpawner;
 use roma_protocol::step::{Step, StepFailure};
@@ -19,9 +20,9 @@ in_every_place! {
 
 fn another_binary_than_announced_is_refused(place: Place) {
     let mut host = start(place);
-    let refused = host
-        .try_load(probe(), |load| load.binary_sha256[0] ^= 1)
-        .err();
+    let mut code = with_digest(probe());
+    code[0] ^= 1;
+    let refused = host.send_load(plain_load(PoolId(1), probe()), &code).err();
     assert_eq!(
         refused,
         Some(StepFailure {
@@ -35,7 +36,8 @@ fn another_binary_than_announced_is_refused(place: Place) {
 
 fn a_binary_cut_short_is_refused(place: Place) {
     let mut host = start(place);
-    let refused = host.try_load(probe(), |load| load.binary_bytes += 1).err();
+    let load = plain_load(PoolId(1), probe());
+    let refused = host.send_load(load, &probe()[1..]).err();
     assert_eq!(
         refused,
         Some(StepFailure {
@@ -97,13 +99,13 @@ fn a_malformed_message_ends_it(place: Place) {
 
 fn a_load_without_descriptors_is_refused(place: Place) {
     let mut host = start(place);
-    let load = plain_load(roma_protocol::PoolId(9), probe());
+    let load = plain_load(PoolId(9), probe());
     host.send_control(&ToRunWorkers::Load(load).encode(), &[]);
     let failure = StepFailure {
         step: Step::AcceptLoad,
         errno: libc::EBADF,
     };
-    let refused = FromRunWorkers::LoadRefused(roma_protocol::PoolId(9), failure);
+    let refused = FromRunWorkers::LoadRefused(PoolId(9), failure);
     assert_eq!(host.receive(), Some(refused));
     assert_eq!(host.load(probe(), |_| {}).answer("echo x"), "x");
 }
