@@ -12,11 +12,12 @@ use anyhow::Context;
 use bytes::Bytes;
 use clap::Args;
 use prost::Message;
-use roma_byob::LoadOptions;
+use roma_byob::{CodeToken, LoadOptions, Service};
 
 use crate::programs;
 use crate::target::Target;
 use report::{Report, Row};
+use service::Asking;
 
 /// How often the service is asked before times count.
 const WARM_UP: usize = 50;
@@ -30,12 +31,15 @@ pub struct BenchArgs {
     /// program.
     #[arg(long)]
     udf: Option<PathBuf>,
-    /// Ready workers; without it and --concurrency, 1/1, 2/1 and 8/8 are measured.
+    /// Ready workers; without it and --concurrency, 1/1, 2/1 --hot and 8/8 are measured.
     #[arg(long)]
     workers: Option<u32>,
     /// Clients that each wait for their answer before they ask again.
     #[arg(long)]
     concurrency: Option<usize>,
+    /// Wait until all workers are ready before each request (which does not count as its time).
+    #[arg(long)]
+    hot: bool,
     /// Requests of each measurement.
     #[arg(long, default_value_t = 2000)]
     requests: usize,
@@ -78,7 +82,12 @@ pub async fn run(arguments: BenchArgs) -> anyhow::Result<()> {
     let service = arguments.target.builder().start().await?;
     let started = since.elapsed();
     let mut report = Report::new(&service, started, floors);
-    for (workers, concurrency) in cases(&arguments) {
+    for Case {
+        workers,
+        concurrency,
+        hot,
+    } in cases(&arguments)
+    {
         let options = LoadOptions {
             spawners: arguments.spawners,
             ..LoadOptions::with_workers(workers)
@@ -86,12 +95,19 @@ pub async fn run(arguments: BenchArgs) -> anyhow::Result<()> {
         let since = Instant::now();
         let code = service.load(udf.clone(), options).await?;
         report.loads.push(since.elapsed());
-        settle(&service, &code, workers).await?;
-        service::measure(&service, code, &request, concurrency, WARM_UP).await;
-        let run = service::measure(&service, code, &request, concurrency, arguments.requests).await;
+        // So that what is measured is not how they get there.
+        until_ready(&service, &code, workers).await;
+        let asking = |requests| Asking {
+            clients: concurrency,
+            requests,
+            ready: hot.then_some(workers),
+        };
+        service::measure(&service, code, &request, asking(WARM_UP)).await;
+        let run = service::measure(&service, code, &request, asking(arguments.requests)).await;
         report.rows.push(Row {
             workers,
             concurrency,
+            hot,
             run,
         });
         service.delete(&code).await?;
@@ -105,10 +121,30 @@ pub async fn run(arguments: BenchArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn cases(arguments: &BenchArgs) -> Vec<(u32, usize)> {
+/// One measurement of the service.
+struct Case {
+    workers: u32,
+    concurrency: usize,
+    hot: bool,
+}
+
+fn cases(arguments: &BenchArgs) -> Vec<Case> {
+    let case = |workers, concurrency, hot| Case {
+        workers,
+        concurrency,
+        hot,
+    };
     match (arguments.workers, arguments.concurrency) {
-        (None, None) => vec![(1, 1), (2, 1), (8, 8)],
-        (workers, concurrency) => vec![(workers.unwrap_or(1), concurrency.unwrap_or(1))],
+        (None, None) => vec![
+            case(1, 1, arguments.hot),
+            case(2, 1, true),
+            case(8, 8, arguments.hot),
+        ],
+        (workers, concurrency) => vec![case(
+            workers.unwrap_or(1),
+            concurrency.unwrap_or(1),
+            arguments.hot,
+        )],
     }
 }
 
@@ -131,14 +167,12 @@ async fn floors(
     Ok(floors)
 }
 
-/// Waits until all workers are ready, so that what is measured is not how they get there.
-async fn settle(
-    service: &roma_byob::Service,
-    code: &roma_byob::CodeToken,
-    workers: u32,
-) -> anyhow::Result<()> {
-    while service.status(code)?.counts.ready < workers as usize {
-        tokio::time::sleep(Duration::from_millis(2)).await;
+/// Waits until so many workers are ready, or the code is gone.
+async fn until_ready(service: &Service, code: &CodeToken, workers: u32) {
+    while service
+        .status(code)
+        .is_ok_and(|status| status.counts.ready < workers as usize)
+    {
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    Ok(())
 }

@@ -15,6 +15,8 @@ use crate::summary::short;
 pub struct Row {
     pub workers: u32,
     pub concurrency: usize,
+    /// Every request found a worker that was ready.
+    pub hot: bool,
     pub run: Run,
 }
 
@@ -68,6 +70,7 @@ impl Report {
         json!({
             "workers": row.workers,
             "concurrency": row.concurrency,
+            "hot": row.hot,
             "requests": run.requests,
             "failures": run.failures,
             "first_failure": run.first_failure,
@@ -168,7 +171,12 @@ fn row_cells(row: &Row, best: Option<f64>) -> [String; 10] {
         total, queue, run, ..
     } = &row.run;
     [
-        format!("{} workers, {} clients", row.workers, row.concurrency),
+        format!(
+            "{} workers, {} clients{}",
+            row.workers,
+            row.concurrency,
+            if row.hot { ", hot" } else { "" }
+        ),
         format!("{:.0}", row.run.rate()),
         ratio(row.run.rate(), best),
         short(total.p50),
@@ -187,9 +195,9 @@ fn ratio(rate: f64, best: Option<f64>) -> String {
 }
 
 fn line(f: &mut fmt::Formatter<'_>, cells: &[String; 10]) -> fmt::Result {
-    write!(f, "{:<22}", cells[0])?;
+    write!(f, "{:<25}", cells[0])?;
     for cell in &cells[1..] {
-        write!(f, "{cell:>11}")?;
+        write!(f, "{cell:>10}")?;
     }
     writeln!(f)
 }

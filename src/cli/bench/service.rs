@@ -45,23 +45,28 @@ struct Seen {
     failures: Vec<String>,
 }
 
+/// How to ask.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking {
+    pub clients: usize,
+    pub requests: usize,
+    /// So many workers have to be ready before each request: the time that a request takes when it
+    /// need not wait for one.
+    pub ready: Option<u32>,
+}
+
 /// Asks so many times.
-pub async fn measure(
-    service: &Service,
-    code: CodeToken,
-    request: &Bytes,
-    clients: usize,
-    requests: usize,
-) -> Run {
-    let left = Arc::new(AtomicUsize::new(requests));
+pub async fn measure(service: &Service, code: CodeToken, request: &Bytes, asking: Asking) -> Run {
+    let left = Arc::new(AtomicUsize::new(asking.requests));
     let busy = cpu::busy();
     let since = Instant::now();
     let mut tasks = JoinSet::new();
-    for _ in 0..clients {
+    for _ in 0..asking.clients {
         tasks.spawn(client(
             service.clone(),
             code,
             request.clone(),
+            asking.ready,
             Arc::clone(&left),
         ));
     }
@@ -78,7 +83,7 @@ pub async fn measure(
         )
     };
     Run {
-        requests,
+        requests: asking.requests,
         failures: failures.len(),
         time,
         cpu,
@@ -94,7 +99,13 @@ pub async fn measure(
     }
 }
 
-async fn client(service: Service, code: CodeToken, request: Bytes, left: Arc<AtomicUsize>) -> Seen {
+async fn client(
+    service: Service,
+    code: CodeToken,
+    request: Bytes,
+    ready: Option<u32>,
+    left: Arc<AtomicUsize>,
+) -> Seen {
     let mut seen = Seen::default();
     let options = ExecuteOptions {
         queue_timeout: Duration::from_secs(10),
@@ -104,6 +115,9 @@ async fn client(service: Service, code: CodeToken, request: Bytes, left: Arc<Ato
         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
         .is_ok()
     {
+        if let Some(ready) = ready {
+            super::until_ready(&service, &code, ready).await;
+        }
         let since = Instant::now();
         let mut execution = service.execute(&code, request.clone(), options.clone());
         match (&mut execution).await {

@@ -1,0 +1,66 @@
+//! `roma bench` measures, in both real modes, with programs named relative to where it is called.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+fn bench(arguments: &[&str]) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("report.json");
+    let program = std::env::var_os("ROMA").unwrap();
+    let output = Command::new(Path::new(&program))
+        .arg("bench")
+        .args(arguments)
+        .args(["--requests", "40", "--floor-millis", "200", "--json"])
+        .arg(&json)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap()
+}
+
+fn measures(report: &Value) {
+    assert!(report["floor_best_rps"].as_f64().unwrap() > 0.0, "{report}");
+    let rows = report["service"].as_array().unwrap();
+    assert!(!rows.is_empty());
+    for row in rows {
+        assert_eq!(row["failures"], 0, "{row}");
+        assert!(row["rps"].as_f64().unwrap() > 0.0, "{row}");
+        assert!(row["latency_us"]["p50"].as_f64().unwrap() > 0.0, "{row}");
+    }
+}
+
+#[test]
+fn minimal() {
+    let report = bench(&["--mode", "minimal"]);
+    measures(&report);
+    let rows = report["service"].as_array().unwrap();
+    let hot: Vec<_> = rows
+        .iter()
+        .map(|row| row["hot"].as_bool().unwrap())
+        .collect();
+    assert_eq!(hot, [false, true, false]);
+}
+
+#[test]
+fn gvisor() {
+    let report = bench(&[
+        "--mode",
+        "gvisor",
+        "--platform",
+        "systrap",
+        "--workers",
+        "2",
+        "--concurrency",
+        "2",
+    ]);
+    measures(&report);
+    assert_eq!(report["platform"], "systrap");
+}
