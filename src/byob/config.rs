@@ -13,7 +13,8 @@ pub enum Mode {
     /// One gVisor sandbox for the service. The default, and the mode for production.
     #[default]
     Gvisor,
-    /// As [`Mode::Gvisor`], with gVisor's debug log and system call trace in the instance's folder.
+    /// As [`Mode::Gvisor`], with gVisor's debug log and system call trace beside the instance's folder,
+    /// in a folder whose name ends in `.debug` and that stays.
     GvisorDebug,
     /// No outer sandbox: for development, and for machines where gVisor cannot run.
     Minimal,

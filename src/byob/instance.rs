@@ -50,6 +50,11 @@ impl InstanceDir {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Where a log goes that is read when the service is gone: nobody here removes it.
+    pub(crate) fn debug_log(&self) -> PathBuf {
+        self.path.with_extension("debug")
+    }
 }
 
 impl Drop for InstanceDir {

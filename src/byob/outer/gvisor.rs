@@ -133,7 +133,8 @@ fn command(config: &OuterConfig, instance: &InstanceDir, bundle: &Path) -> Comma
         command.arg("--rootless");
     }
     if config.mode == Mode::GvisorDebug {
-        let log = instance.path().join("runsc-log");
+        let log = instance.debug_log();
+        tracing::warn!(log = %log.display(), "gVisor writes down what UDFs do, private data too");
         command.args(["--debug", "--strace"]);
         command.arg(format!("--debug-log={}/", log.display()));
     }

@@ -2,6 +2,7 @@
 #![allow(
     dead_code,
     clippy::expect_used,
+    unused_imports,
     unused_macros,
     reason = "each suite is a program of its own and uses a part of this; a test fails by panicking"
 )]

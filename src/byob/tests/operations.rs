@@ -1,0 +1,169 @@
+//! What an operator sees: metrics, memory, the debug log, the mode in which the outer sandbox is
+//! somebody else's.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use common::messages::{greeting, hello};
+use common::{PATIENCE, TestBed, patient, udf, workers};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use roma_byob::{Error, ExecuteOptions, LoadOptions, Mode, Service};
+
+const MINIMAL_STRICT: usize = 2;
+const GVISOR_STRICT: usize = 5;
+
+async fn answers(service: &Service, code: &roma_byob::CodeToken) {
+    let answer = service.execute(code, hello(), patient()).await.unwrap();
+    assert_eq!(greeting(&answer), "Hello, world!");
+}
+
+/// What was counted and how often histograms were fed, by name and labels.
+fn numbers(snapshotter: &Snapshotter) -> BTreeMap<String, u64> {
+    let entries = snapshotter.snapshot().into_vec().into_iter();
+    entries
+        .map(|(key, _, _, value)| {
+            let (_, key) = key.into_parts();
+            let labels: String = key
+                .labels()
+                .map(|label| format!(" {}={}", label.key(), label.value()))
+                .collect();
+            let number = match value {
+                DebugValue::Counter(count) => count,
+                DebugValue::Gauge(value) => value.into_inner() as u64,
+                DebugValue::Histogram(values) => values.len() as u64,
+            };
+            (format!("{}{labels}", key.name()), number)
+        })
+        .collect()
+}
+
+#[test]
+fn metrics_tell_what_happened() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    recorder.install().unwrap();
+    common::run(MINIMAL_STRICT, async |bed: TestBed| {
+        let service = bed.service().await;
+        let named = |name: &str| LoadOptions {
+            name: name.into(),
+            ..workers(1)
+        };
+        let good = service
+            .load(udf("sample_udf"), named("good"))
+            .await
+            .unwrap();
+        let slow = service.load(udf("pause_udf"), named("slow")).await.unwrap();
+        for _ in 0..3 {
+            answers(&service, &good).await;
+        }
+        let hurried = ExecuteOptions {
+            deadline: Duration::from_millis(50),
+            ..patient()
+        };
+        let error = service.execute(&slow, hello(), hurried).await.unwrap_err();
+        assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
+        service.shutdown().await;
+    });
+    let numbers = numbers(&snapshotter);
+    let number = |key: &str| {
+        *numbers
+            .get(key)
+            .unwrap_or_else(|| panic!("no {key} among {numbers:#?}"))
+    };
+    assert_eq!(number("roma_executions_total code=good result=ok"), 3);
+    assert_eq!(number("roma_executions_total code=slow result=deadline"), 1);
+    for histogram in [
+        "roma_queue_seconds",
+        "roma_send_seconds",
+        "roma_run_seconds",
+    ] {
+        assert_eq!(number(&format!("{histogram} code=good")), 3);
+    }
+    assert!(number("roma_worker_starts_total code=good") >= 3);
+    assert!(number("roma_worker_life_seconds code=good") >= 2);
+    for step in ["clone", "setup", "exec"] {
+        assert!(
+            number(&format!(
+                "roma_worker_start_step_seconds code=good step={step}"
+            )) >= 2
+        );
+    }
+    for stage in ["starting", "ready", "busy", "ending"] {
+        assert_eq!(number(&format!("roma_workers code=good stage={stage}")), 0);
+    }
+}
+
+/// The memory of this process that is its own.
+fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:"));
+    let kibibytes = line
+        .and_then(|line| line.split_whitespace().nth(1))
+        .unwrap();
+    kibibytes.parse::<u64>().unwrap() * 1024
+}
+
+#[test]
+fn a_worker_that_waits_costs_the_host_little_memory() {
+    const WORKERS: u32 = 400;
+    common::run(MINIMAL_STRICT, async |bed: TestBed| {
+        let service = bed.service().await;
+        service.load(udf("sample_udf"), workers(1)).await.unwrap();
+        let before = resident();
+        let code = service
+            .load(udf("sample_udf"), workers(WORKERS))
+            .await
+            .unwrap();
+        while service.status(&code).unwrap().counts.ready < WORKERS as usize {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let image = fs::metadata(udf("sample_udf")).unwrap().len();
+        let each = resident().saturating_sub(before + image) / u64::from(WORKERS);
+        assert!(each < 64 * 1024, "{each} bytes for each worker");
+        service.shutdown().await;
+    });
+}
+
+#[test]
+fn in_external_mode_requests_are_served_the_same() {
+    common::run(MINIMAL_STRICT, async |bed: TestBed| {
+        let service = bed.builder().mode(Mode::External).start().await.unwrap();
+        assert_eq!((service.mode(), service.platform()), (Mode::External, None));
+        let code = service.load(udf("sample_udf"), workers(2)).await.unwrap();
+        answers(&service, &code).await;
+        service.shutdown().await;
+    });
+}
+
+#[test]
+fn the_debug_log_outlives_the_service() {
+    common::run(GVISOR_STRICT, async |bed: TestBed| {
+        let service = bed.builder().mode(Mode::GvisorDebug).start().await.unwrap();
+        let code = service.load(udf("sample_udf"), workers(1)).await.unwrap();
+        answers(&service, &code).await;
+        tokio::time::timeout(PATIENCE, service.shutdown())
+            .await
+            .unwrap();
+        let mut left = fs::read_dir(bed.run_dir.path()).unwrap().flatten();
+        let folder = left.next().unwrap().path();
+        assert!(left.next().is_none() && folder.extension().unwrap() == "debug");
+        assert!(traces(&folder, "/udf"), "the trace tells which program ran");
+        fs::remove_dir_all(folder).unwrap();
+    });
+}
+
+fn traces(folder: &Path, text: &str) -> bool {
+    let files = fs::read_dir(folder).unwrap().flatten();
+    files
+        .map(|file| fs::read(file.path()).unwrap())
+        .any(|content| String::from_utf8_lossy(&content).contains(text))
+}
