@@ -255,8 +255,12 @@ async fn keep(
         let since = Instant::now();
         let cause = match sandbox.prepare(&pool, &engine.policy).await {
             Err(error) => error,
-            Ok(Prepared { spawners, ended }) => {
-                pool.open(spawners.clone());
+            Ok(Prepared {
+                spawners,
+                in_force,
+                ended,
+            }) => {
+                pool.open(spawners.clone(), in_force);
                 if let Some(first) = first.take() {
                     let _ = first.send(Ok(()));
                 }

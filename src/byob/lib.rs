@@ -70,7 +70,7 @@ pub use execution::{Canceller, ExecuteOptions, Execution, Outcome, Report, Times
 pub use exit::{Exit, ExitStatus, Usage};
 pub use grpc::GrpcCode;
 pub use host_functions::{HostCall, HostCallError, HostCallLimits, Metadata};
-pub use load::{Binary, Limits, LoadOptions, Logs, PoolLimits, Readiness};
+pub use load::{Binary, InForce, Limits, LoadOptions, Logs, PoolLimits, Readiness};
 pub use log_capture::LogTail;
 pub use roma_protocol::step::{Step, StepFailure};
 pub use service::{CodeStatus, Service};

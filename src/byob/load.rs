@@ -132,7 +132,40 @@ pub struct PoolLimits {
     pub cpu_millis: Option<u64>,
 }
 
+/// What holds for the processes of one piece of code, beyond what holds everywhere. What was not asked
+/// for is not in force.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InForce {
+    /// Each process runs as a user that nobody else is.
+    pub own_user_ids: bool,
+    /// [`PoolLimits::memory`].
+    pub pool_memory: bool,
+    /// [`PoolLimits::processes`].
+    pub pool_processes: bool,
+    /// [`PoolLimits::cpu_millis`].
+    pub pool_cpu: bool,
+}
+
 impl PoolLimits {
+    /// What was asked for and this machine does not give.
+    pub(crate) fn missing(self, in_force: InForce) -> Vec<&'static str> {
+        [
+            ("memory", self.memory.is_some() && !in_force.pool_memory),
+            (
+                "processes",
+                self.processes.is_some() && !in_force.pool_processes,
+            ),
+            (
+                "cpu_millis",
+                self.cpu_millis.is_some() && !in_force.pool_cpu,
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(name, missing)| missing.then_some(name))
+        .collect()
+    }
+
     pub(crate) fn to_protocol(self) -> roma_protocol::limits::PoolLimits {
         let Self {
             memory,

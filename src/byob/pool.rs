@@ -12,7 +12,7 @@ use crate::book::{Book, Counts, Sizes, Stage};
 use crate::error::Error;
 use crate::image::Image;
 use crate::lease::Lease;
-use crate::load::{LoadOptions, Logs, Readiness};
+use crate::load::{InForce, LoadOptions, Logs, Readiness};
 use crate::metrics::PoolMetrics;
 use crate::spawner::Spawner;
 use crate::token::CodeToken;
@@ -33,6 +33,7 @@ struct State {
     book: Book<Worker, Life, oneshot::Sender<Lease>>,
     /// Empty while there is no sandbox to start workers in.
     spawners: Vec<Arc<Spawner>>,
+    in_force: InForce,
     next_worker: u64,
     /// How long the last start took that somebody watched.
     typical_start: Duration,
@@ -46,6 +47,7 @@ pub(crate) struct Status {
     pub(crate) counts: Counts,
     /// How many workers were started so far.
     pub(crate) started: u64,
+    pub(crate) in_force: InForce,
     /// Why workers do not start, where they do not.
     pub(crate) failure: Option<Error>,
 }
@@ -60,6 +62,7 @@ impl Pool {
         let state = State {
             book: Book::new(sizes),
             spawners: Vec::new(),
+            in_force: InForce::default(),
             next_worker: 0,
             typical_start: options.start_timeout,
             closed: None,
@@ -75,8 +78,12 @@ impl Pool {
     }
 
     /// The sandbox is there: workers can be started.
-    pub(crate) fn open(self: &Arc<Self>, spawners: Vec<Arc<Spawner>>) {
+    pub(crate) fn open(self: &Arc<Self>, spawners: Vec<Arc<Spawner>>, in_force: InForce) {
+        for limit in self.options.pool_limits.missing(in_force) {
+            tracing::warn!(code = %self.token, name = %self.options.name, limit, "this machine does not give this pool limit");
+        }
         let mut state = self.lock();
+        state.in_force = in_force;
         state.spawners = spawners;
         self.pump(&mut state);
     }
@@ -380,6 +387,7 @@ impl Pool {
         Status {
             counts: state.book.counts(),
             started: state.next_worker,
+            in_force: state.in_force,
             failure: state.book.backoff().cause().cloned(),
         }
     }

@@ -12,7 +12,7 @@ use nix::sys::socket::{MsgFlags, send};
 use roma_protocol::PoolId;
 use roma_protocol::control::{FromRunWorkers, Load, MAX_MESSAGE_BYTES, ToRunWorkers};
 use roma_protocol::limits::WorkerLimits;
-use roma_protocol::spawner::FromSpawner;
+use roma_protocol::spawner::{FromSpawner, Ready};
 use roma_protocol::step::StepFailure;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -23,7 +23,7 @@ use crate::config::SyscallFilter;
 use crate::error::{Error, SandboxFailure};
 use crate::exit::ExitStatus;
 use crate::image::Image;
-use crate::load::{Limits, LoadOptions};
+use crate::load::{InForce, Limits, LoadOptions};
 use crate::outer::{Outer, OuterConfig};
 use crate::pool::Pool;
 use crate::reactor::watch as watched;
@@ -60,6 +60,7 @@ pub(crate) struct Sandbox {
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) spawners: Vec<Arc<Spawner>>,
+    pub(crate) in_force: InForce,
     /// Resolves when nothing of the pool is left.
     pub(crate) ended: oneshot::Receiver<Option<StepFailure>>,
 }
@@ -230,12 +231,16 @@ impl Sandbox {
         let (fate, mut ended) = oneshot::channel();
         lock(&self.fates).insert(id, fate);
         self.send_load(&load, inside).await?;
-        tokio::select! {
+        let in_force = tokio::select! {
             biased;
             fate = &mut ended => return Err(never_began(fate)),
             ready = until_ready(code, &pool.image, &spawners) => ready?,
-        }
-        Ok(Prepared { spawners, ended })
+        };
+        Ok(Prepared {
+            spawners,
+            in_force,
+            ended,
+        })
     }
 
     async fn send_load(&self, load: &ToRunWorkers, inside: Vec<OwnedFd>) -> Result<(), Error> {
@@ -306,18 +311,31 @@ async fn until_ready(
     code: OwnedFd,
     image: &Arc<Image>,
     spawners: &[Arc<Spawner>],
-) -> Result<(), Error> {
+) -> Result<InForce, Error> {
     // Who stops reading says why on the first spawner's connection.
     let _ = send_code(code, image).await;
+    let mut in_force = InForce::default();
     for spawner in spawners {
         match spawner.next().await {
-            Ok(Some(FromSpawner::Ready(ready))) => tracing::debug!(?ready, "a spawner is ready"),
+            Ok(Some(FromSpawner::Ready(ready))) => {
+                tracing::debug!(?ready, "a spawner is ready");
+                in_force = of_spawner(&ready);
+            }
             Ok(Some(FromSpawner::SetupFailed(failure))) => return Err(Error::PoolSetup(failure)),
             Ok(other) => return Err(unprepared(format!("a spawner began with {other:?}"))),
             Err(error) => return Err(unprepared(error.to_string())),
         }
     }
-    Ok(())
+    Ok(in_force)
+}
+
+fn of_spawner(ready: &Ready) -> InForce {
+    InForce {
+        own_user_ids: ready.own_user_ids,
+        pool_memory: ready.memory_limit,
+        pool_processes: ready.processes_limit,
+        pool_cpu: ready.cpu_limit,
+    }
 }
 
 /// The binary, then its digest, which is taken here while the other end takes it too.

@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::error::{ConfigError, Error, ResponseError};
 use crate::execution::{Canceller, ExecuteOptions, Execution, Outcome};
 use crate::image::{self, Image};
-use crate::load::{Binary, LoadOptions};
+use crate::load::{Binary, InForce, LoadOptions};
 use crate::pool::Pool;
 use crate::run::{Aftermath, Finished, Job};
 use crate::token::CodeToken;
@@ -66,6 +66,8 @@ pub struct CodeStatus {
     pub counts: Counts,
     /// How many processes of it were started so far.
     pub started: u64,
+    /// What holds for them beyond what holds everywhere.
+    pub in_force: InForce,
     /// Why its workers do not start, if they do not: it is unhealthy then.
     pub failure: Option<Error>,
 }
@@ -300,6 +302,7 @@ fn status_of(pool: &Pool) -> CodeStatus {
         sha256: pool.image.sha256(),
         counts: status.counts,
         started: status.started,
+        in_force: status.in_force,
         failure: status.failure,
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use common::messages::{greeting, hello};
 use common::{PATIENCE, TestBed, patient, udf, workers};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use roma_byob::{Error, ExecuteOptions, LoadOptions, Mode, Service};
+use roma_byob::{Error, ExecuteOptions, LoadOptions, Mode, PoolLimits, Service};
 
 const MINIMAL_STRICT: usize = 2;
 const GVISOR_STRICT: usize = 5;
@@ -131,6 +131,37 @@ fn a_worker_that_waits_costs_the_host_little_memory() {
         assert!(each < 64 * 1024, "{each} bytes for each worker");
         service.shutdown().await;
     });
+}
+
+#[test]
+fn what_is_in_force_is_told() {
+    for sandbox in [MINIMAL_STRICT, GVISOR_STRICT] {
+        common::run(sandbox, async |bed: TestBed| {
+            let service = bed.service().await;
+            let pool_limits = PoolLimits {
+                memory: Some(1 << 30),
+                ..Default::default()
+            };
+            let limited = LoadOptions {
+                pool_limits,
+                ..workers(1)
+            };
+            let limited = service.load(udf("sample_udf"), limited).await.unwrap();
+            let plain = service.load(udf("sample_udf"), workers(1)).await.unwrap();
+            let in_force = service.status(&limited).unwrap().in_force;
+            assert!(
+                !(in_force.pool_memory && bed.is_gvisor()),
+                "gVisor has no groups to join"
+            );
+            assert!(
+                !in_force.pool_processes && !in_force.pool_cpu,
+                "nobody asked"
+            );
+            assert!(!service.status(&plain).unwrap().in_force.pool_memory);
+            answers(&service, &limited).await;
+            service.shutdown().await;
+        });
+    }
 }
 
 #[test]
