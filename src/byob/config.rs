@@ -219,7 +219,8 @@ pub(crate) fn check_mounts(mounts: &[LibraryMount]) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn has_dots(path: &Path) -> bool {
+/// Whether a path has parts that are not plain names.
+pub(crate) fn has_dots(path: &Path) -> bool {
     use std::path::Component;
     !path
         .components()

@@ -96,9 +96,10 @@ impl Calls {
 
     async fn run(mut self) -> io::Result<()> {
         let socket = std::mem::replace(&mut self.socket, Err(io::ErrorKind::Other.into()))?;
+        let max_request = self.context.functions.limits.max_request;
         loop {
             while !self.is_full()
-                && let Some(request) = self.next_request()?
+                && let Some(request) = take_request(&mut self.received, max_request)?
             {
                 self.begin(request)?;
             }
@@ -120,31 +121,6 @@ impl Calls {
         self.running.len() >= self.context.functions.limits.max_concurrent
     }
 
-    /// Takes one whole request off what has come.
-    fn next_request(&mut self) -> io::Result<Option<HostCallRequest>> {
-        let limit = self.context.functions.limits.max_request + OVERHEAD;
-        let mut rest = &self.received[..];
-        let Ok(length) = prost::decode_length_delimiter(&mut rest) else {
-            return if self.received.len() < 10 {
-                Ok(None)
-            } else {
-                Err(broken("length"))
-            };
-        };
-        if length > limit {
-            return Err(broken("size"));
-        }
-        if rest.len() < length {
-            return Ok(None);
-        }
-        let prefix = self.received.len() - rest.len();
-        self.received.advance(prefix);
-        let body = self.received.split_to(length).freeze();
-        HostCallRequest::decode(body)
-            .map(Some)
-            .map_err(|_| broken("message"))
-    }
-
     fn begin(&mut self, request: HostCallRequest) -> io::Result<()> {
         self.made += 1;
         if self.made > self.context.functions.limits.max_calls {
@@ -154,6 +130,33 @@ impl Calls {
         self.running.spawn(answer(context, request));
         Ok(())
     }
+}
+
+/// Takes one whole request off what has come.
+pub(crate) fn take_request(
+    received: &mut BytesMut,
+    max_request: usize,
+) -> io::Result<Option<HostCallRequest>> {
+    let mut rest = &received[..];
+    let Ok(length) = prost::decode_length_delimiter(&mut rest) else {
+        return if received.len() < 10 {
+            Ok(None)
+        } else {
+            Err(broken("length"))
+        };
+    };
+    if length > max_request + OVERHEAD {
+        return Err(broken("size"));
+    }
+    if rest.len() < length {
+        return Ok(None);
+    }
+    let prefix = received.len() - rest.len();
+    received.advance(prefix);
+    let body = received.split_to(length).freeze();
+    HostCallRequest::decode(body)
+        .map(Some)
+        .map_err(|_| broken("message"))
 }
 
 async fn answer(context: CallContext, request: HostCallRequest) -> HostCallResponse {

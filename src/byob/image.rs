@@ -12,7 +12,7 @@ use roma_protocol::control::{DIGEST_BYTES, MAX_BINARY_BYTES};
 use roma_sandbox::elf::{self, Elf, Machine};
 use sha2::{Digest, Sha256};
 
-use crate::config::LibraryMount;
+use crate::config::{LibraryMount, has_dots};
 use crate::error::BinaryError;
 
 /// The bytes of a binary, checked.
@@ -127,8 +127,12 @@ fn check_libraries(elf: &Elf, libraries: &[LibraryMount]) -> Result<(), BinaryEr
     }
 }
 
-/// Where on the host that is which the sandbox shows at `path`.
+/// Where on the host that is which the sandbox shows at `path`. A path with `..` is nowhere: it comes
+/// from the binary, and would lead to any file of the host.
 fn on_host(path: &str, libraries: &[LibraryMount]) -> Option<PathBuf> {
+    if has_dots(Path::new(path)) {
+        return None;
+    }
     libraries.iter().find_map(|mount| {
         let rest = Path::new(path).strip_prefix(&mount.target).ok()?;
         let source = mount.source.join(rest);
@@ -180,6 +184,16 @@ mod tests {
                 .to_string()
                 .contains("/usr/bin/python3")
         );
+    }
+
+    #[test]
+    fn a_binary_does_not_reach_beyond_its_libraries() {
+        let libraries = [LibraryMount::same("/usr/lib")];
+        let script = Bytes::from("#!/usr/lib/../../etc/passwd\n");
+        assert!(matches!(
+            of_bytes(script, &libraries),
+            Err(BinaryError::Unsuitable(_))
+        ));
     }
 
     #[test]

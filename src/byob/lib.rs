@@ -49,6 +49,8 @@ mod load;
 mod log_capture;
 pub mod metrics;
 mod outer;
+#[doc(hidden)]
+pub mod parsers;
 mod platform;
 mod pool;
 mod programs;

@@ -77,12 +77,17 @@ impl Pool {
         }
     }
 
-    /// The sandbox is there: workers can be started.
+    /// The sandbox is there: workers can be started. A pool that was closed while it was prepared
+    /// ends at once.
     pub(crate) fn open(self: &Arc<Self>, spawners: Vec<Arc<Spawner>>, in_force: InForce) {
         for limit in self.options.pool_limits.missing(in_force) {
             tracing::warn!(code = %self.token, name = %self.options.name, limit, "this machine does not give this pool limit");
         }
         let mut state = self.lock();
+        if state.closed.is_some() {
+            spawners.iter().for_each(|spawner| spawner.close());
+            return;
+        }
         state.in_force = in_force;
         state.spawners = spawners;
         self.pump(&mut state);

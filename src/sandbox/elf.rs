@@ -74,6 +74,9 @@ pub enum ElfError {
     /// ELF, but an object file, a core dump or the like.
     #[error("an ELF file of type {0}, not a program")]
     NotAProgram(u16),
+    /// It names more shared libraries than any program does.
+    #[error("a program that names more than {MAX_NEEDED} shared libraries")]
+    TooManyLibraries,
     /// A table or string lies outside the file.
     #[error("damaged: {0} lies outside the file")]
     Damaged(&'static str),
@@ -89,6 +92,10 @@ const INTERPRETER: u32 = 3;
 const DT_NULL: u64 = 0;
 const DT_NEEDED: u64 = 1;
 const DT_STRTAB: u64 = 5;
+
+/// Most shared libraries that a program may name itself. Without a limit a damaged table could ask
+/// for many times the file's size in names.
+const MAX_NEEDED: usize = 1024;
 
 /// Largest string that a program header or the dynamic table may name.
 const MAX_STRING_BYTES: usize = 4096;
@@ -166,7 +173,6 @@ fn needed(file: &[u8], segments: &[Segment]) -> Result<Vec<String>, ElfError> {
         return Ok(Vec::new());
     };
     let mut strings = None;
-    // A set: a damaged table could name the same string millions of times.
     let mut names = BTreeSet::new();
     let mut order = Vec::new();
     for index in 0..dynamic.bytes / 16 {
@@ -174,7 +180,12 @@ fn needed(file: &[u8], segments: &[Segment]) -> Result<Vec<String>, ElfError> {
         let value = u64_at(file, at.saturating_add(8))?;
         match u64_at(file, at)? {
             DT_NULL => break,
-            DT_NEEDED if names.insert(value) => order.push(value),
+            DT_NEEDED if names.insert(value) => {
+                if names.len() > MAX_NEEDED {
+                    return Err(ElfError::TooManyLibraries);
+                }
+                order.push(value);
+            }
             DT_STRTAB => strings = Some(value),
             _ => {}
         }

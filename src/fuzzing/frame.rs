@@ -1,0 +1,36 @@
+//! One frame on a data connection.
+
+use roma_protocol::frame::{FrameDecoder, FrameError, LengthPrefix};
+
+use crate::pieces::Pieces;
+
+/// It does not matter in what pieces a frame comes, no message is over its limit, and a message has
+/// just one form on the wire.
+pub fn run(input: &[u8]) {
+    let Some(pieces) = Pieces::of(input) else {
+        return;
+    };
+    let whole = decode([pieces.bytes], pieces.limit);
+    assert_eq!(decode(pieces.iter(), pieces.limit), whole);
+    if let Ok(message) = whole {
+        assert!(message.len() <= pieces.limit);
+        assert_eq!(framed(&message), pieces.bytes);
+    }
+}
+
+pub(crate) fn decode<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    limit: usize,
+) -> Result<Vec<u8>, FrameError> {
+    let mut decoder = FrameDecoder::new(limit);
+    for piece in pieces {
+        let complete = decoder.push(piece)?;
+        assert_eq!(complete, decoder.is_complete());
+        assert_eq!(complete, decoder.missing() == Some(0));
+    }
+    decoder.finish()
+}
+
+pub(crate) fn framed(message: &[u8]) -> Vec<u8> {
+    [LengthPrefix::new(message.len()).as_bytes(), message].concat()
+}

@@ -1,0 +1,26 @@
+//! Messages on a spawner connection.
+
+use roma_protocol::spawner::{FromSpawner, MESSAGE_BYTES, ToSpawner};
+
+/// A message that a spawner takes has just one form on the wire.
+pub fn to_spawner(packet: &[u8]) {
+    if let Ok(message) = ToSpawner::decode(packet) {
+        assert_eq!(packet.len(), MESSAGE_BYTES);
+        assert_eq!(message.encode(), packet);
+        if let ToSpawner::Spawn(spawn) = message {
+            assert!((1..=3).contains(&spawn.descriptors()));
+        }
+    }
+}
+
+/// A message that the host takes has just one form on the wire, and tells one end of a process.
+pub fn from_spawner(packet: &[u8]) {
+    let Ok(message) = FromSpawner::decode(packet) else {
+        return;
+    };
+    assert_eq!(packet.len(), MESSAGE_BYTES);
+    assert_eq!(message.encode(), packet);
+    if let FromSpawner::Exited(exited) = message {
+        assert!(exited.status.code().is_none() || exited.status.signal().is_none());
+    }
+}

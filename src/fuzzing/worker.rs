@@ -1,0 +1,79 @@
+//! All that a worker says on its data connection: readiness, then a response.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, send, shutdown, socketpair,
+};
+use roma_byob::parsers::converse;
+use roma_protocol::frame::FrameError;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::frame;
+use crate::pieces::Pieces;
+
+/// What a socket takes without anybody who reads.
+const MOST_BYTES: usize = 8 * 1024;
+/// Nothing here waits for anything.
+const HANG: Duration = Duration::from_secs(60);
+
+static RUNTIME: LazyLock<std::io::Result<Runtime>> =
+    LazyLock::new(|| Builder::new_current_thread().enable_all().build());
+
+/// The host comes to the same end as a decoder that has all bytes before it. Only bytes that come
+/// after a whole response may go unseen.
+pub fn run(input: &[u8]) {
+    let Some(pieces) = Pieces::of(input) else {
+        return;
+    };
+    let Ok(runtime) = &*RUNTIME else { return };
+    if pieces.bytes.len() > MOST_BYTES {
+        return;
+    }
+    let Ok((ours, theirs)) = pair() else { return };
+    let talk = async {
+        let host = tokio::time::timeout(HANG, converse(ours, pieces.limit));
+        let host = tokio::spawn(host);
+        say(theirs, &pieces).await;
+        host.await
+    };
+    let Ok(Ok(answer)) = runtime.block_on(talk) else {
+        unreachable!("the host waits for a worker that is gone");
+    };
+    check(answer.map(Vec::from), &pieces);
+}
+
+fn check(answer: Result<Vec<u8>, FrameError>, pieces: &Pieces<'_>) {
+    let response = pieces.bytes.get(1..).unwrap_or_default();
+    let expected = frame::decode([response], pieces.limit);
+    match (&answer, expected) {
+        (Ok(message), Err(FrameError::Trailing)) => {
+            assert!(message.len() <= pieces.limit);
+            assert!(response.starts_with(&frame::framed(message)));
+        }
+        (_, expected) => assert_eq!(answer, expected),
+    }
+}
+
+async fn say(socket: OwnedFd, pieces: &Pieces<'_>) {
+    for piece in pieces.iter() {
+        // The host may have heard enough and be gone.
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        if send(socket.as_raw_fd(), piece, flags).is_err() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    let _ = shutdown(socket.as_raw_fd(), Shutdown::Write);
+}
+
+fn pair() -> nix::Result<(OwnedFd, OwnedFd)> {
+    socketpair(
+        AddressFamily::Unix,
+        SockType::Stream,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )
+}
