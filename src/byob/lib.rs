@@ -39,6 +39,7 @@ mod exchange;
 mod execution;
 mod exit;
 mod grpc;
+mod handover;
 mod health;
 mod host_calls;
 mod host_functions;
@@ -48,6 +49,7 @@ mod lease;
 mod load;
 mod log_capture;
 pub mod metrics;
+mod outbox;
 mod outer;
 #[doc(hidden)]
 pub mod parsers;
@@ -61,6 +63,7 @@ mod sandbox;
 mod seqpacket;
 mod service;
 mod spawner;
+mod sync;
 mod token;
 mod worker;
 

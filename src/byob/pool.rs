@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::book::{Book, Counts, Sizes, Stage};
 use crate::error::Error;
+use crate::handover::{Missed, wait_until};
 use crate::image::Image;
 use crate::lease::Lease;
 use crate::load::{InForce, LoadOptions, Logs, Readiness};
@@ -100,7 +101,7 @@ impl Pool {
         until: Instant,
     ) -> Result<Lease, Error> {
         let patient = until > Instant::now();
-        let mut waiting = {
+        let waiting = {
             let mut state = self.lock();
             if let Some(reason) = &state.closed {
                 return Err(reason.clone());
@@ -127,16 +128,12 @@ impl Pool {
             self.pump(&mut state);
             waiting
         };
-        match tokio::time::timeout_at(until.into(), &mut waiting).await {
-            Ok(Ok(lease)) => Ok(lease),
-            Ok(Err(_)) => Err(self.lock().closed.clone().unwrap_or(Error::ShutDown)),
-            Err(_) => {
-                waiting.close();
-                waiting
-                    .try_recv()
-                    .map_err(|_| self.no_worker(&self.lock(), since))
-            }
-        }
+        wait_until(waiting, until)
+            .await
+            .map_err(|missed| match missed {
+                Missed::GivenUp => self.lock().closed.clone().unwrap_or(Error::ShutDown),
+                Missed::TooLate => self.no_worker(&self.lock(), since),
+            })
     }
 
     fn no_worker(&self, state: &State, since: Instant) -> Error {
@@ -415,5 +412,25 @@ impl Pool {
 fn kill(state: &State, id: WorkerId) {
     if let Some(life) = state.book.payload(id) {
         life.kill(id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image;
+    use crate::seqpacket::Seqpacket;
+
+    #[tokio::test]
+    async fn code_that_was_deleted_while_it_was_prepared_starts_nothing() {
+        let program = std::fs::read("/proc/self/exe").unwrap();
+        let image = image::of_bytes(program.into(), &crate::system_libraries()).unwrap();
+        let pool = Pool::new(CodeToken::new(1, 1), LoadOptions::default(), image);
+        let pool = Arc::new(pool);
+        let (link, theirs) = Seqpacket::pair().unwrap();
+        pool.close(Error::Deleted);
+        pool.open(vec![Arc::new(Spawner::new(link))]);
+        assert_eq!(nix::unistd::read(&theirs, &mut [0; 256]), Ok(0), "closed");
+        assert_eq!(pool.status().started, 0);
     }
 }

@@ -1,21 +1,18 @@
 //! The connection to one spawner: the process inside the sandbox that starts a pool's workers.
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
 
 use roma_protocol::spawner::{FromSpawner, MESSAGE_BYTES, ToSpawner};
-use tokio::sync::Notify;
 
+use crate::outbox::Outbox;
 use crate::seqpacket::Seqpacket;
 
 /// Sends without waiting, receives in the task that calls [`Spawner::next`].
 #[derive(Debug)]
 pub(crate) struct Spawner {
     link: Seqpacket,
-    outbox: Mutex<VecDeque<Outgoing>>,
-    outbox_filled: Notify,
+    outbox: Outbox<Outgoing>,
 }
 
 #[derive(Debug)]
@@ -28,8 +25,7 @@ impl Spawner {
     pub(crate) fn new(link: Seqpacket) -> Self {
         Self {
             link,
-            outbox: Mutex::default(),
-            outbox_filled: Notify::new(),
+            outbox: Outbox::new(),
         }
     }
 
@@ -37,13 +33,8 @@ impl Spawner {
     /// ceiling of live workers, each of which has at most one `Spawn` and one `Kill` under way.
     pub(crate) fn send(&self, message: ToSpawner, fds: Vec<OwnedFd>) {
         let outgoing = Outgoing { message, fds };
-        let mut outbox = self.lock();
-        if outbox.is_empty() && self.try_send(&outgoing) {
-            return;
-        }
-        outbox.push_back(outgoing);
-        drop(outbox);
-        self.outbox_filled.notify_one();
+        self.outbox
+            .send(outgoing, |outgoing| self.try_send(outgoing));
     }
 
     /// The spawner's next message; `None` when it is gone. Meanwhile sends what was kept.
@@ -56,31 +47,16 @@ impl Spawner {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(e) => return Err(e),
             }
-            tokio::select! {
-                ready = self.link.ready(self.has_kept()) => {
-                    if ready?.is_writable() {
-                        self.flush();
-                    }
-                }
-                () = self.outbox_filled.notified() => {}
-            }
+            let ready = |room| async move { Ok(self.link.ready(room).await?.is_writable()) };
+            self.outbox
+                .wait(ready, |outgoing| self.try_send(outgoing))
+                .await?;
         }
     }
 
     /// Ends the spawner and its workers.
     pub(crate) fn close(&self) {
         self.link.shutdown();
-    }
-
-    fn has_kept(&self) -> bool {
-        !self.lock().is_empty()
-    }
-
-    fn flush(&self) {
-        let mut outbox = self.lock();
-        while outbox.front().is_some_and(|first| self.try_send(first)) {
-            outbox.pop_front();
-        }
     }
 
     /// Says whether the message is dealt with. One to a spawner that is gone is: whoever reads from
@@ -91,10 +67,6 @@ impl Spawner {
             Err(e) => e.kind() != io::ErrorKind::WouldBlock,
             Ok(()) => true,
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Outgoing>> {
-        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -117,7 +89,7 @@ mod tests {
         for id in 0..5_000 {
             spawner.send(ToSpawner::Kill(WorkerId(id)), Vec::new());
         }
-        assert!(spawner.has_kept(), "more than a socket holds");
+        assert!(spawner.outbox.has_kept(), "more than a socket holds");
         let reader = tokio::task::spawn_blocking(move || {
             let mut packet = [0; MESSAGE_BYTES];
             for id in 0..5_000 {
