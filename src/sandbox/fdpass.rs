@@ -121,3 +121,61 @@ unsafe fn take_descriptors(message: &libc::msghdr) -> Vec<OwnedFd> {
     }
     taken
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::fd::IntoRawFd;
+
+    /// A control message as the kernel writes it.
+    fn entry(level: i32, kind: i32, data: &[u8]) -> Vec<u8> {
+        let length = size_of::<libc::cmsghdr>() + data.len();
+        let mut bytes = length.to_ne_bytes().to_vec();
+        bytes.extend([level.to_ne_bytes(), kind.to_ne_bytes()].concat());
+        bytes.extend(data);
+        bytes.resize(length.next_multiple_of(size_of::<usize>()), 0);
+        bytes
+    }
+
+    fn rights(count: usize) -> (Vec<RawFd>, Vec<u8>) {
+        let open = |_| File::open("/dev/null").unwrap().into_raw_fd();
+        let raw: Vec<RawFd> = (0..count).map(open).collect();
+        let data: Vec<u8> = raw.iter().flat_map(|fd| fd.to_ne_bytes()).collect();
+        (raw, entry(libc::SOL_SOCKET, libc::SCM_RIGHTS, &data))
+    }
+
+    fn taken(bytes: &[u8]) -> Vec<RawFd> {
+        let mut control = Control([MaybeUninit::uninit(); CONTROL_BYTES]);
+        for (place, byte) in control.0.iter_mut().zip(bytes) {
+            place.write(*byte);
+        }
+        // SAFETY: all bytes zero is a valid msghdr.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        message.msg_control = (&raw mut control).cast();
+        message.msg_controllen = bytes.len() as _;
+        // SAFETY: the message is as `recvmsg` would have filled it, its buffer lives, its descriptors
+        // belong to nobody else, and this is the only call.
+        let descriptors = unsafe { take_descriptors(&message) };
+        descriptors.iter().map(AsRawFd::as_raw_fd).collect()
+    }
+
+    #[test]
+    fn descriptors_come_in_order_up_to_the_last_byte_of_the_buffer() {
+        for count in [0, 1, 2, 3, MAX_DESCRIPTORS] {
+            let (raw, bytes) = rights(count);
+            assert!(bytes.len() <= CONTROL_BYTES);
+            assert_eq!(taken(&bytes), raw);
+        }
+    }
+
+    #[test]
+    fn several_messages_and_others_between_them_are_told_apart() {
+        let (first, one) = rights(1);
+        let (second, two) = rights(3);
+        let credentials = entry(libc::SOL_SOCKET, libc::SCM_CREDENTIALS, &[7; 12]);
+        let both = [one, credentials, two].concat();
+        assert_eq!(taken(&both), [first, second].concat());
+        assert!(taken(&[]).is_empty());
+    }
+}
