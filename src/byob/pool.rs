@@ -429,7 +429,7 @@ mod tests {
         let pool = Arc::new(pool);
         let (link, theirs) = Seqpacket::pair().unwrap();
         pool.close(Error::Deleted);
-        pool.open(vec![Arc::new(Spawner::new(link))]);
+        pool.open(vec![Arc::new(Spawner::new(link))], InForce::default());
         assert_eq!(nix::unistd::read(&theirs, &mut [0; 256]), Ok(0), "closed");
         assert_eq!(pool.status().started, 0);
     }

@@ -79,7 +79,6 @@ fn load() -> Load {
         pool: PoolId(1),
         spawners: 2,
         binary_bytes: 4096,
-        binary_sha256: [7; 32],
         filter: FilterLevel::Strict,
         private_ipc: true,
         proc: true,
@@ -160,17 +159,9 @@ fn data() -> Vec<Seed> {
         seed("frame", "message", pieces(&message)),
         seed("frame", "empty", pieces(&[0])),
         seed("frame", "oversize", pieces(&framed(&[b'x'; 300]))),
-        seed(
-            "worker",
-            "answers",
-            pieces(&[&[b'r'], &message[..]].concat()),
-        ),
+        seed("worker", "answers", pieces(&[b"r", &message[..]].concat())),
         seed("worker", "talks-on", pieces(b"r\x02ok and more")),
-        seed(
-            "worker",
-            "stops",
-            pieces(&[&[b'r'], &message[..99]].concat()),
-        ),
+        seed("worker", "stops", pieces(&[b"r", &message[..99]].concat())),
         seed("host_calls", "three", pieces(&calls)),
     ]
 }
