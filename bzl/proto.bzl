@@ -37,8 +37,16 @@ RustProtoSourceInfo = provider(
     },
 )
 
-def _import_name(file, root):
-    """The name that other proto files import this one by."""
+def import_name(file, root):
+    """The name that other proto files import this one by.
+
+    Args:
+        file: a source of a `proto_library`.
+        root: its `ProtoInfo.proto_source_root`.
+
+    Returns:
+        the name.
+    """
     path = file.path
     for prefix in (root + "/", file.root.path + "/"):
         if prefix != "./" and prefix != "/" and path.startswith(prefix):
@@ -47,7 +55,7 @@ def _import_name(file, root):
 
 def _rust_proto_source_impl(ctx):
     proto = ctx.attr.proto[ProtoInfo]
-    files = [_import_name(file, proto.proto_source_root) for file in proto.direct_sources]
+    files = [import_name(file, proto.proto_source_root) for file in proto.direct_sources]
     sets = proto.transitive_descriptor_sets
     source = ctx.actions.declare_file(ctx.label.name + ".rs")
     arguments = ctx.actions.args()
@@ -88,8 +96,15 @@ _rust_proto_source = rule(
     },
 )
 
-def _source_label(label):
-    """The source target that `rust_proto_library` made beside a library of its own."""
+def source_label(label):
+    """The source target that `rust_proto_library` made beside a library of its own.
+
+    Args:
+        label: the library, as seen from the package that is being loaded.
+
+    Returns:
+        the target's label.
+    """
     library = native.package_relative_label(label)
     return "@@%s//%s:%s%s" % (library.workspace_name, library.package, library.name, _SOURCE_SUFFIX)
 
@@ -113,7 +128,7 @@ def rust_proto_library(name, proto, deps = [], crate_name = None, **kwargs):
         name = name + _SOURCE_SUFFIX,
         crate_name = crate_name,
         proto = proto,
-        deps = [_source_label(dep) for dep in deps],
+        deps = [source_label(dep) for dep in deps],
         **common
     )
     rust_library(

@@ -253,6 +253,13 @@ impl Default for LoadOptions {
     }
 }
 
+impl From<u32> for LoadOptions {
+    /// Options for so many ready processes.
+    fn from(workers: u32) -> Self {
+        Self::with_workers(workers)
+    }
+}
+
 impl LoadOptions {
     /// Options for `workers` ready processes.
     #[must_use]
@@ -261,6 +268,18 @@ impl LoadOptions {
             workers,
             ..Self::default()
         }
+    }
+
+    /// The same, but what the UDF prints is kept for each execution's report: the last 64 KiB, unless
+    /// they say otherwise already.
+    #[must_use]
+    pub fn keeping_logs(mut self) -> Self {
+        if self.logs == Logs::Off {
+            self.logs = Logs::Tail {
+                max_bytes: 64 * 1024,
+            };
+        }
+        self
     }
 
     /// The ceiling of live processes that these options give.

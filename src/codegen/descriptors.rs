@@ -9,11 +9,13 @@ use prost::Message;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
 use crate::Error;
+use crate::annotations::Annotations;
 
 /// All known proto files, each once, by the name that other files import them by.
 #[derive(Clone, Debug, Default)]
 pub struct DescriptorSet {
     files: BTreeMap<String, FileDescriptorProto>,
+    annotations: Annotations,
 }
 
 impl DescriptorSet {
@@ -23,16 +25,25 @@ impl DescriptorSet {
             path: path.into(),
             source,
         })?;
-        let set = FileDescriptorSet::decode(encoded.as_slice()).map_err(|source| {
-            Error::NotADescriptorSet {
-                origin: path.display().to_string(),
-                source,
-            }
-        })?;
-        self.merge(set)
+        let origin = path.display().to_string();
+        self.decode(&encoded, &origin)
     }
 
-    /// Adds the files of `set`. A file that is known already must have the same content.
+    /// Adds an encoded descriptor set; `origin` is how to call it in errors.
+    pub fn decode(&mut self, encoded: &[u8], origin: &str) -> Result<(), Error> {
+        let undecodable = |source| Error::NotADescriptorSet {
+            origin: origin.to_owned(),
+            source,
+        };
+        self.annotations.read(encoded).map_err(undecodable)?;
+        self.merge(FileDescriptorSet::decode(encoded).map_err(undecodable)?)
+    }
+
+    pub(crate) fn annotations(&self) -> &Annotations {
+        &self.annotations
+    }
+
+    /// Adds the files of `set`, without Roma's annotations. A file that is known already must have the same content.
     pub fn merge(&mut self, set: FileDescriptorSet) -> Result<(), Error> {
         set.file.into_iter().try_for_each(|file| self.insert(file))
     }

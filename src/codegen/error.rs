@@ -92,6 +92,46 @@ pub enum Error {
         defined_in: String,
     },
 
+    /// It is not clear which service a client is for.
+    #[error(
+        "{file} declares {}{}: name one of them",
+        if .known.is_empty() { "no service".to_owned() } else { format!("the services {}", .known.join(", ")) },
+        .named.as_ref().map(|name| format!(", and {name:?} was asked for")).unwrap_or_default()
+    )]
+    ServiceChoice {
+        /// The file.
+        file: String,
+        /// The service that was asked for, if any.
+        named: Option<String>,
+        /// The services that there are.
+        known: Vec<String>,
+    },
+
+    /// A call streams. A UDF gets one message and answers with one.
+    #[error("{place}: the call {call} streams; a UDF gets one message and answers with one")]
+    Streaming {
+        /// File, and line if known.
+        place: String,
+        /// The call.
+        call: String,
+    },
+
+    /// Two things would have the same name in Rust.
+    #[error(
+        "{place}: the method {method} of the call {call} would clash with that of {taken_by}; give it \
+         another one with the option roma_rpc_annotation.rust_method"
+    )]
+    NameClash {
+        /// File, and line if known.
+        place: String,
+        /// The call.
+        call: String,
+        /// What its method would be called.
+        method: String,
+        /// Who has that name.
+        taken_by: String,
+    },
+
     /// An argument is not of the form `crate_name=path/of/file.proto`.
     #[error("{argument:?} is not of the form crate_name=path/of/file.proto")]
     InvalidExtern {

@@ -12,13 +12,19 @@
 //! # }
 //! ```
 
+mod annotations;
+mod client_source;
 mod descriptors;
 mod error;
 mod extern_files;
 mod modules;
 mod prost_source;
+mod service;
+#[cfg(test)]
+mod testing;
 mod type_names;
 
+pub use client_source::client_source;
 pub use descriptors::DescriptorSet;
 pub use error::Error;
 pub use extern_files::ExternFile;

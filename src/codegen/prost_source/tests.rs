@@ -1,39 +1,5 @@
-use protox::Compiler;
-use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
-
 use super::*;
-
-/// Proto files that exist only in a test: name and content.
-struct Sources(Vec<(String, String)>);
-
-impl FileResolver for Sources {
-    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
-        match self.0.iter().find(|(known, _)| known == name) {
-            Some((name, content)) => File::from_source(name, content),
-            None => Err(protox::Error::file_not_found(name)),
-        }
-    }
-}
-
-/// Compiles files, each given without its first line.
-fn compile(sources: &[(&str, &str)]) -> DescriptorSet {
-    let sources = sources
-        .iter()
-        .map(|(name, rest)| (name.to_string(), format!("syntax = \"proto3\";\n{rest}")));
-    let sources = Sources(sources.collect());
-    let names: Vec<_> = sources.0.iter().map(|(name, _)| name.clone()).collect();
-
-    let mut resolver = ChainFileResolver::new();
-    resolver.add(sources);
-    resolver.add(GoogleFileResolver::new());
-    let mut compiler = Compiler::with_file_resolver(resolver);
-    compiler.include_imports(true).include_source_info(true);
-    compiler.open_files(names).unwrap();
-
-    let mut descriptors = DescriptorSet::default();
-    descriptors.merge(compiler.file_descriptor_set()).unwrap();
-    descriptors
-}
+use crate::testing::compile;
 
 fn try_source(sources: &[(&str, &str)], files: &[&str], externs: &[&str]) -> Result<String, Error> {
     let files: Vec<_> = files.iter().map(ToString::to_string).collect();

@@ -1,0 +1,135 @@
+"""Typed clients for services whose calls UDFs answer.
+
+    load("@roma//bzl:proto.bzl", "rust_proto_library")
+    load("@roma//bzl:roma_api.bzl", "declare_roma_api", "roma_byob_app_api_rust_library")
+    load("@rules_proto//proto:defs.bzl", "proto_library")
+
+    proto_library(
+        name = "greeting_proto",
+        srcs = ["greeting.proto"],  # declares the service GreetingService
+    )
+
+    rust_proto_library(
+        name = "greeting_messages",
+        proto = ":greeting_proto",
+    )
+
+    roma_byob_app_api_rust_library(
+        name = "greeting_client",
+        roma_app_api = declare_roma_api(
+            proto = ":greeting_proto",
+            proto_basename = "greeting",
+            rust_protos = [":greeting_messages"],
+        ),
+    )
+
+`greeting_client` is a crate with the type `ByobGreetingService`, which has a method for each call.
+"""
+
+load("@rules_proto//proto:defs.bzl", "ProtoInfo")
+load("@rules_rust//rust:defs.bzl", "rust_library")
+load("//bzl:proto.bzl", "RustProtoSourceInfo", "import_name", "source_label")
+
+_SOURCE_SUFFIX = "_client_source"
+
+def declare_roma_api(proto, proto_basename, rust_protos, service = None, host_apis = []):
+    """Says what an API consists of. What it returns goes to the macros below.
+
+    Args:
+        proto: the `proto_library` with the service.
+        proto_basename: the name, without folder and `.proto`, of the file that declares the service.
+        rust_protos: the `rust_proto_library` targets that hold the messages of its calls.
+        service: the service, where the file declares several.
+        host_apis: other APIs, declared the same way, that UDFs may call.
+
+    Returns:
+        a struct with these fields.
+    """
+    return struct(
+        proto = proto,
+        proto_basename = proto_basename,
+        rust_protos = rust_protos,
+        service = service,
+        host_apis = host_apis,
+    )
+
+def _declaring_file(ctx):
+    proto = ctx.attr.proto[ProtoInfo]
+    names = [import_name(file, proto.proto_source_root) for file in proto.direct_sources]
+    wanted = ctx.attr.proto_basename + ".proto"
+    fitting = [name for name in names if name.split("/")[-1] == wanted]
+    if len(fitting) != 1:
+        fail("%s has the files %s, of which not one is %s" % (ctx.attr.proto.label, ", ".join(names), wanted))
+    return fitting[0]
+
+def _rust_client_source_impl(ctx):
+    proto = ctx.attr.proto[ProtoInfo]
+    sets = proto.transitive_descriptor_sets
+    source = ctx.actions.declare_file(ctx.label.name + ".rs")
+    arguments = ctx.actions.args()
+    arguments.add_all("--descriptor-set", sets)
+    arguments.add("--client", _declaring_file(ctx))
+    if ctx.attr.service:
+        arguments.add("--service", ctx.attr.service)
+    for dep in ctx.attr.deps:
+        info = dep[RustProtoSourceInfo]
+        arguments.add_all("--extern", ["%s=%s" % (info.crate_name, file) for file in info.files])
+    arguments.add("--out", source)
+    ctx.actions.run(
+        executable = ctx.executable._codegen,
+        arguments = [arguments],
+        inputs = sets,
+        outputs = [source],
+        mnemonic = "RustClient",
+        progress_message = "Generating a client for %{label}",
+    )
+    return [DefaultInfo(files = depset([source]))]
+
+_rust_client_source = rule(
+    implementation = _rust_client_source_impl,
+    doc = "Rust source for the client of one service.",
+    attrs = {
+        "deps": attr.label_list(
+            providers = [RustProtoSourceInfo],
+            doc = "The sources of the crates that hold the messages.",
+        ),
+        "proto": attr.label(mandatory = True, providers = [ProtoInfo]),
+        "proto_basename": attr.string(mandatory = True, doc = "The file with the service."),
+        "service": attr.string(doc = "The service, where the file declares several."),
+        "_codegen": attr.label(
+            default = Label("//src/codegen:roma_codegen"),
+            executable = True,
+            cfg = "exec",
+        ),
+    },
+)
+
+def roma_byob_app_api_rust_library(name, roma_app_api, crate_name = None, **kwargs):
+    """A Rust crate with a typed client of an API.
+
+    The client has a method for each call, and `create`, `register`, `register_for_logging`, `delete`,
+    `cancel` and `shutdown`. What is refused (calls that stream, names that clash) is refused by the
+    build, with the proto's file and line.
+
+    Args:
+        name: the library's name.
+        roma_app_api: what `declare_roma_api` returned.
+        crate_name: the crate's name; the library's name by default.
+        **kwargs: passed to `rust_library`, such as `visibility` and `tags`.
+    """
+    common = {key: kwargs[key] for key in ("tags", "testonly", "visibility") if key in kwargs}
+    _rust_client_source(
+        name = name + _SOURCE_SUFFIX,
+        proto = roma_app_api.proto,
+        proto_basename = roma_app_api.proto_basename,
+        service = roma_app_api.service,
+        deps = [source_label(dep) for dep in roma_app_api.rust_protos],
+        **common
+    )
+    rust_library(
+        name = name,
+        srcs = [name + _SOURCE_SUFFIX],
+        crate_name = crate_name or name,
+        deps = roma_app_api.rust_protos + [Label("//src/byob")],
+        **kwargs
+    )

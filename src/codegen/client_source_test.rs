@@ -1,0 +1,147 @@
+use super::*;
+use crate::testing::compile;
+
+const MESSAGES: &str = "message Question { string text = 1; } message Answer { string text = 1; }";
+
+/// A client of the first service in a file of the package `p` with the messages and this content.
+fn client(content: &str) -> Result<String, Error> {
+    client_of(content, None)
+}
+
+fn client_of(content: &str, service: Option<&str>) -> Result<String, Error> {
+    let file = format!("package p;\n{MESSAGES}\n{content}");
+    let descriptors = compile(&[("api/p.proto", &file)]);
+    let externs = ["messages=api/p.proto".parse().unwrap()];
+    client_source(&descriptors, "api/p.proto", service, &externs)
+}
+
+#[track_caller]
+fn assert_has(source: &str, part: &str) {
+    let squeeze = |text: &str| text.split_whitespace().collect::<String>();
+    assert!(
+        squeeze(source).contains(&squeeze(part)),
+        "no {part} in\n{source}"
+    );
+}
+
+#[test]
+fn a_call_is_a_method_with_its_comment() {
+    let source = client(
+        "// Asks around.\nservice AskService {\n// Asks one.\nrpc AskOne(Question) returns (Answer); }",
+    )
+    .unwrap();
+    assert_has(
+        &source,
+        "/// Asks around. #[derive(Clone, Debug)] pub struct ByobAskService {",
+    );
+    assert_has(
+        &source,
+        "/// Asks one.
+        pub fn ask_one(&self, code: &CodeToken, request: &::messages::p::Question,
+            options: ExecuteOptions,) -> Execution<::messages::p::Answer>",
+    );
+}
+
+#[test]
+fn names_of_services_and_calls_become_names_in_rust() {
+    let source = client(
+        "service Ask { rpc Type(Question) returns (Answer); rpc Self(Question) returns (Answer); }",
+    );
+    let source = source.unwrap();
+    assert_has(&source, "pub struct ByobAskService");
+    assert_has(&source, "pub fn r#type(");
+    assert_has(&source, "pub fn self_(");
+}
+
+#[test]
+fn annotations_describe_and_rename() {
+    let source = client(
+        "import \"privacysandbox/apis/roma/app_api/v1/options.proto\";
+        service Ask {
+            option (privacysandbox.apis.roma.app_api.v1.roma_svc_annotation) = {
+                description: \"Asks */ \\\"all\\\".\" rust_client: \"Asker\" };
+            rpc Register(Question) returns (Answer) {
+                option (privacysandbox.apis.roma.app_api.v1.roma_rpc_annotation) = {
+                    description: \"Signs up.\" rust_method: \"sign_up\" };
+            }
+        }",
+    )
+    .unwrap();
+    assert_has(&source, "pub struct Asker");
+    assert_has(&source, "Asks */ \"all\".");
+    assert_has(&source, "/// Signs up. pub fn sign_up(");
+}
+
+#[test]
+fn nothing_is_taken_and_nothing_returned_by_empty_messages() {
+    let source = client(
+        "import \"google/protobuf/empty.proto\";
+        service Ask { rpc Ping(google.protobuf.Empty) returns (google.protobuf.Empty); }",
+    );
+    assert_has(
+        &source.unwrap(),
+        "request: &(), options: ExecuteOptions,) -> Execution<()>",
+    );
+}
+
+#[test]
+fn streams_are_refused_with_their_line() {
+    for kind in [
+        "stream Question) returns (Answer",
+        "Question) returns (stream Answer",
+    ] {
+        let error = client(&format!(
+            "service Ask {{\n rpc Good(Question) returns (Answer);\n rpc Flow({kind}); }}"
+        ));
+        let message = error.unwrap_err().to_string();
+        assert!(
+            message.starts_with("api/p.proto:6: the call Flow streams"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn clashes_are_refused_with_their_line() {
+    let clash = |calls: &str| {
+        client(&format!("service Ask {{\n{calls}\n}}"))
+            .unwrap_err()
+            .to_string()
+    };
+    let message = clash("rpc Delete(Question) returns (Answer);");
+    assert!(
+        message.starts_with("api/p.proto:5: the method delete"),
+        "{message}"
+    );
+    let message =
+        clash("rpc FooBar(Question) returns (Answer);\nrpc foo_bar(Question) returns (Answer);");
+    assert!(
+        message.contains("p.proto:6") && message.contains("the call FooBar"),
+        "{message}"
+    );
+}
+
+#[test]
+fn which_service_must_be_clear() {
+    let message = client("").unwrap_err().to_string();
+    assert_eq!(message, "api/p.proto declares no service: name one of them");
+    let two = "service One { rpc A(Question) returns (Answer); } service Two { rpc B(Question) returns (Answer); }";
+    let message = client(two).unwrap_err().to_string();
+    assert!(message.contains("the services One, Two"), "{message}");
+    assert_has(
+        &client_of(two, Some("Two")).unwrap(),
+        "pub struct ByobTwoService",
+    );
+    let message = client_of(two, Some("Three")).unwrap_err().to_string();
+    assert!(message.contains("\"Three\""), "{message}");
+}
+
+#[test]
+fn messages_of_no_known_crate_are_refused() {
+    let descriptors = compile(&[(
+        "p.proto",
+        &format!("{MESSAGES} service S {{ rpc C(Question) returns (Answer); }}"),
+    )]);
+    let error = client_source(&descriptors, "p.proto", None, &[]).unwrap_err();
+    assert!(matches!(error, Error::UnreachableType { .. }), "{error}");
+}

@@ -1,0 +1,184 @@
+//! A service as a client needs to know it: names that work in Rust, documentation, types.
+
+use heck::{ToSnakeCase, ToUpperCamelCase};
+use prost_types::source_code_info::Location;
+use prost_types::{FileDescriptorProto, MethodDescriptorProto, ServiceDescriptorProto};
+
+use crate::annotations::join;
+use crate::{DescriptorSet, Error};
+
+// Field numbers in FileDescriptorProto and ServiceDescriptorProto, of which locations are made.
+const SERVICES: i32 = 6;
+const CALLS: i32 = 2;
+
+/// What a client has beside the service's calls.
+const RESERVED: [&str; 9] = [
+    "create",
+    "new",
+    "service",
+    "register",
+    "register_for_logging",
+    "delete",
+    "cancel",
+    "clone",
+    "shutdown",
+];
+
+/// A service.
+#[derive(Debug)]
+pub(crate) struct Service {
+    /// Its full name, without a leading dot.
+    pub(crate) full_name: String,
+    /// The name of the client's type.
+    pub(crate) client: String,
+    pub(crate) documentation: String,
+    pub(crate) calls: Vec<Call>,
+}
+
+/// One of its calls.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) name: String,
+    /// The name of the client's method.
+    pub(crate) method: String,
+    pub(crate) documentation: String,
+    /// Full names with a leading dot.
+    pub(crate) request: String,
+    pub(crate) response: String,
+}
+
+/// The one service that `file` declares, or the one named.
+pub(crate) fn read(
+    descriptors: &DescriptorSet,
+    file: &str,
+    named: Option<&str>,
+) -> Result<Service, Error> {
+    let file = descriptors.file(file)?;
+    let (index, service) = choose(file, named)?;
+    let full_name = join(file.package(), service.name());
+    let annotation = descriptors.annotations().of_service(&full_name);
+    let path = [SERVICES, index as i32];
+    let mut calls: Vec<Call> = Vec::new();
+    for (number, method) in service.method.iter().enumerate() {
+        let path = [SERVICES, index as i32, CALLS, number as i32];
+        let call = read_call(descriptors, file, &full_name, method, &path)?;
+        if let Some(first) = calls.iter().find(|first| first.method == call.method) {
+            return Err(Error::NameClash {
+                place: place(file, &path),
+                call: call.name,
+                method: call.method,
+                taken_by: format!("the call {}", first.name),
+            });
+        }
+        calls.push(call);
+    }
+    Ok(Service {
+        client: client_name(service.name(), &annotation.rust_client),
+        documentation: documentation(file, &path, &annotation.description),
+        full_name,
+        calls,
+    })
+}
+
+fn choose<'a>(
+    file: &'a FileDescriptorProto,
+    named: Option<&str>,
+) -> Result<(usize, &'a ServiceDescriptorProto), Error> {
+    let fits = |service: &ServiceDescriptorProto| named.is_none_or(|name| service.name() == name);
+    let mut fitting = file.service.iter().enumerate().filter(|(_, it)| fits(it));
+    match (fitting.next(), fitting.next()) {
+        (Some(one), None) => Ok(one),
+        _ => Err(Error::ServiceChoice {
+            file: file.name().into(),
+            named: named.map(str::to_owned),
+            known: file.service.iter().map(|it| it.name().into()).collect(),
+        }),
+    }
+}
+
+fn read_call(
+    descriptors: &DescriptorSet,
+    file: &FileDescriptorProto,
+    service: &str,
+    method: &MethodDescriptorProto,
+    path: &[i32],
+) -> Result<Call, Error> {
+    if method.client_streaming() || method.server_streaming() {
+        return Err(Error::Streaming {
+            place: place(file, path),
+            call: method.name().into(),
+        });
+    }
+    let annotation = descriptors
+        .annotations()
+        .of_call(&join(service, method.name()));
+    let name = match annotation.rust_method.as_str() {
+        "" => method.name().to_snake_case(),
+        chosen => chosen.to_owned(),
+    };
+    if RESERVED.contains(&name.as_str()) {
+        return Err(Error::NameClash {
+            place: place(file, path),
+            call: method.name().into(),
+            method: name,
+            taken_by: "every client".into(),
+        });
+    }
+    Ok(Call {
+        name: method.name().into(),
+        method: identifier(&name),
+        documentation: documentation(file, path, &annotation.description),
+        request: method.input_type().into(),
+        response: method.output_type().into(),
+    })
+}
+
+fn client_name(service: &str, chosen: &str) -> String {
+    if !chosen.is_empty() {
+        return chosen.to_owned();
+    }
+    let name = service.to_upper_camel_case();
+    let stem = name.strip_suffix("Service").unwrap_or(&name);
+    format!("Byob{stem}Service")
+}
+
+/// A name that may be a keyword.
+fn identifier(name: &str) -> String {
+    if syn::parse_str::<syn::Ident>(name).is_ok() {
+        return name.to_owned();
+    }
+    let raw = format!("r#{name}");
+    match syn::parse_str::<syn::Ident>(&raw) {
+        Ok(_) => raw,
+        Err(_) => format!("{name}_"),
+    }
+}
+
+fn location<'a>(file: &'a FileDescriptorProto, path: &[i32]) -> Option<&'a Location> {
+    let locations = &file.source_code_info.as_ref()?.location;
+    locations.iter().find(|location| location.path == path)
+}
+
+/// `file.proto:12`, or only the file where the descriptors came without lines.
+fn place(file: &FileDescriptorProto, path: &[i32]) -> String {
+    let line = location(file, path).and_then(|location| location.span.first());
+    match line {
+        Some(line) => format!("{}:{}", file.name(), line + 1),
+        None => file.name().to_owned(),
+    }
+}
+
+/// The annotation's description, else the comment.
+fn documentation(file: &FileDescriptorProto, path: &[i32], description: &str) -> String {
+    if !description.trim().is_empty() {
+        return description.trim().to_owned();
+    }
+    let comment = location(file, path).map(|location| location.leading_comments());
+    let lines = comment.unwrap_or_default().lines();
+    lines
+        .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end())
+        .collect::<Vec<_>>()
+        .join("\n")
+        .trim()
+        .to_owned()
+}
