@@ -8,6 +8,7 @@
 )]
 
 pub mod messages;
+pub mod tricks;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,0 +1,65 @@
+//! A UDF that tries to break its sandbox: one trick for each request.
+//!
+//! A request is the trick's name, a token, and what else the trick needs, with spaces between. The
+//! process, its threads and all that it starts carry the token as their name, so that whoever looks
+//! for what was left behind knows it. The answer is an [`answer::Answer`]. README.md lists the tricks
+//! and how each is to fail.
+
+mod answer;
+mod file_system;
+mod kernel;
+mod meetings;
+mod network;
+mod own_files;
+mod privileges;
+mod processes;
+mod resources;
+
+use std::process::ExitCode;
+
+use answer::Answer;
+use roma_udf::{Connection, Error};
+
+/// What a trick is told: the token, and the rest of the request.
+type Trick = fn(&str, &str) -> Answer;
+
+const TRICKS: [&[(&str, Trick)]; 7] = [
+    file_system::TRICKS,
+    own_files::TRICKS,
+    processes::TRICKS,
+    privileges::TRICKS,
+    network::TRICKS,
+    resources::TRICKS,
+    meetings::TRICKS,
+];
+
+fn main() -> ExitCode {
+    roma_udf::run(serve)
+}
+
+fn serve(mut connection: Connection) -> Result<(), Error> {
+    connection.ready()?;
+    let request = connection.read_request_bytes()?;
+    let request = String::from_utf8_lossy(&request);
+    let mut words = request.splitn(3, ' ');
+    let mut next = || words.next().unwrap_or_default();
+    let (name, token, rest) = (next(), next(), next());
+    processes::carry_name(token);
+    let answer = play(name, token, rest).to_string();
+    connection.write_response_bytes(answer.as_bytes())?;
+    if let Some(left) = name.strip_prefix("leave_") {
+        meetings::linger(left);
+    }
+    Ok(())
+}
+
+fn play(name: &str, token: &str, rest: &str) -> Answer {
+    let known = || TRICKS.iter().copied().flatten();
+    match known().find(|(known, _)| *known == name) {
+        Some((_, trick)) => trick(token, rest),
+        None if name == "list" => {
+            Answer::Done(known().map(|(name, _)| format!("{name} ")).collect())
+        }
+        None => Answer::Done(format!("I do not know {name}")),
+    }
+}
