@@ -63,6 +63,12 @@ pub(crate) const TRICKS: &[(&str, Trick)] = &[
         call(libc::SYS_fcntl, &[0, F_GETSIG])
             .map_or_else(Answer::from, |signal| Answer::done_if(signal != 0))
     }),
+    ("leave_record_lock", |_, _| record_lock(libc::F_SETLK)),
+    ("find_record_lock", |_, _| record_lock(libc::F_GETLK)),
+    ("leave_time_of_input", |_, _| {
+        call(libc::SYS_utimensat, &[0, 0, 0, 0]).into()
+    }),
+    ("find_time_of_input", |_, _| find_time()),
     ("leave_host_name", |_, _| {
         call(libc::SYS_sethostname, &[text(c"left"), 4]).into()
     }),
@@ -227,6 +233,37 @@ fn leave_flags(fd: usize) -> Answer {
 fn find_flags(fd: usize) -> Answer {
     match call(libc::SYS_fcntl, &[fd, libc::F_GETFL as usize]) {
         Ok(flags) => Answer::done_if(flags & LEFT_FLAGS as usize == LEFT_FLAGS as usize),
+        Err(error) => error.into(),
+    }
+}
+
+/// Locks a part of standard input, or asks who has. Done if somebody else does.
+fn record_lock(command: i32) -> Answer {
+    let (kind, from) = (libc::F_RDLCK as u64, 0x5ec4e7);
+    let asked = if command == libc::F_GETLK {
+        libc::F_WRLCK as u64
+    } else {
+        kind
+    };
+    // struct flock: kind, from where, where, how much, who.
+    let mut lock = [asked, from, 1, 0];
+    match call(libc::SYS_fcntl, &[0, command as usize, at(&mut lock)]) {
+        Ok(_) if command == libc::F_GETLK => {
+            Answer::done_if(lock[0] as u16 != libc::F_UNLCK as u16)
+        }
+        other => other.into(),
+    }
+}
+
+/// Done if standard input was changed within the last moments.
+fn find_time() -> Answer {
+    let input = std::mem::ManuallyDrop::new(adopt(0));
+    match input.metadata().and_then(|input| input.modified()) {
+        Ok(changed) => Answer::done_if(
+            changed
+                .elapsed()
+                .is_ok_and(|age| age < Duration::from_secs(30)),
+        ),
         Err(error) => error.into(),
     }
 }

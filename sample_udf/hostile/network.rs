@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as Name, UnixDatagram, UnixStream};
@@ -50,16 +50,11 @@ pub(crate) const TRICKS: &[(&str, Trick)] = &[
         reach(([127, 0, 0, 1], port.parse().unwrap_or(0)))
     }),
     ("reach_host_by_name", |token, _| reach_name(token)),
-    ("send_to_host_by_name", |token, _| send_to_name(token)),
-    ("listen_to_anyone", |_, _| {
-        TcpListener::bind("0.0.0.0:0").map(|_| ()).into()
-    }),
-    ("listen_on_loopback", |_, _| {
-        TcpListener::bind("127.0.0.1:0").map(|_| ()).into()
+    ("send_to_host_by_name", |token, _| {
+        send_to_name(&format!("{token}-datagrams"))
     }),
     ("find_interfaces", |_, _| interfaces()),
     ("turn_on_loopback", |_, _| turn_on_loopback()),
-    ("watch_kernel_events", |_, _| watch_kernel_events()),
     ("listen_on_data_connection", |_, _| {
         call(libc::SYS_listen, &[DATA, 1]).into()
     }),
@@ -170,28 +165,6 @@ fn turn_on_loopback() -> Answer {
     turn_on().into()
 }
 
-/// Devices that come and go are told to whoever listens here.
-fn watch_kernel_events() -> Answer {
-    let watch = || -> io::Result<()> {
-        let (kind, events) = (
-            libc::SOCK_RAW as usize,
-            libc::NETLINK_KOBJECT_UEVENT as usize,
-        );
-        let socket = adopt(call(
-            libc::SYS_socket,
-            &[libc::AF_NETLINK as usize, kind, events],
-        )?);
-        // struct sockaddr_nl: family, number, groups.
-        let mut address = [libc::AF_NETLINK as u32, 0, 1];
-        call(
-            libc::SYS_bind,
-            &[socket.as_raw_fd() as usize, at(&mut address), 12],
-        )?;
-        Ok(())
-    };
-    watch().into()
-}
-
 /// Asks the data connection who made it: process and user on the host.
 fn find_who_asks() -> Answer {
     const NOBODY: u32 = 65_534;
@@ -206,7 +179,8 @@ fn find_who_asks() -> Answer {
     ];
     match call(libc::SYS_getsockopt, &asked) {
         Ok(_) => {
-            let told = who[0] != 0 || [who[1], who[2]] != [NOBODY; 2];
+            let told =
+                ![0, std::process::id()].contains(&who[0]) || [who[1], who[2]] != [NOBODY; 2];
             Answer::found(if told {
                 format!("{who:?}")
             } else {

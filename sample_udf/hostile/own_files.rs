@@ -10,15 +10,7 @@ use crate::file_system::{create_nameless_file, make_setuid, read};
 use crate::kernel::{at, call, number, text};
 
 pub(crate) const TRICKS: &[(&str, Trick)] = &[
-    ("make_device_in_tmp", |_, _| {
-        let mode = libc::S_IFCHR as usize | 0o600;
-        let device = libc::makedev(1, 1) as usize;
-        call(
-            libc::SYS_mknodat,
-            &[number(libc::AT_FDCWD), text(c"/tmp/new"), mode, device],
-        )
-        .into()
-    }),
+    ("use_device_in_tmp", |_, _| use_device()),
     ("run_setuid_program_in_tmp", |_, _| run_setuid_program()),
     ("link_program_into_tmp", |_, _| {
         fs::hard_link("/udf", "/tmp/linked").into()
@@ -40,7 +32,7 @@ pub(crate) const TRICKS: &[(&str, Trick)] = &[
     }),
     ("read_kernel_memory", |_, _| read("/proc/kcore")),
     ("read_kernel_log", |_, _| open_to_read("/proc/kmsg")),
-    ("read_kernel_keys", |_, _| read("/proc/keys")),
+    ("find_kernel_keys", |_, _| kernel_keys()),
     ("write_core_pattern", |_, _| {
         write("/proc/sys/kernel/core_pattern")
     }),
@@ -91,6 +83,25 @@ fn run_setuid_program() -> Answer {
         },
         Err(error) => error.into(),
     }
+}
+
+/// Makes the device that is the machine's memory, and opens it.
+fn use_device() -> Answer {
+    let mode = libc::S_IFCHR as usize | 0o600;
+    let device = libc::makedev(1, 1) as usize;
+    let made = call(
+        libc::SYS_mknodat,
+        &[number(libc::AT_FDCWD), text(c"/tmp/new"), mode, device],
+    );
+    match made {
+        Ok(_) => open_to_read("/tmp/new"),
+        Err(error) => error.into(),
+    }
+}
+
+/// Keys that others hold.
+fn kernel_keys() -> Answer {
+    fs::read_to_string("/proc/keys").map_or_else(Answer::from, Answer::found)
 }
 
 fn leave_tmp_by_link() -> Answer {

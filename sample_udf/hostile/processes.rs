@@ -1,11 +1,9 @@
 //! Tricks with other processes, and with living on.
 
 use std::io;
-use std::os::fd::AsRawFd;
 
 use crate::Trick;
 use crate::answer::Answer;
-use crate::file_system::adopt;
 use crate::kernel::{at, call, exit, fork, number, wait_for_ever};
 
 pub(crate) const TRICKS: &[(&str, Trick)] = &[
@@ -159,26 +157,12 @@ fn start_orphans() -> Answer {
     Answer::done()
 }
 
-/// Stops, which process 1 cannot, and then has a child do it, which its parent would wait for.
-fn stop_itself() -> Answer {
-    let stop = || -> io::Result<()> {
-        call(
-            libc::SYS_kill,
-            &[std::process::id() as usize, libc::SIGSTOP as usize],
-        )?;
-        let (reader, _writer) = io::pipe()?;
-        let _copy = adopt(call(
-            libc::SYS_fcntl,
-            &[reader.as_raw_fd() as usize, libc::F_DUPFD as usize, 0],
-        )?);
-        if fork()? {
-            let _ = call(
-                libc::SYS_kill,
-                &[std::process::id() as usize, libc::SIGSTOP as usize],
-            );
-            wait_for_ever();
-        }
-        Ok(())
-    };
-    stop().into()
+/// Stops, as a child does as well. Process 1 of a namespace may be spared, and goes on.
+fn stop_itself() -> ! {
+    let _ = fork();
+    let _ = call(
+        libc::SYS_kill,
+        &[std::process::id() as usize, libc::SIGSTOP as usize],
+    );
+    wait_for_ever()
 }

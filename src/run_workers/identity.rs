@@ -4,6 +4,7 @@ use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use roma_protocol::control::Load;
 use roma_sandbox::caps::{self, Capability, CapabilitySet};
+use roma_sandbox::guard::{Guard, stands};
 
 /// Whom workers run as where no block of numbers can be had: nobody.
 const NOBODY: u32 = 65_534;
@@ -19,7 +20,9 @@ pub(crate) fn shrink(load: &Load, first_user: u32, privileged_clone: bool) -> Re
     if privileged_clone || load.proc || load.tmp_bytes.is_some() {
         keep.push(Capability::SysAdmin);
     }
-    caps::keep_only(CapabilitySet::of(&keep))?;
+    if stands(Guard::DroppedCapabilities) {
+        caps::keep_only(CapabilitySet::of(&keep))?;
+    }
     Ok(own_users)
 }
 

@@ -9,6 +9,7 @@ use roma_protocol::spawner::FromSpawner;
 use roma_protocol::step::{Step, StepFailure};
 use roma_sandbox::cgroup::Group;
 use roma_sandbox::clone::{Forked, fork_into};
+use roma_sandbox::guard::{Guard, stands};
 use roma_sandbox::step::take;
 use roma_sandbox::{fdpass, namespaces};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -101,7 +102,8 @@ fn enter(group: &Group, map_user: Option<(u32, u32)>) -> Result<bool, StepFailur
         // namespace that begins one below another one stops the whole kernel.
         namespaces::hide_host_name()
     })?;
-    Ok(!namespaces::user_namespaces_are_for_everyone())
+    // Without a user namespace of its own, a worker gets no other either but from someone capable.
+    Ok(!namespaces::user_namespaces_are_for_everyone() || !stands(Guard::UserNamespace))
 }
 
 type Lonely = (Option<OwnedFd>, StepFailure);

@@ -5,6 +5,7 @@
 //! must not allocate, lock or unwind: it makes system calls and nothing else.
 
 use crate::gate::Gate;
+use crate::guard::{Guard, stands};
 use crate::rlimits::Limit;
 use crate::step::{failure, take};
 use crate::wait::wait_for;
@@ -206,9 +207,16 @@ impl Attempt<'_> {
     fn prepare(&self) -> Result<(), StepFailure> {
         let launcher = self.launcher;
         let gate = launcher.gate;
-        take(Step::DeathSignal, die_with_spawner)?;
+        take(Step::DeathSignal, || {
+            if stands(Guard::DeathSignal) {
+                die_with_spawner()?;
+            }
+            unblock_signals()
+        })?;
         take(Step::PlaceDescriptors, || self.place_descriptors())?;
-        take(Step::CloseDescriptors, || close_from(self.first_closed()))?;
+        if stands(Guard::ClosedDescriptors) {
+            take(Step::CloseDescriptors, || close_from(self.first_closed()))?;
+        }
         if let Some(options) = &launcher.template.tmp_options {
             take(Step::MountTmp, || {
                 mount_private(c"tmpfs", c"/tmp", TMP_FLAGS, options, gate)
@@ -219,7 +227,7 @@ impl Attempt<'_> {
                 mount_private(c"proc", c"/proc", PROC_FLAGS, c"", gate)
             })?;
         }
-        if mounts_anything(&launcher.template) {
+        if mounts_anything(&launcher.template) && stands(Guard::UserNamespace) {
             take(Step::UnshareUser, || unshare_user(gate))?;
         }
         take(Step::SetWorkerLimits, || {
@@ -292,25 +300,42 @@ fn mounts_anything(template: &Template) -> bool {
 
 fn namespace_flags(template: &Template) -> c_int {
     let mut flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    flags |= libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS;
-    if template.private_ipc {
-        flags |= libc::CLONE_NEWIPC;
-    }
-    if template.private_network {
-        flags |= libc::CLONE_NEWNET;
-    }
-    // What mounts needs the spawner's capabilities first, and leaves its user namespace after that.
-    if !mounts_anything(template) {
-        flags |= libc::CLONE_NEWUSER;
+    let namespaces = [
+        (libc::CLONE_NEWPID, Guard::PidNamespace, true),
+        (libc::CLONE_NEWNS, Guard::MountNamespace, true),
+        (libc::CLONE_NEWUTS, Guard::UtsNamespace, true),
+        (
+            libc::CLONE_NEWIPC,
+            Guard::IpcNamespace,
+            template.private_ipc,
+        ),
+        (
+            libc::CLONE_NEWNET,
+            Guard::NetworkNamespace,
+            template.private_network,
+        ),
+        // What mounts needs the spawner's capabilities first, and leaves its user namespace after that.
+        (
+            libc::CLONE_NEWUSER,
+            Guard::UserNamespace,
+            !mounts_anything(template),
+        ),
+    ];
+    for (flag, guard, wanted) in namespaces {
+        if wanted && stands(guard) {
+            flags |= flag;
+        }
     }
     flags
 }
 
 fn die_with_spawner() -> Result<(), Errno> {
     // SAFETY: takes a number.
-    Errno::result(unsafe {
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong, 0, 0, 0)
-    })?;
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong, 0, 0, 0) })
+        .map(drop)
+}
+
+fn unblock_signals() -> Result<(), Errno> {
     let none = 0u64;
     // SAFETY: the kernel reads eight bytes, a signal set, through a pointer to a live number. The
     // spawner blocks a signal; a program must not start with that.

@@ -14,6 +14,7 @@ pub mod descriptors;
 pub mod elf;
 pub mod fdpass;
 pub mod gate;
+pub mod guard;
 pub mod launch;
 pub mod mounts;
 pub mod namespaces;

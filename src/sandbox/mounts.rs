@@ -1,5 +1,6 @@
 //! A pool's root: a file system in memory that holds the binary and nothing that was not asked for.
 
+use crate::guard::{Guard, stands};
 use crate::step::errno_of;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -28,12 +29,11 @@ pub fn make_private() -> Result<(), Errno> {
 pub fn mount_root(bytes: u64) -> Result<&'static Path, Errno> {
     let staging = staging_folder()?;
     let options = format!("size={bytes},mode=755");
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     mount(
         Some("roma"),
         staging,
         Some("tmpfs"),
-        flags,
+        mount_flags(),
         Some(options.as_str()),
     )?;
     Ok(staging)
@@ -65,18 +65,27 @@ pub fn bind_read_only(source: &Path, target: &Path) -> Result<(), Errno> {
 
 /// Takes the old root out of reach.
 pub fn detach_old_root() -> Result<(), Errno> {
+    if !stands(Guard::DetachedRoot) {
+        return Ok(());
+    }
     umount2(OLD_ROOT, MntFlags::MNT_DETACH)?;
     fs::remove_dir(OLD_ROOT).map_err(|error| errno_of(&error))
 }
 
 /// Makes what is mounted at `target` read-only.
 pub fn remount_read_only(target: &Path) -> Result<(), Errno> {
-    let flags = MsFlags::MS_REMOUNT
-        | MsFlags::MS_BIND
-        | MsFlags::MS_RDONLY
-        | MsFlags::MS_NOSUID
-        | MsFlags::MS_NODEV;
+    let mut flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | mount_flags();
+    flags.set(MsFlags::MS_RDONLY, stands(Guard::ReadOnlyRoot));
     mount(NOTHING, target, NOTHING, flags, NOTHING)
+}
+
+/// No program of it gets rights of its owner, and no device of it works.
+fn mount_flags() -> MsFlags {
+    if stands(Guard::MountFlags) {
+        MsFlags::MS_NOSUID | MsFlags::MS_NODEV
+    } else {
+        MsFlags::empty()
+    }
 }
 
 /// Options for a worker's private `/tmp` of at most so many bytes, which is to be mounted at `target`.
@@ -84,6 +93,9 @@ pub fn remount_read_only(target: &Path) -> Result<(), Errno> {
 /// (gVisor does not).
 #[must_use]
 pub fn tmp_options(target: &Path, bytes: u64) -> String {
+    if !stands(Guard::TmpSize) {
+        return "mode=700".to_owned();
+    }
     let plain = format!("size={bytes},mode=700");
     let capped = format!("{plain},nr_inodes={}", (bytes / 4096).clamp(64, 65_536));
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;

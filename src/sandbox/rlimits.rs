@@ -1,5 +1,6 @@
 //! Resource limits.
 
+use crate::guard::{Guard, stands};
 use nix::errno::Errno;
 use roma_protocol::limits::WorkerLimits;
 
@@ -42,12 +43,12 @@ impl Limit {
 /// Limits that a spawner can bear itself: set once, inherited by every worker.
 pub fn set_inherited(limits: &WorkerLimits) -> Result<(), Errno> {
     let inherited = [
-        (libc::RLIMIT_CORE, Some(0)),
-        (libc::RLIMIT_STACK, limits.stack),
-        (libc::RLIMIT_FSIZE, limits.file_size),
+        (libc::RLIMIT_CORE, Guard::LimitOfCore, Some(0)),
+        (libc::RLIMIT_STACK, Guard::LimitOfStack, limits.stack),
+        (libc::RLIMIT_FSIZE, Guard::LimitOfFileSize, limits.file_size),
     ];
-    for (resource, value) in inherited {
-        if let Some(value) = value {
+    for (resource, guard, value) in inherited {
+        if let Some(value) = value.filter(|_| stands(guard)) {
             Limit { resource, value }.lower()?;
         }
     }
@@ -59,13 +60,26 @@ pub fn set_inherited(limits: &WorkerLimits) -> Result<(), Errno> {
 #[must_use]
 pub fn per_worker(limits: &WorkerLimits) -> Vec<Limit> {
     [
-        (libc::RLIMIT_AS, limits.address_space),
-        (libc::RLIMIT_DATA, limits.data),
-        (libc::RLIMIT_CPU, limits.cpu_seconds),
-        (libc::RLIMIT_NPROC, limits.processes),
-        (libc::RLIMIT_NOFILE, limits.open_files),
+        (
+            libc::RLIMIT_AS,
+            Guard::LimitOfAddresses,
+            limits.address_space,
+        ),
+        (libc::RLIMIT_DATA, Guard::LimitOfData, limits.data),
+        (libc::RLIMIT_CPU, Guard::LimitOfTime, limits.cpu_seconds),
+        (
+            libc::RLIMIT_NPROC,
+            Guard::LimitOfProcesses,
+            limits.processes,
+        ),
+        (
+            libc::RLIMIT_NOFILE,
+            Guard::LimitOfDescriptors,
+            limits.open_files,
+        ),
     ]
     .into_iter()
-    .filter_map(|(resource, value)| value.map(|value| Limit { resource, value }))
+    .filter(|(_, guard, _)| stands(*guard))
+    .filter_map(|(resource, _, value)| value.map(|value| Limit { resource, value }))
     .collect()
 }

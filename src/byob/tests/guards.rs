@@ -24,7 +24,9 @@ const GROUPS: [&str; 7] = [
 ];
 
 fn main() {
-    for group in GROUPS {
+    let chosen: Vec<String> = std::env::args().skip(1).collect();
+    let chosen_group = |group: &&str| chosen.is_empty() || chosen.iter().any(|it| it == group);
+    for group in GROUPS.into_iter().filter(chosen_group) {
         println!("## {group}");
         let rows = rows(group);
         let mut cells: BTreeMap<String, Vec<String>> = BTreeMap::new();

@@ -5,16 +5,18 @@
 //! older call instead of giving up).
 
 use super::filter::{Policy, Test, Verdict};
+use crate::guard::{Guard, stands};
 use libc::*;
 use std::collections::BTreeMap;
 
 /// Denies what could harm or would let requests meet; allows the rest.
 pub(super) fn engine() -> Policy {
     let mut verdicts = BTreeMap::new();
-    set(&mut verdicts, FORBIDDEN, Verdict::Errno(EPERM));
-    set(&mut verdicts, LEGACY_FORBIDDEN, Verdict::Errno(EPERM));
-    set(&mut verdicts, CONDITIONAL, ());
-    set(&mut verdicts, ENGINE_ONLY_CONDITIONAL, ());
+    forbid(&mut verdicts);
+    if stands(Guard::FilterOfArguments) {
+        set(&mut verdicts, CONDITIONAL, ());
+        set(&mut verdicts, ENGINE_ONLY_CONDITIONAL, ());
+    }
     Policy {
         verdicts,
         known: Verdict::Allow,
@@ -24,8 +26,10 @@ pub(super) fn engine() -> Policy {
 /// Allows what computing on one request needs; denies the rest.
 pub(super) fn strict() -> Policy {
     let mut verdicts = BTreeMap::new();
-    set(&mut verdicts, FORBIDDEN, Verdict::Errno(EPERM));
-    set(&mut verdicts, LEGACY_FORBIDDEN, Verdict::Errno(EPERM));
+    if !stands(Guard::FilterOfStrictLevel) {
+        return engine();
+    }
+    forbid(&mut verdicts);
     set(&mut verdicts, STRICTLY_FORBIDDEN, Verdict::Errno(EPERM));
     set(
         &mut verdicts,
@@ -39,6 +43,14 @@ pub(super) fn strict() -> Policy {
     Policy {
         verdicts,
         known: Verdict::Errno(ENOSYS),
+    }
+}
+
+fn forbid(verdicts: &mut BTreeMap<u32, Verdict>) {
+    for (guard, calls) in FORBIDDEN {
+        if stands(*guard) {
+            set(verdicts, calls, Verdict::Errno(EPERM));
+        }
     }
 }
 
@@ -196,30 +208,61 @@ const STRICT_ONLY_CONDITIONAL: &[(c_long, Verdict)] = &[
     (SYS_dup3, GATED),
 ];
 
-/// At both levels: what changes the machine, other processes or the sandbox; what reaches into the
-/// kernel beyond what computing needs; and what two requests of one pool could meet through.
+/// At both levels: forbidden, by what it guards.
+const FORBIDDEN: &[(Guard, &[c_long])] = &[
+    (Guard::FilterOfSandbox, SANDBOX),
+    (Guard::FilterOfIdentity, IDENTITY),
+    (Guard::FilterOfProcesses, OTHER_PROCESSES),
+    (Guard::FilterOfKernelDoors, KERNEL_DOORS),
+    (Guard::FilterOfMachine, MACHINE),
+    (Guard::FilterOfMeetingPlaces, MEETING_PLACES),
+    (Guard::FilterOfSandbox, LEGACY_SANDBOX),
+    (Guard::FilterOfKernelDoors, LEGACY_KERNEL_DOORS),
+    (Guard::FilterOfMeetingPlaces, LEGACY_MEETING_PLACES),
+];
+
+/// The sandbox itself: mounts, roots, namespaces, devices.
 #[rustfmt::skip]
-const FORBIDDEN: &[c_long] = &[
-    // The sandbox.
+const SANDBOX: &[c_long] = &[
     SYS_setns, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_fsopen, SYS_fsconfig, SYS_fsmount,
     SYS_fspick, SYS_open_tree, SYS_move_mount, SYS_mount_setattr, SYS_open_by_handle_at,
     SYS_name_to_handle_at, SYS_mknodat, SYS_capset, SYS_quotactl, SYS_quotactl_fd,
-    // Identity.
+];
+
+/// Who a process is.
+#[rustfmt::skip]
+const IDENTITY: &[c_long] = &[
     SYS_setuid, SYS_setgid, SYS_setreuid, SYS_setregid, SYS_setresgid, SYS_setfsuid, SYS_setfsgid,
     SYS_setgroups,
-    // Other processes.
+];
+
+/// What reaches into other processes.
+#[rustfmt::skip]
+const OTHER_PROCESSES: &[c_long] = &[
     SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_process_madvise,
     SYS_process_mrelease, SYS_pidfd_getfd, SYS_kcmp, SYS_move_pages, SYS_migrate_pages,
-    // Wide doors into the kernel.
+];
+
+/// Wide doors into the kernel, beyond what computing needs.
+#[rustfmt::skip]
+const KERNEL_DOORS: &[c_long] = &[
     SYS_bpf, SYS_perf_event_open, SYS_userfaultfd, SYS_io_uring_setup, SYS_io_uring_enter,
     SYS_io_uring_register, SYS_add_key, SYS_request_key, SYS_keyctl, SYS_fanotify_init,
     SYS_fanotify_mark, SYS_vmsplice, SYS_lookup_dcookie, SYS_io_setup, SYS_io_submit,
-    // The machine.
+];
+
+/// What changes the machine for everyone.
+#[rustfmt::skip]
+const MACHINE: &[c_long] = &[
     SYS_init_module, SYS_finit_module, SYS_delete_module, SYS_kexec_load, SYS_kexec_file_load,
     SYS_reboot, SYS_swapon, SYS_swapoff, SYS_acct, SYS_settimeofday, SYS_clock_settime, SYS_adjtimex,
     SYS_clock_adjtime, SYS_syslog, SYS_sethostname, SYS_setdomainname, SYS_vhangup,
-    // Meeting places: locks and watches on what all see of the root, System V IPC, POSIX queues,
-    // names of sockets.
+];
+
+/// Where two requests of one pool could meet: locks and watches on what all see of the root, System V IPC,
+/// POSIX queues, names of sockets.
+#[rustfmt::skip]
+const MEETING_PLACES: &[c_long] = &[
     SYS_flock, SYS_inotify_init1, SYS_inotify_add_watch,
     SYS_msgget, SYS_msgsnd, SYS_msgrcv, SYS_msgctl, SYS_semget, SYS_semop, SYS_semctl,
     SYS_semtimedop, SYS_shmget, SYS_shmat, SYS_shmctl, SYS_shmdt, SYS_mq_open, SYS_mq_unlink,
@@ -227,14 +270,29 @@ const FORBIDDEN: &[c_long] = &[
     SYS_listen,
 ];
 
-/// Calls that only x86-64 still has.
+/// Those that only x86-64 still has.
 #[cfg(target_arch = "x86_64")]
-#[rustfmt::skip]
-const LEGACY_FORBIDDEN: &[c_long] = &[
-    SYS_mknod, SYS_iopl, SYS_ioperm, SYS_modify_ldt, SYS_uselib, SYS__sysctl, SYS_inotify_init,
+const LEGACY_SANDBOX: &[c_long] = &[SYS_mknod];
+#[cfg(not(target_arch = "x86_64"))]
+const LEGACY_SANDBOX: &[c_long] = &[];
+
+/// Those that only x86-64 still has.
+#[cfg(target_arch = "x86_64")]
+const LEGACY_KERNEL_DOORS: &[c_long] = &[
+    SYS_iopl,
+    SYS_ioperm,
+    SYS_modify_ldt,
+    SYS_uselib,
+    SYS__sysctl,
 ];
 #[cfg(not(target_arch = "x86_64"))]
-const LEGACY_FORBIDDEN: &[c_long] = &[];
+const LEGACY_KERNEL_DOORS: &[c_long] = &[];
+
+/// Those that only x86-64 still has.
+#[cfg(target_arch = "x86_64")]
+const LEGACY_MEETING_PLACES: &[c_long] = &[SYS_inotify_init];
+#[cfg(not(target_arch = "x86_64"))]
+const LEGACY_MEETING_PLACES: &[c_long] = &[];
 
 /// At the strict level also: what exists and works, but is not for UDFs. `EPERM` says so; `ENOSYS`
 /// would be a lie.
