@@ -5,7 +5,7 @@ use std::io;
 
 use crate::Trick;
 use crate::answer::Answer;
-use crate::kernel::{at, call, exit, fork, number, text};
+use crate::kernel::{at, call, exit, fork, number, text, wait_for_ever};
 
 pub(crate) const TRICKS: &[(&str, Trick)] = &[
     ("hold_capabilities", |_, _| hold_capabilities()),
@@ -122,6 +122,8 @@ pub(crate) const TRICKS: &[(&str, Trick)] = &[
     ("move_pages_of_neighbour", |_, _| {
         call(libc::SYS_migrate_pages, &[2, 0, 0, 0]).into()
     }),
+    // The host looks at the spawner meanwhile, as one would who has taken it over.
+    ("take_over_spawner", |_, _| wait_for_ever()),
     ("use_ports", |_, _| old::use_ports()),
     ("write_segments", |_, _| old::write_segments()),
     ("call_as_32_bit", |_, _| old::call_as_32_bit()),

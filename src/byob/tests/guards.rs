@@ -1,5 +1,6 @@
-//! `guards tricks`: plays every trick in every sandbox and prints the rows of the hostile UDF's table
-//! as they are measured, for whoever adds a trick.
+//! A program: `guards` turns each guard off in turn and prints which tricks of the hostile UDF then
+//! come to something else, as a table. `guards NAME...` does so for some guards. `guards tricks` plays
+//! every trick as things are and prints the rows of the UDF's own table, for whoever adds one.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 
 use common::SANDBOXES;
 use common::tricks::{Played, play, rows};
+use common::weakened::{GUARDS, falls_without};
 
 const GROUPS: [&str; 7] = [
     "File system",
@@ -25,29 +27,40 @@ const GROUPS: [&str; 7] = [
 
 fn main() {
     let chosen: Vec<String> = std::env::args().skip(1).collect();
-    let chosen_group = |group: &&str| chosen.is_empty() || chosen.iter().any(|it| it == group);
-    for group in GROUPS.into_iter().filter(chosen_group) {
-        println!("## {group}");
-        let rows = rows(group);
-        let mut cells: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for sandbox in 0..SANDBOXES.len() {
-            let rows = rows.clone();
-            let (send, receive) = std::sync::mpsc::channel();
-            common::run(sandbox, async move |bed| {
-                send.send(play(&bed, group, &rows).await).unwrap();
-            });
-            for Played {
-                trick,
-                outcome,
-                detail,
-            } in receive.recv().unwrap()
-            {
-                eprintln!("{group} {sandbox} {trick}: {outcome} {detail}");
-                cells.entry(trick).or_default().push(outcome);
-            }
+    match chosen.first().map(String::as_str) {
+        Some("tricks") => GROUPS.into_iter().for_each(print_tricks),
+        _ => print_guards(&chosen),
+    }
+}
+
+fn print_guards(chosen: &[String]) {
+    println!("| without | in minimal mode at | these come to something else |\n|---|---|---|");
+    let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|it| it == name);
+    for guard in GUARDS.iter().filter(|guard| wanted(guard.name)) {
+        let fallen = match falls_without(guard) {
+            fallen if fallen.is_empty() => "**none**".to_owned(),
+            fallen => fallen.join(", "),
+        };
+        let level = SANDBOXES[guard.sandbox].1;
+        println!("| {} | `{level}` | {fallen} |", guard.is);
+    }
+}
+
+fn print_tricks(group: &str) {
+    println!("## {group}");
+    let rows = rows(group);
+    let mut cells: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for sandbox in 0..SANDBOXES.len() {
+        let rows = rows.clone();
+        let (send, receive) = std::sync::mpsc::channel();
+        common::run(sandbox, async move |bed| {
+            send.send(play(&bed, group, &rows).await).unwrap();
+        });
+        for Played { trick, outcome, .. } in receive.recv().unwrap() {
+            cells.entry(trick).or_default().push(outcome);
         }
-        for row in rows {
-            println!("| `{}` | {} |", row.trick, cells[&row.trick].join(" | "));
-        }
+    }
+    for row in rows {
+        println!("| `{}` | {} |", row.trick, cells[&row.trick].join(" | "));
     }
 }

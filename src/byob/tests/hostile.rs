@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::tricks::{play, rows};
+use common::tricks::{play, rows, surprises};
 use common::{SANDBOXES, TestBed, in_every_sandbox};
 
 async fn each_fails_as_documented(bed: TestBed, group: &str) {
@@ -19,15 +19,8 @@ async fn each_fails_as_documented(bed: TestBed, group: &str) {
     let rows = rows(group);
     let played = play(&bed, group, &rows).await;
     assert_eq!(played.len(), rows.len());
-    let wrong: Vec<_> = played
-        .iter()
-        .filter_map(|played| {
-            let row = rows.iter().find(|row| row.trick == played.trick)?;
-            let wrong = !row.allows(sandbox, &played.outcome);
-            wrong.then(|| format!("{played:?}, not {}", row.expected[sandbox]))
-        })
-        .collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let surprises = surprises(sandbox, &rows, &played);
+    assert!(surprises.is_empty(), "{}", surprises.join("\n"));
 }
 
 in_every_sandbox! {

@@ -9,6 +9,7 @@
 
 pub mod messages;
 pub mod tricks;
+pub mod weakened;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -56,6 +57,7 @@ macro_rules! in_every_sandbox {
         }
     )*};
 }
+#[allow(unused_imports, reason = "a program without tests uses the rest")]
 pub(crate) use in_every_sandbox;
 
 /// A place for one service, which must be empty again when the test is over.

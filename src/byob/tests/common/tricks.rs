@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -71,9 +72,15 @@ impl Row {
     }
 
     fn is_to_hang(&self) -> bool {
-        self.expected.iter().any(|cell| cell == "deadline")
+        self.trick == TAKE_OVER || self.expected.iter().any(|cell| cell == "deadline")
     }
 }
+
+/// The trick that only waits while the host plays it.
+const TAKE_OVER: &str = "take_over_spawner";
+/// What a spawner may do: take its workers' users, kill them, and make namespaces where the kernel
+/// keeps that for the capable. `CAP_KILL`, `CAP_SETUID`, `CAP_SYS_ADMIN`.
+const SPAWNERS: u64 = 1 << 5 | 1 << 7 | 1 << 21;
 
 /// How the code of a group is loaded.
 pub fn options(group: &str) -> LoadOptions {
@@ -109,8 +116,19 @@ pub fn options(group: &str) -> LoadOptions {
 /// Plays all tricks of a group on one service. Whatever they do, the pool goes on serving and nothing
 /// of them stays.
 pub async fn play(bed: &TestBed, group: &str, rows: &[Row]) -> Vec<Played> {
+    play_with(bed, group, rows, &program("ROMA_RUN_WORKERS")).await
+}
+
+/// The same with another `run_workers`.
+pub async fn play_with(
+    bed: &TestBed,
+    group: &str,
+    rows: &[Row],
+    run_workers: &Path,
+) -> Vec<Played> {
     leak_a_descriptor();
-    let service = bed.service().await;
+    let builder = bed.builder().run_workers(run_workers);
+    let service = builder.start().await.unwrap();
     let code = service.load(udf("hostile_udf"), options(group)).await;
     let stage = Stage {
         code: code.unwrap(),
@@ -130,6 +148,28 @@ pub async fn play(bed: &TestBed, group: &str, rows: &[Row]) -> Vec<Played> {
     played
 }
 
+/// Which of them came to something that the table does not allow, and to what instead.
+pub fn surprises(sandbox: usize, rows: &[Row], played: &[Played]) -> Vec<String> {
+    let surprise = |played: &Played| {
+        let row = rows.iter().find(|row| row.trick == played.trick)?;
+        let expected = &row.expected[sandbox];
+        let Played { trick, outcome, .. } = played;
+        (!row.allows(sandbox, outcome)).then(|| format!("`{trick}` ({expected} → {outcome})"))
+    };
+    played.iter().filter_map(surprise).collect()
+}
+
+/// Makes a `run_workers` that does without one of its guards.
+pub fn run_workers_without(guard: &str, folder: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let mut bytes = fs::read(program("ROMA_RUN_WORKERS_WITHOUT_GUARD")).unwrap();
+    bytes.extend_from_slice(format!("\nwithout-guard:{guard}").as_bytes());
+    let path = folder.join("run_workers");
+    fs::write(&path, bytes).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
 /// Where tricks are played: one service, one piece of code, and a host to attack.
 struct Stage {
     service: Service,
@@ -139,15 +179,20 @@ struct Stage {
 
 impl Stage {
     async fn play(&self, row: &Row) -> Played {
-        let played = self.ask(row).await.1;
+        // Shown where a test hangs or fails.
+        println!("{}", row.trick);
+        let played = match row.trick.as_str() {
+            TAKE_OVER => self.take_over_spawner(row).await,
+            _ => self.ask(row).await,
+        };
         self.nothing_is_left_and_it_still_serves().await;
         played
     }
 
     /// Asks for a trick, and waits until its process is gone, with all that it started.
-    async fn ask(&self, row: &Row) -> ((), Played) {
+    async fn ask(&self, row: &Row) -> Played {
         let Outcome { result, .. } = self.execution(row).outcome().await;
-        ((), played(row, result.as_ref().map(|answer| &answer[..])))
+        played(row, result.as_ref().map(|answer| &answer[..]))
     }
 
     fn execution(&self, row: &Row) -> Execution {
@@ -163,6 +208,25 @@ impl Stage {
         self.service.execute(&self.code, request, options)
     }
 
+    /// What whoever took over the spawner could do, as far as the host can see it (not in gVisor).
+    async fn take_over_spawner(&self, row: &Row) -> Played {
+        let mut asked = self.execution(row);
+        let held = tokio::select! {
+            _ = &mut asked => None,
+            held = self.host.capabilities_of_spawner() => Some(held),
+        };
+        asked.report().await;
+        let outcome = match held {
+            Some(held) if held & !SPAWNERS != 0 => "done",
+            _ => "nothing",
+        };
+        Played {
+            trick: row.trick.clone(),
+            outcome: outcome.to_owned(),
+            detail: format!("{held:x?}"),
+        }
+    }
+
     /// Some leave something and live on, others look for it, first while the former live and then
     /// when they are gone.
     async fn meet(&self, left: &[&Row], finds: &[&Row]) -> Vec<Played> {
@@ -176,7 +240,7 @@ impl Stage {
         }
         let mut during = Vec::new();
         for row in finds {
-            during.push(self.ask(row).await.1);
+            during.push(self.ask(row).await);
         }
         for execution in living {
             execution.report().await;
@@ -194,12 +258,12 @@ impl Stage {
     async fn nothing_is_left_and_it_still_serves(&self) {
         let answer = self.service.execute(&self.code, "list", patient()).await;
         assert!(answer.unwrap().starts_with(b"done read_passwords "));
-        assert_eq!(self.host.leftovers(), Vec::<String>::new());
+        self.host.check_nothing_is_left();
     }
 
     async fn end(self) {
         self.service.shutdown().await;
-        assert_eq!(self.host.leftovers(), Vec::<String>::new());
+        self.host.check_nothing_is_left();
     }
 }
 
@@ -279,13 +343,35 @@ impl Host {
         }
     }
 
+    /// Of the parent of the process that carries the token, once there is one.
+    async fn capabilities_of_spawner(&self) -> u64 {
+        let of = |path: String, field: &str| {
+            let status = fs::read_to_string(path).unwrap_or_default();
+            let value = status.lines().find_map(|line| line.strip_prefix(field));
+            value.map(|value| value.trim().to_owned())
+        };
+        loop {
+            let worker = processes().find(|(_, name)| *name == self.token);
+            let parent = worker.and_then(|(pid, _)| of(format!("/proc/{pid}/status"), "PPid:"));
+            let held = parent.and_then(|pid| of(format!("/proc/{pid}/status"), "CapPrm:"));
+            if let Some(held) = held {
+                return u64::from_str_radix(&held, 16).unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    fn check_nothing_is_left(&self) {
+        let left = self.leftovers();
+        assert!(left.is_empty(), "left behind: {}", left.join(", "));
+    }
+
     /// Processes that carry the token, and descriptors of this process that were pushed into it.
     fn leftovers(&self) -> Vec<String> {
         let mut left = Vec::new();
-        for entry in fs::read_dir("/proc").unwrap().flatten() {
-            let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-            if name.trim_end().trim_end_matches('x') == self.token {
-                left.push(format!("process {:?}", entry.file_name()));
+        for (pid, name) in processes() {
+            if name.trim_end_matches('x') == self.token {
+                left.push(format!("process {pid}"));
             }
         }
         for entry in fs::read_dir("/proc/self/fd").unwrap().flatten() {
@@ -299,6 +385,16 @@ impl Host {
         }
         left
     }
+}
+
+/// All on this machine: number and name.
+fn processes() -> impl Iterator<Item = (String, String)> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    entries.filter_map(|entry| {
+        let name = fs::read_to_string(entry.path().join("comm")).ok()?;
+        let pid = entry.file_name().into_string().ok()?;
+        Some((pid, name.trim_end().to_owned()))
+    })
 }
 
 /// Opens the host's root in a way that every program inherits which this one starts, as a careless
