@@ -3,43 +3,57 @@
 //! In what is shipped all of them stand, and the compiler knows it. Only with the feature `weaken`,
 //! which nothing shipped is built with, can one be turned off, so that it shows which attack it stops.
 
-/// A guard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-#[allow(missing_docs, reason = "each is named for what it is")]
-pub enum Guard {
-    PidNamespace = 1,
-    MountNamespace,
-    UtsNamespace,
-    IpcNamespace,
-    UserNamespace,
-    NetworkNamespace,
-    DroppedCapabilities,
-    NoNewPrivileges,
-    Filter,
-    FilterOfSandbox,
-    FilterOfIdentity,
-    FilterOfProcesses,
-    FilterOfKernelDoors,
-    FilterOfMachine,
-    FilterOfMeetingPlaces,
-    FilterOfArguments,
-    FilterOfStrictLevel,
-    LimitOfAddresses,
-    LimitOfData,
-    LimitOfTime,
-    LimitOfProcesses,
-    LimitOfDescriptors,
-    LimitOfStack,
-    LimitOfFileSize,
-    LimitOfCore,
-    ReadOnlyRoot,
-    DetachedRoot,
-    MountFlags,
-    TmpSize,
-    ClosedDescriptors,
-    DeathSignal,
-    Kill,
+macro_rules! guards {
+    ($($guard:ident)*) => {
+        /// A guard.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        #[allow(missing_docs, reason = "each is named for what it is")]
+        pub enum Guard {
+            /// Not a guard: what is off as long as none is.
+            $($guard),*
+        }
+
+        #[cfg(feature = "weaken")]
+        impl Guard {
+            const ALL: &[Self] = &[$(Self::$guard),*];
+        }
+    };
+}
+
+guards! {
+    PidNamespace
+    MountNamespace
+    UtsNamespace
+    IpcNamespace
+    UserNamespace
+    NetworkNamespace
+    DroppedCapabilities
+    NoNewPrivileges
+    Filter
+    FilterOfSandbox
+    FilterOfIdentity
+    FilterOfProcesses
+    FilterOfKernelDoors
+    FilterOfMachine
+    FilterOfMeetingPlaces
+    FilterOfArguments
+    FilterOfStrictLevel
+    LimitOfAddresses
+    LimitOfData
+    LimitOfTime
+    LimitOfProcesses
+    LimitOfDescriptors
+    LimitOfStack
+    LimitOfFileSize
+    LimitOfCore
+    ReadOnlyRoot
+    DetachedRoot
+    MountFlags
+    TmpSize
+    ClosedDescriptors
+    DeathSignal
+    Kill
 }
 
 /// Whether a guard stands.
@@ -58,7 +72,7 @@ mod weakened {
     use super::Guard;
     use std::sync::atomic::{AtomicU8, Ordering};
 
-    static OFF: AtomicU8 = AtomicU8::new(0);
+    static OFF: AtomicU8 = AtomicU8::new(u8::MAX);
 
     /// Whether a guard stands.
     #[must_use]
@@ -74,41 +88,9 @@ mod weakened {
     /// The guard of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Guard> {
-        use Guard::*;
-        let all = [
-            PidNamespace,
-            MountNamespace,
-            UtsNamespace,
-            IpcNamespace,
-            UserNamespace,
-            NetworkNamespace,
-            DroppedCapabilities,
-            NoNewPrivileges,
-            Filter,
-            FilterOfSandbox,
-            FilterOfIdentity,
-            FilterOfProcesses,
-            FilterOfKernelDoors,
-            FilterOfMachine,
-            FilterOfMeetingPlaces,
-            FilterOfArguments,
-            FilterOfStrictLevel,
-            LimitOfAddresses,
-            LimitOfData,
-            LimitOfTime,
-            LimitOfProcesses,
-            LimitOfDescriptors,
-            LimitOfStack,
-            LimitOfFileSize,
-            LimitOfCore,
-            ReadOnlyRoot,
-            DetachedRoot,
-            MountFlags,
-            TmpSize,
-            ClosedDescriptors,
-            DeathSignal,
-            Kill,
-        ];
-        all.into_iter().find(|guard| format!("{guard:?}") == name)
+        Guard::ALL
+            .iter()
+            .copied()
+            .find(|guard| format!("{guard:?}") == name)
     }
 }

@@ -52,3 +52,53 @@ in_every_sandbox! {
         each_fails_as_documented(bed, "Meetings").await;
     }
 }
+
+/// For a handful of guards: without one, a trick comes to something else. `bazel run //src/byob:guards`
+/// shows it for all.
+mod a_missing_guard_shows {
+    use crate::common::weakened::{GUARDS, falls_without};
+
+    fn shows(name: &str, trick: &str) {
+        let guard = GUARDS.iter().find(|guard| guard.name == name).unwrap();
+        let fallen = falls_without(guard);
+        let told = |fallen: &String| fallen.starts_with(&format!("`{trick}` "));
+        assert!(fallen.iter().any(told), "{name}: {fallen:?}");
+    }
+
+    #[test]
+    fn ipc_namespace() {
+        shows("IpcNamespace", "find_shared_memory");
+    }
+
+    #[test]
+    fn dropped_capabilities() {
+        shows("DroppedCapabilities", "take_over_spawner");
+    }
+
+    #[test]
+    fn filter_of_arguments() {
+        shows("FilterOfArguments", "turn_off_randomness");
+    }
+
+    #[test]
+    fn read_only_root() {
+        shows("ReadOnlyRoot", "create_file");
+    }
+
+    #[test]
+    fn closed_descriptors() {
+        shows("ClosedDescriptors", "use_leaked_descriptor");
+    }
+}
+
+/// What is shipped cannot do without a guard: it does not even know what asks for it.
+#[test]
+fn what_is_shipped_has_no_switch() {
+    let mark = b"\nwithout-guard:";
+    let holds = |variable: &str| {
+        let bytes = std::fs::read(common::program(variable)).unwrap();
+        bytes.windows(mark.len()).any(|bytes| bytes == mark)
+    };
+    assert!(holds("ROMA_RUN_WORKERS_WITHOUT_GUARD"));
+    assert!(!holds("ROMA_RUN_WORKERS"));
+}

@@ -72,12 +72,14 @@ impl Row {
     }
 
     fn is_to_hang(&self) -> bool {
-        self.trick == TAKE_OVER || self.expected.iter().any(|cell| cell == "deadline")
+        [TAKE_OVER, SHARE].contains(&self.trick.as_str())
+            || self.expected.iter().any(|cell| cell == "deadline")
     }
 }
 
-/// The trick that only waits while the host plays it.
+/// Tricks that only wait, while the host looks at their process and its spawner.
 const TAKE_OVER: &str = "take_over_spawner";
+const SHARE: &str = "share_namespaces_with_spawner";
 /// What a spawner may do: take its workers' users, kill them, and make namespaces where the kernel
 /// keeps that for the capable. `CAP_KILL`, `CAP_SETUID`, `CAP_SYS_ADMIN`.
 const SPAWNERS: u64 = 1 << 5 | 1 << 7 | 1 << 21;
@@ -180,9 +182,9 @@ struct Stage {
 impl Stage {
     async fn play(&self, row: &Row) -> Played {
         // Shown where a test hangs or fails.
-        println!("{}", row.trick);
+        eprintln!("{}", row.trick);
         let played = match row.trick.as_str() {
-            TAKE_OVER => self.take_over_spawner(row).await,
+            TAKE_OVER | SHARE => self.look_at_spawner(row).await,
             _ => self.ask(row).await,
         };
         self.nothing_is_left_and_it_still_serves().await;
@@ -208,22 +210,23 @@ impl Stage {
         self.service.execute(&self.code, request, options)
     }
 
-    /// What whoever took over the spawner could do, as far as the host can see it (not in gVisor).
-    async fn take_over_spawner(&self, row: &Row) -> Played {
+    /// What whoever took over the spawner would have, and what a worker shares with it, as far as the
+    /// host can see them (not in gVisor).
+    async fn look_at_spawner(&self, row: &Row) -> Played {
         let mut asked = self.execution(row);
-        let held = tokio::select! {
+        let seen = tokio::select! {
             _ = &mut asked => None,
-            held = self.host.capabilities_of_spawner() => Some(held),
+            seen = self.host.worker_and_spawner() => Some(seen),
         };
+        let found = seen.is_some_and(|(worker, spawner)| match row.trick.as_str() {
+            TAKE_OVER => capabilities(&spawner) & !SPAWNERS != 0,
+            _ => share_a_namespace(&worker, &spawner),
+        });
         asked.report().await;
-        let outcome = match held {
-            Some(held) if held & !SPAWNERS != 0 => "done",
-            _ => "nothing",
-        };
         Played {
             trick: row.trick.clone(),
-            outcome: outcome.to_owned(),
-            detail: format!("{held:x?}"),
+            outcome: if found { "done" } else { "nothing" }.to_owned(),
+            detail: String::new(),
         }
     }
 
@@ -343,19 +346,13 @@ impl Host {
         }
     }
 
-    /// Of the parent of the process that carries the token, once there is one.
-    async fn capabilities_of_spawner(&self) -> u64 {
-        let of = |path: String, field: &str| {
-            let status = fs::read_to_string(path).unwrap_or_default();
-            let value = status.lines().find_map(|line| line.strip_prefix(field));
-            value.map(|value| value.trim().to_owned())
-        };
+    /// Numbers of the process that carries the token and of its parent, once there is one.
+    async fn worker_and_spawner(&self) -> (String, String) {
         loop {
             let worker = processes().find(|(_, name)| *name == self.token);
-            let parent = worker.and_then(|(pid, _)| of(format!("/proc/{pid}/status"), "PPid:"));
-            let held = parent.and_then(|pid| of(format!("/proc/{pid}/status"), "CapPrm:"));
-            if let Some(held) = held {
-                return u64::from_str_radix(&held, 16).unwrap();
+            let found = worker.and_then(|(pid, _)| Some((status(&pid, "PPid:")?, pid)));
+            if let Some((spawner, worker)) = found {
+                return (worker, spawner);
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -385,6 +382,26 @@ impl Host {
         }
         left
     }
+}
+
+/// A field of what the kernel says of a process.
+fn status(pid: &str, field: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let value = status.lines().find_map(|line| line.strip_prefix(field))?;
+    Some(value.trim().to_owned())
+}
+
+fn capabilities(pid: &str) -> u64 {
+    let held = status(pid, "CapPrm:").unwrap_or_default();
+    u64::from_str_radix(&held, 16).unwrap_or(0)
+}
+
+fn share_a_namespace(worker: &str, spawner: &str) -> bool {
+    let of = |pid: &str, kind: &str| fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok();
+    ["pid", "mnt", "uts", "ipc", "user"].iter().any(|kind| {
+        let own = of(worker, kind);
+        own.is_some() && own == of(spawner, kind)
+    })
 }
 
 /// All on this machine: number and name.

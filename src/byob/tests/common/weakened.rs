@@ -30,7 +30,7 @@ const fn guard(name: &'static str, is: &'static str, group: &'static str, sandbo
 pub const GUARDS: &[Guard] = &[
     guard("PidNamespace", "a worker's PID namespace", "Processes", MINIMAL_NONE),
     guard("MountNamespace", "a worker's mount namespace", "Meetings", MINIMAL_NONE),
-    guard("UtsNamespace", "a worker's UTS namespace", "Meetings", MINIMAL_NONE),
+    guard("UtsNamespace", "a worker's UTS namespace", "Privileges", MINIMAL_NONE),
     guard("IpcNamespace", "a worker's IPC namespace", "Meetings", MINIMAL_NONE),
     guard("UserNamespace", "a worker's user namespace", "Privileges", MINIMAL_NONE),
     guard("NetworkNamespace", "a worker's network namespace", "Meetings", MINIMAL_NONE),
@@ -43,7 +43,7 @@ pub const GUARDS: &[Guard] = &[
     guard("FilterOfKernelDoors", "the filter: doors into the kernel", "Privileges", MINIMAL_ENGINE),
     guard("FilterOfMachine", "the filter: the machine", "Privileges", MINIMAL_ENGINE),
     guard("FilterOfMeetingPlaces", "the filter: meeting places", "Meetings", MINIMAL_ENGINE),
-    guard("FilterOfArguments", "the filter: arguments", "Network", MINIMAL_ENGINE),
+    guard("FilterOfArguments", "the filter: arguments", "Privileges", MINIMAL_ENGINE),
     guard("FilterOfStrictLevel", "the filter: all that is not needed", "Processes", MINIMAL_STRICT),
     guard("LimitOfAddresses", "`RLIMIT_AS`", "Resources", MINIMAL_STRICT),
     guard("LimitOfData", "`RLIMIT_DATA`", "Resources", MINIMAL_STRICT),
