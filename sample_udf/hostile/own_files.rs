@@ -112,7 +112,7 @@ fn leave_tmp_by_link() -> Answer {
 }
 
 fn fill_tmp() -> Answer {
-    for name in 0..1 << 20 {
+    for name in 0..512 {
         let filled = File::create(format!("/tmp/large-{name}"))
             .and_then(|mut file| (0..16).try_for_each(|_| file.write_all(&[1; 4096])));
         if let Err(error) = filled {
