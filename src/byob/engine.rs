@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
@@ -36,7 +36,10 @@ pub(crate) struct Engine {
     pub(crate) config: OuterConfig,
     pub(crate) policy: PoolPolicy,
     pub(crate) functions: Arc<HostFunctions>,
+    /// The one that takes code.
     sandbox: watch::Sender<Option<Arc<Sandbox>>>,
+    /// The one that was made last, from before it is started.
+    newest: Mutex<Option<Arc<Sandbox>>>,
     pools: RwLock<BTreeMap<CodeToken, Kept>>,
     closed: AtomicBool,
 }
@@ -55,19 +58,33 @@ impl Engine {
         policy: PoolPolicy,
         functions: HostFunctions,
     ) -> Result<(Arc<Self>, JoinSet<()>), Error> {
-        let sandbox = Sandbox::start(&config).await?;
         let engine = Arc::new(Self {
             config,
             policy,
             functions: Arc::new(functions),
-            sandbox: watch::Sender::new(Some(Arc::clone(&sandbox))),
+            sandbox: watch::Sender::new(None),
+            newest: Mutex::default(),
             pools: RwLock::default(),
             closed: AtomicBool::new(false),
         });
+        let sandbox = engine.start_sandbox().await?;
         let mut tasks = JoinSet::new();
         tasks.spawn(supervise(Arc::clone(&engine), sandbox));
         tasks.spawn(sweep(Arc::clone(&engine)));
         Ok((engine, tasks))
+    }
+
+    /// Starts a sandbox, unless everything has ended or does so meanwhile.
+    async fn start_sandbox(&self) -> Result<Arc<Sandbox>, Error> {
+        let sandbox = Sandbox::new(&self.config)?;
+        // Known before it starts, so that `end` finds it however far it has got.
+        *self.newest() = Some(Arc::clone(&sandbox));
+        if self.is_closed() {
+            return Err(Error::ShutDown);
+        }
+        sandbox.start().await?;
+        self.sandbox.send_replace(Some(Arc::clone(&sandbox)));
+        Ok(sandbox)
     }
 
     /// Prepares a pool and waits until one of its workers was ready. The pool is there afterwards
@@ -146,8 +163,9 @@ impl Engine {
             kept.keeper.abort();
             kept.pool.close(Error::ShutDown);
         }
-        let sandbox = self.sandbox.send_replace(None);
-        if let Some(sandbox) = sandbox {
+        self.sandbox.send_replace(None);
+        let newest = self.newest().clone();
+        if let Some(sandbox) = newest {
             sandbox.end();
         }
     }
@@ -165,7 +183,12 @@ impl Engine {
     async fn sandbox(&self) -> Option<Arc<Sandbox>> {
         let mut sandbox = self.sandbox.subscribe();
         let change = sandbox.wait_for(|sandbox| sandbox.is_some() || self.is_closed());
-        change.await.ok()?.clone()
+        let sandbox = change.await.ok()?.clone();
+        sandbox.filter(|_| !self.is_closed())
+    }
+
+    fn newest(&self) -> std::sync::MutexGuard<'_, Option<Arc<Sandbox>>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<CodeToken, Kept>> {
@@ -209,19 +232,20 @@ async fn supervise(engine: Arc<Engine>, mut sandbox: Arc<Sandbox>) {
             backoff.success();
         }
         backoff.failure(Instant::now(), cause);
-        sandbox = restart(&engine, &mut backoff).await;
-        engine.sandbox.send_replace(Some(Arc::clone(&sandbox)));
-        if engine.is_closed() {
-            sandbox.end();
+        match restart(&engine, &mut backoff).await {
+            Some(next) => sandbox = next,
+            None => return,
         }
     }
 }
 
-async fn restart(engine: &Engine, backoff: &mut Backoff) -> Arc<Sandbox> {
+/// The next sandbox; `None` if there is to be none.
+async fn restart(engine: &Engine, backoff: &mut Backoff) -> Option<Arc<Sandbox>> {
     loop {
         tokio::time::sleep(backoff.pause(Instant::now())).await;
-        match Sandbox::start(&engine.config).await {
-            Ok(sandbox) => return sandbox,
+        match engine.start_sandbox().await {
+            Ok(sandbox) => return Some(sandbox),
+            Err(_) if engine.is_closed() => return None,
             Err(error) => {
                 tracing::error!(%error, "the sandbox does not start");
                 backoff.failure(Instant::now(), error);
@@ -252,9 +276,15 @@ async fn keep(
     let mut first = Some(prepared);
     let mut backoff = Backoff::default();
     while let Some(sandbox) = engine.sandbox().await {
+        if pool.closed().is_some() {
+            break;
+        }
         let since = Instant::now();
         let cause = match sandbox.prepare(&pool, &engine.policy).await {
-            Err(error) => error,
+            Err(error) => {
+                pool.lost(&error);
+                error
+            }
             Ok(Prepared {
                 spawners,
                 in_force,
@@ -264,12 +294,7 @@ async fn keep(
                 if let Some(first) = first.take() {
                     let _ = first.send(Ok(()));
                 }
-                let failure = tokio::select! {
-                    failure = follow(&pool, spawners) => failure,
-                    // The connections of a sandbox that was killed may outlive it for a while.
-                    _ = sandbox.cause_of_death() => None,
-                };
-                let cause = cause_of_loss(&sandbox, failure).await;
+                let cause = until_lost(&pool, spawners, &sandbox).await;
                 pool.lost(&cause);
                 let _ = timeout(DELETE_TIME, ended).await;
                 cause
@@ -279,7 +304,7 @@ async fn keep(
             let _ = first.send(Err(cause));
             break;
         }
-        if pool.is_closed() {
+        if pool.closed().is_some() {
             break;
         }
         if since.elapsed() > STABLE {
@@ -290,6 +315,23 @@ async fn keep(
         tokio::time::sleep(backoff.pause(Instant::now())).await;
     }
     gone.send_replace(true);
+}
+
+/// Listens to a pool until it is gone. Returns why.
+async fn until_lost(
+    pool: &Arc<Pool>,
+    spawners: Vec<Arc<crate::spawner::Spawner>>,
+    sandbox: &Sandbox,
+) -> Error {
+    let failure = tokio::select! {
+        failure = follow(pool, spawners) => failure,
+        // The connections of a sandbox that was killed may outlive it for a while.
+        _ = sandbox.cause_of_death() => None,
+    };
+    match pool.closed() {
+        Some(reason) => reason,
+        None => cause_of_loss(sandbox, failure).await,
+    }
 }
 
 /// Listens to all spawners of a pool until the first ends.

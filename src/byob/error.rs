@@ -390,7 +390,7 @@ impl Error {
         match self {
             Self::QueueFull { .. } | Self::SandboxDied(_) | Self::Host { .. } => true,
             Self::NoWorker { cause, .. } => cause.as_ref().is_none_or(|cause| cause.retryable()),
-            Self::WorkerStart(failure) => is_shortage(failure.errno),
+            Self::WorkerStart(failure) | Self::PoolSetup(failure) => is_shortage(failure.errno),
             _ => false,
         }
     }

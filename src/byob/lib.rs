@@ -46,6 +46,7 @@ mod host_functions;
 mod image;
 mod instance;
 mod lease;
+mod limit;
 mod load;
 mod log_capture;
 pub mod metrics;

@@ -107,7 +107,8 @@ fn candidates() -> impl Iterator<Item = Platform> {
 
 /// The time of one cycle: a process is made, executed and gone.
 async fn measure(config: &OuterConfig) -> Result<Duration, Error> {
-    let sandbox = EndOnDrop(Sandbox::start(config).await?);
+    let sandbox = EndOnDrop(Sandbox::new(config)?);
+    sandbox.0.start().await?;
     let policy = PoolPolicy {
         filter: SyscallFilter::None,
         private_ipc: true,

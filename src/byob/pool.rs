@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::handover::{Missed, wait_until};
 use crate::image::Image;
 use crate::lease::Lease;
+use crate::limit::after;
 use crate::load::{InForce, LoadOptions, Logs, Readiness};
 use crate::metrics::PoolMetrics;
 use crate::spawner::Spawner;
@@ -35,6 +36,8 @@ struct State {
     /// Empty while there is no sandbox to start workers in.
     spawners: Vec<Arc<Spawner>>,
     in_force: InForce,
+    /// Why there are none, once there were some.
+    lost: Option<Error>,
     next_worker: u64,
     /// How long the last start took that somebody watched.
     typical_start: Duration,
@@ -64,6 +67,7 @@ impl Pool {
             book: Book::new(sizes),
             spawners: Vec::new(),
             in_force: InForce::default(),
+            lost: None,
             next_worker: 0,
             typical_start: options.start_timeout,
             closed: None,
@@ -91,6 +95,7 @@ impl Pool {
         }
         state.in_force = in_force;
         state.spawners = spawners;
+        state.lost = None;
         self.pump(&mut state);
     }
 
@@ -137,10 +142,9 @@ impl Pool {
     }
 
     fn no_worker(&self, state: &State, since: Instant) -> Error {
-        let cause = state.book.backoff().cause().cloned().map(Box::new);
         Error::NoWorker {
             waited: since.elapsed(),
-            cause,
+            cause: state.failure().map(Box::new),
         }
     }
 
@@ -201,9 +205,7 @@ impl Pool {
         let spawner = &state.spawners[turn];
         let (worker, life) = worker::start(id, spawner, &self.options, diagnose)
             .map_err(|e| Error::host("make a worker's connections", e))?;
-        state
-            .book
-            .add(id, worker, life, now + self.options.start_timeout);
+        state.book.add(id, worker, life, self.start_deadline(now));
         self.metrics.starts.increment(1);
         Ok(())
     }
@@ -247,7 +249,7 @@ impl Pool {
     /// A worker's request is over. It may end by itself within `grace`; without, it is killed now.
     pub(crate) fn release(self: &Arc<Self>, id: WorkerId, grace: Option<Duration>) {
         let mut state = self.lock();
-        let due = grace.map(|grace| Instant::now() + grace);
+        let due = grace.map(|grace| after(Instant::now(), grace));
         if state.book.ending(id, due) && grace.is_none() {
             kill(&state, id);
         }
@@ -322,13 +324,14 @@ impl Pool {
 
     /// By when a worker that was started at `since` must be ready.
     pub(crate) fn start_deadline(&self, since: Instant) -> Instant {
-        since + self.options.start_timeout
+        after(since, self.options.start_timeout)
     }
 
     /// Whether a request may be sent to a worker before it says that it is ready: that saves a round
     /// trip, but the worker is lost if the request runs out of patience first.
     pub(crate) fn sends_early(&self, patience: Duration) -> bool {
-        self.options.readiness == Readiness::Byte && patience > self.lock().typical_start * 20
+        self.options.readiness == Readiness::Byte
+            && patience > self.lock().typical_start.saturating_mul(20)
     }
 
     /// A request found its worker dead before it was ready.
@@ -366,6 +369,7 @@ impl Pool {
         for spawner in state.spawners.drain(..) {
             spawner.close();
         }
+        state.lost = Some(reason.clone());
         for life in state.book.drain() {
             life.report(WorkerEnd::Lost(reason.clone()));
         }
@@ -390,13 +394,13 @@ impl Pool {
             counts: state.book.counts(),
             started: state.next_worker,
             in_force: state.in_force,
-            failure: state.book.backoff().cause().cloned(),
+            failure: state.failure(),
         }
     }
 
-    /// Whether it takes no more requests.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.lock().closed.is_some()
+    /// Why it takes no more requests, if so.
+    pub(crate) fn closed(&self) -> Option<Error> {
+        self.lock().closed.clone()
     }
 
     /// Whether what the UDF prints may leave the sandbox.
@@ -406,6 +410,16 @@ impl Pool {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Why no worker starts, if so.
+    fn failure(&self) -> Option<Error> {
+        self.lost
+            .as_ref()
+            .or_else(|| self.book.backoff().cause())
+            .cloned()
     }
 }
 

@@ -10,6 +10,7 @@ use crate::attempt::{Attempt, Unserved};
 use crate::error::Error;
 use crate::execution::{Canceller, ExecuteOptions, Report, Times};
 use crate::host_functions::HostFunctions;
+use crate::limit::after;
 use crate::log_capture::LogCapture;
 use crate::pool::Pool;
 use crate::token::ExecutionId;
@@ -30,7 +31,7 @@ impl Patience {
         let since = Instant::now();
         Self {
             since,
-            until: since + limit,
+            until: after(since, limit),
         }
     }
 }

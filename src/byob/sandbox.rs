@@ -50,10 +50,33 @@ pub(crate) struct PoolPolicy {
 pub(crate) struct Sandbox {
     config: OuterConfig,
     control: Seqpacket,
-    outer: Mutex<Option<Outer>>,
+    program: Mutex<Program>,
     next_pool: AtomicU64,
     fates: Mutex<HashMap<PoolId, oneshot::Sender<Option<StepFailure>>>>,
     died: watch::Sender<Option<Error>>,
+}
+
+/// How far a sandbox has got.
+#[derive(Debug)]
+enum Program {
+    /// With this as its standard input.
+    ToStart(OwnedFd),
+    Running(Outer),
+    Ended,
+}
+
+impl Program {
+    fn running(&mut self) -> Option<&mut Outer> {
+        match self {
+            Self::Running(outer) => Some(outer),
+            Self::ToStart(_) | Self::Ended => None,
+        }
+    }
+
+    /// It is not to start, or not to run, any more.
+    fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::Ended)
+    }
 }
 
 /// A pool that is prepared.
@@ -66,31 +89,43 @@ pub(crate) struct Prepared {
 }
 
 impl Sandbox {
-    /// Starts it and waits until it takes messages.
-    pub(crate) async fn start(config: &OuterConfig) -> Result<Arc<Self>, Error> {
+    /// One that is not started yet.
+    pub(crate) fn new(config: &OuterConfig) -> Result<Arc<Self>, Error> {
         let (control, inside) =
             Seqpacket::pair().map_err(|e| Error::host("make the control connection", e))?;
-        let config = config.clone();
-        let launch = move || Outer::launch(&config, inside).map(|outer| (config, outer));
-        let (config, outer) = blocking(launch)
-            .await?
-            .map_err(|e| Error::SandboxStart(Arc::new(SandboxFailure::new(e.to_string()))))?;
-        let sandbox = Arc::new(Self {
-            config,
+        Ok(Arc::new(Self {
+            config: config.clone(),
             control,
-            outer: Mutex::new(Some(outer)),
+            program: Mutex::new(Program::ToStart(inside)),
             next_pool: AtomicU64::new(1),
             fates: Mutex::default(),
             died: watch::Sender::new(None),
-        });
-        match timeout(START_TIME, sandbox.hello()).await {
-            Ok(Ok(())) => Ok(sandbox),
-            Ok(Err(failure)) => Err(Error::SandboxStart(sandbox.autopsy(failure).await)),
+        }))
+    }
+
+    /// Starts it and waits until it takes messages.
+    pub(crate) async fn start(self: &Arc<Self>) -> Result<(), Error> {
+        let sandbox = Arc::clone(self);
+        blocking(move || sandbox.launch()).await??;
+        match timeout(START_TIME, self.hello()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(failure)) => Err(Error::SandboxStart(self.autopsy(failure).await)),
             Err(_) => {
                 let failure = SandboxFailure::new(format!("it said nothing within {START_TIME:?}"));
-                Err(Error::SandboxStart(sandbox.autopsy(failure).await))
+                Err(Error::SandboxStart(self.autopsy(failure).await))
             }
         }
+    }
+
+    fn launch(&self) -> Result<(), Error> {
+        let mut program = lock(&self.program);
+        let Program::ToStart(inside) = program.take() else {
+            return Err(Error::ShutDown);
+        };
+        let outer = Outer::launch(&self.config, inside)
+            .map_err(|e| Error::SandboxStart(Arc::new(SandboxFailure::new(e.to_string()))))?;
+        *program = Program::Running(outer);
+        Ok(())
     }
 
     async fn hello(&self) -> Result<(), SandboxFailure> {
@@ -137,15 +172,15 @@ impl Sandbox {
 
     /// The number of its program's process, while that runs.
     pub(crate) fn process(&self) -> Option<u32> {
-        lock(&self.outer).as_ref().map(Outer::id)
+        lock(&self.program).running().map(|outer| outer.id())
     }
 
     /// Ends it and all that runs in it. Blocks, at most for about two seconds; also while somebody
     /// else is at it, so that nothing is left when this returns.
     pub(crate) fn end(&self) {
-        let mut outer = lock(&self.outer);
+        let mut program = lock(&self.program);
         self.control.shutdown();
-        if let Some(outer) = outer.take() {
+        if let Program::Running(outer) = program.take() {
             outer.end(END_TIME);
         }
     }
@@ -161,9 +196,11 @@ impl Sandbox {
     }
 
     fn examine(&self) -> Option<(Option<ExitStatus>, String)> {
-        let mut outer = lock(&self.outer);
+        let mut program = lock(&self.program);
         self.control.shutdown();
-        let mut outer = outer.take()?;
+        let Program::Running(mut outer) = program.take() else {
+            return None;
+        };
         outer.wait(END_TIME);
         let log_tail = outer.log_tail();
         Some((outer.end(Duration::ZERO), log_tail))
@@ -173,8 +210,10 @@ impl Sandbox {
     /// made hold it open for a while when gVisor itself is killed.
     async fn program_ended(&self) {
         // Who holds the lock is ending it.
-        let runs = || match self.outer.try_lock() {
-            Ok(mut outer) => outer.as_mut().is_some_and(|it| it.exit_status().is_none()),
+        let runs = || match self.program.try_lock() {
+            Ok(mut program) => program
+                .running()
+                .is_some_and(|outer| outer.exit_status().is_none()),
             Err(_) => false,
         };
         while runs() {
