@@ -61,7 +61,7 @@ pub(crate) struct Sandbox {
 enum Program {
     /// With this as its standard input.
     ToStart(OwnedFd),
-    Running(Outer),
+    Running(Box<Outer>),
     Ended,
 }
 
@@ -124,7 +124,7 @@ impl Sandbox {
         };
         let outer = Outer::launch(&self.config, inside)
             .map_err(|e| Error::SandboxStart(Arc::new(SandboxFailure::new(e.to_string()))))?;
-        *program = Program::Running(outer);
+        *program = Program::Running(Box::new(outer));
         Ok(())
     }
 

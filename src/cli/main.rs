@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod programs;
+mod soak;
 mod summary;
 mod target;
 
@@ -22,6 +23,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Starts a service, runs sample UDFs in it and tells what isolated them.
     Demo(demo::DemoArgs),
+    /// Runs good, hostile and crashing UDFs for a long time; fails if anything grows or is left.
+    Soak(soak::SoakArgs),
 }
 
 #[tokio::main]
@@ -29,5 +32,6 @@ async fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Bench(arguments) => bench::run(arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Soak(arguments) => soak::run(arguments).await,
     }
 }

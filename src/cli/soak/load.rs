@@ -1,0 +1,216 @@
+//! The load: good requests whose times count, hostile ones beside them, and code that comes and goes.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use roma_byob::{
+    CodeToken, Error, ExecuteOptions, Fault, Limits, LoadOptions, PoolLimits, Service,
+};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// How long a good request may take: only a hang is longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one may take that never ends by itself.
+const SHORT: Duration = Duration::from_millis(100);
+/// How often code comes and goes.
+const CHURN: Duration = Duration::from_millis(500);
+/// What a hostile process may map; `hoard` wants more.
+const ADDRESS_SPACE: u64 = 64 << 20;
+
+/// How an execution is ended.
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    Awaited,
+    Cancelled,
+    Dropped,
+}
+
+/// Each way to misbehave, again and again.
+const HOSTILE: [(&str, Ending); 14] = [
+    ("truncated", Ending::Awaited),
+    ("truncated-length", Ending::Awaited),
+    ("trailing", Ending::Awaited),
+    ("malformed", Ending::Awaited),
+    ("oversize", Ending::Awaited),
+    ("exit 3", Ending::Awaited),
+    ("hoard", Ending::Awaited),
+    ("drip", Ending::Awaited),
+    ("mute", Ending::Awaited),
+    ("linger", Ending::Awaited),
+    ("daemon", Ending::Awaited),
+    ("drip", Ending::Cancelled),
+    ("drip", Ending::Dropped),
+    ("good", Ending::Awaited),
+];
+
+/// What clients saw since somebody last looked.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// How long good requests took.
+    pub good: Vec<Duration>,
+    /// How many hostile ones there were.
+    pub hostile: usize,
+    /// What should not have happened.
+    pub surprises: Vec<String>,
+}
+
+/// A load under way. Dropped, it stops.
+#[derive(Debug)]
+pub struct Load {
+    tally: Arc<Mutex<Tally>>,
+    tasks: JoinSet<()>,
+}
+
+/// The programs that it runs.
+#[derive(Debug, Clone)]
+pub struct Udfs {
+    pub good: Bytes,
+    pub hostile: Bytes,
+}
+
+impl Udfs {
+    pub fn read(good: &Path, hostile: &Path) -> std::io::Result<Self> {
+        Ok(Self {
+            good: std::fs::read(good)?.into(),
+            hostile: std::fs::read(hostile)?.into(),
+        })
+    }
+}
+
+impl Load {
+    /// Loads the code and starts so many clients of each kind.
+    pub async fn start(service: &Service, udfs: &Udfs, clients: usize) -> Result<Self, Error> {
+        let workers = u32::try_from(clients.max(1)).unwrap_or(u32::MAX);
+        let pool_limits = PoolLimits {
+            processes: Some(512),
+            ..PoolLimits::default()
+        };
+        let good = LoadOptions {
+            name: "good".into(),
+            pool_limits,
+            ..LoadOptions::with_workers(workers)
+        };
+        let good = service.load(udfs.good.clone(), good).await?;
+        let hostile = service
+            .load(udfs.hostile.clone(), hostile_options(workers))
+            .await?;
+        let tally = Arc::<Mutex<Tally>>::default();
+        let mut tasks = JoinSet::new();
+        for number in 0..clients {
+            tasks.spawn(ask(service.clone(), good, Arc::clone(&tally)));
+            tasks.spawn(offend(service.clone(), hostile, number, Arc::clone(&tally)));
+        }
+        tasks.spawn(churn(
+            service.clone(),
+            udfs.hostile.clone(),
+            Arc::clone(&tally),
+        ));
+        Ok(Self { tally, tasks })
+    }
+
+    /// What was seen since the last look.
+    pub fn look(&self) -> Tally {
+        std::mem::take(&mut *lock(&self.tally))
+    }
+
+    /// Waits until nobody asks any more.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+fn hostile_options(workers: u32) -> LoadOptions {
+    let mut limits = Limits::default();
+    limits.address_space = Some(ADDRESS_SPACE);
+    LoadOptions {
+        name: "hostile".into(),
+        limits,
+        exit_grace: SHORT,
+        max_response: 1000,
+        ..LoadOptions::with_workers(workers)
+    }
+}
+
+fn patient() -> ExecuteOptions {
+    ExecuteOptions {
+        queue_timeout: PATIENCE,
+        deadline: PATIENCE,
+        ..Default::default()
+    }
+}
+
+async fn ask(service: Service, code: CodeToken, tally: Arc<Mutex<Tally>>) {
+    // One field of bytes, as the echo sample has it.
+    let request = Bytes::from_static(b"\x0a\x05hello");
+    loop {
+        let since = Instant::now();
+        let answer = service.execute(&code, request.clone(), patient()).await;
+        let mut tally = lock(&tally);
+        match answer {
+            Ok(answer) if answer == request => tally.good.push(since.elapsed()),
+            other => tally.surprises.push(format!("echo: {other:?}")),
+        }
+    }
+}
+
+async fn offend(service: Service, code: CodeToken, first: usize, tally: Arc<Mutex<Tally>>) {
+    let options = ExecuteOptions {
+        deadline: SHORT,
+        ..patient()
+    };
+    for (request, ending) in HOSTILE.iter().cycle().skip(first * 5) {
+        let mut execution = service.execute(&code, *request, options.clone());
+        let result = match ending {
+            Ending::Awaited => execution.await,
+            Ending::Cancelled => match timeout(SHORT / 4, &mut execution).await {
+                Ok(result) => result,
+                Err(_) => {
+                    execution.cancel();
+                    execution.await
+                }
+            },
+            Ending::Dropped => match timeout(SHORT / 4, execution).await {
+                Ok(result) => result,
+                Err(_) => Err(Error::Cancelled),
+            },
+        };
+        let mut tally = lock(&tally);
+        tally.hostile += 1;
+        match result {
+            Err(error) if error.fault() != Fault::Udf && !matches!(error, Error::Cancelled) => {
+                tally.surprises.push(format!("{request}: {error:?}"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Code that is loaded, asked once and deleted; code that crashes before it is ready.
+async fn churn(service: Service, udf: Bytes, tally: Arc<Mutex<Tally>>) {
+    for round in 0_u64.. {
+        let crashes = round % 2 == 1;
+        let options = LoadOptions {
+            args: crashes.then(|| "crash".to_owned()).into_iter().collect(),
+            ..hostile_options(1)
+        };
+        let result = match service.load(udf.clone(), options).await {
+            Ok(code) => match service.execute(&code, "good", patient()).await {
+                Ok(_) => service.delete(&code).await,
+                Err(error) => Err(error),
+            },
+            Err(error) if crashes && error.fault() == Fault::Udf => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = result {
+            lock(&tally).surprises.push(format!("load: {error:?}"));
+        }
+        tokio::time::sleep(CHURN).await;
+    }
+}
+
+fn lock(tally: &Mutex<Tally>) -> std::sync::MutexGuard<'_, Tally> {
+    tally.lock().unwrap_or_else(PoisonError::into_inner)
+}

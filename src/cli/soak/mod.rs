@@ -1,0 +1,130 @@
+//! `roma soak`: good, hostile and crashing UDFs for a long time, and whether anything grows.
+
+mod growth;
+mod load;
+mod report;
+mod sample;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use roma_byob::Service;
+
+use crate::programs;
+use crate::target::Target;
+use load::{Load, Udfs};
+use report::{HEADING, Judgement, Row};
+use sample::Held;
+
+/// How many surprises are told in full.
+const TOLD: usize = 10;
+
+/// What to run, and for how long.
+#[derive(Debug, Args)]
+pub struct SoakArgs {
+    #[command(flatten)]
+    target: Target,
+    /// For how long.
+    #[arg(long, default_value_t = 60.0)]
+    minutes: f64,
+    /// Seconds between two looks; by default a sixtieth of the whole time.
+    #[arg(long)]
+    every: Option<f64>,
+    /// Clients that ask well, and as many that do not.
+    #[arg(long, default_value_t = 2)]
+    clients: usize,
+    /// How many times as long the 99th percentile may be in the end as in the beginning.
+    #[arg(long, default_value_t = 3.0)]
+    p99_growth: f64,
+    /// The good UDF: one that answers an echo request. By default $ROMA_ECHO_UDF or beside this
+    /// program.
+    #[arg(long)]
+    udf: Option<PathBuf>,
+    /// The UDF that misbehaves on demand. By default $ROMA_MISBEHAVING_UDF or beside this program.
+    #[arg(long)]
+    hostile: Option<PathBuf>,
+    /// Where to write everything as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// Runs it. Fails if anything grew, or went wrong, or was left.
+pub async fn run(arguments: SoakArgs) -> anyhow::Result<()> {
+    let good = programs::find(arguments.udf.clone(), "ROMA_ECHO_UDF", "echo_udf")?;
+    let hostile = programs::find(
+        arguments.hostile.clone(),
+        "ROMA_MISBEHAVING_UDF",
+        "misbehaving_udf",
+    )?;
+    let udfs = Udfs::read(&good, &hostile)?;
+    let run_dir = std::env::temp_dir().join(format!("roma-soak-{}", std::process::id()));
+    let service = arguments.target.builder().run_dir(&run_dir).start().await?;
+    let sandbox = service.sandbox_process();
+    let (rows, mut complaints) = soak(&service, &udfs, &run_dir, &arguments).await?;
+    let mode = service.mode().to_string();
+    service.shutdown().await;
+    drop(service);
+    complaints.extend(left(&run_dir, sandbox));
+    let judgement = Judgement::of(&rows, arguments.p99_growth);
+    judgement.print();
+    complaints.extend(judgement.complaints());
+    if let Some(path) = &arguments.json {
+        let json = report::json(&mode, &rows, &judgement, &complaints);
+        std::fs::write(path, format!("{json:#}\n")).with_context(|| path.display().to_string())?;
+    }
+    ensure!(complaints.is_empty(), "{}", complaints.join("\n"));
+    println!("\nNothing grew, and nothing is left.");
+    Ok(())
+}
+
+/// Looks and prints until the time is over. Returns what was seen, and what should not have been.
+async fn soak(
+    service: &Service,
+    udfs: &Udfs,
+    run_dir: &Path,
+    arguments: &SoakArgs,
+) -> anyhow::Result<(Vec<Row>, Vec<String>)> {
+    let whole = Duration::try_from_secs_f64(arguments.minutes * 60.0)?;
+    let every = Duration::try_from_secs_f64(arguments.every.unwrap_or(arguments.minutes))?;
+    ensure!(
+        !every.is_zero(),
+        "there must be some time between two looks"
+    );
+    let load = Load::start(service, udfs, arguments.clients).await?;
+    println!("{HEADING}");
+    let (start, mut last) = (Instant::now(), Instant::now());
+    let mut rows: Vec<Row> = Vec::new();
+    let mut surprises = Vec::new();
+    while start.elapsed() < whole {
+        tokio::time::sleep(every).await;
+        let mut tally = load.look();
+        let held = Held::now(run_dir, service.sandbox_process());
+        let row = Row::new(start.elapsed(), last.elapsed(), held, &tally);
+        last = Instant::now();
+        println!("{}", row.line());
+        rows.push(row);
+        surprises.append(&mut tally.surprises);
+    }
+    load.stop().await;
+    if surprises.len() > TOLD {
+        let more = format!("and {} more like these", surprises.len() - TOLD);
+        surprises.truncate(TOLD);
+        surprises.push(more);
+    }
+    Ok((rows, surprises))
+}
+
+/// What the service left. Nothing, if all is well.
+fn left(run_dir: &Path, sandbox: Option<u32>) -> Vec<String> {
+    let counts = [
+        ("processes", sample::descendants(std::process::id()).len()),
+        ("files", sample::files(run_dir)),
+        ("control groups", sandbox.map_or(0, sample::groups)),
+    ];
+    let _ = std::fs::remove_dir(run_dir);
+    let left = counts.into_iter().filter(|(_, count)| *count > 0);
+    left.map(|(what, count)| format!("{count} {what} are left"))
+        .collect()
+}
