@@ -62,6 +62,8 @@ struct Life<L> {
     stage: Stage,
     /// When it is to be killed.
     due: Option<Instant>,
+    /// Since when it is known to wait for a request.
+    ready_since: Option<Instant>,
     payload: L,
 }
 
@@ -110,7 +112,12 @@ impl<I, L, Q> Book<I, L, Q> {
         if self.is_trusted() {
             return missing.min(room);
         }
-        let trying = self.live.values().any(|life| life.stage != Stage::Ending);
+        let tries = |life: &Life<L>| match life.stage {
+            Stage::Starting => true,
+            Stage::Ready | Stage::Busy => !self.proven,
+            Stage::Ending => false,
+        };
+        let trying = self.live.values().any(tries);
         missing.min(room).min(usize::from(!trying))
     }
 
@@ -126,6 +133,7 @@ impl<I, L, Q> Book<I, L, Q> {
             Life {
                 stage: Stage::Starting,
                 due: Some(due),
+                ready_since: None,
                 payload,
             },
         );
@@ -160,7 +168,6 @@ impl<I, L, Q> Book<I, L, Q> {
         if life.stage == Stage::Starting && is_ready(idle) {
             life.stage = Stage::Ready;
             life.due = None;
-            self.backoff.success();
         }
         life.stage == Stage::Ready
     }
@@ -174,13 +181,32 @@ impl<I, L, Q> Book<I, L, Q> {
 
     /// A worker says that it is ready, whoever has it.
     pub(crate) fn ready(&mut self, id: WorkerId) {
-        self.proven = true;
-        self.backoff.success();
         if let Some(life) = self.live.get_mut(&id)
             && life.stage == Stage::Starting
         {
             life.stage = Stage::Ready;
             life.due = None;
+        }
+    }
+
+    /// A request saw a worker that is as it should be.
+    pub(crate) fn succeeded(&mut self) {
+        self.proven = true;
+        self.backoff.success();
+    }
+
+    /// Forgets failures once a worker has waited for a while. To get ready is not enough: some die
+    /// right afterwards.
+    pub(crate) fn settle(&mut self, now: Instant) {
+        let mut is_over = false;
+        for life in self.live.values_mut() {
+            if life.stage == Stage::Ready {
+                let since = *life.ready_since.get_or_insert(now);
+                is_over |= self.backoff.is_over(since, now);
+            }
+        }
+        if is_over {
+            self.backoff.success();
         }
     }
 
@@ -360,6 +386,7 @@ mod tests {
         start(&mut book, now, 1);
         assert_eq!(book.wanted(now), 0);
         book.ready(WorkerId(0));
+        book.succeeded();
         assert_eq!(book.wanted(now), 4);
     }
 
@@ -371,7 +398,7 @@ mod tests {
         let (id, worker) = book.take(|_| true, true).unwrap();
         assert_eq!(book.wanted(now), 0);
         book.put_back(id, worker, true, now);
-        book.ready(id);
+        book.succeeded();
         assert_eq!(book.wanted(now), 1);
     }
 
@@ -432,7 +459,24 @@ mod tests {
         assert_eq!(book.wanted(later), 1, "one is tried");
         book.add(WorkerId(9), "worker", (), later);
         book.ready(WorkerId(9));
+        book.settle(later);
+        assert_eq!(book.wanted(later), 1, "it may die yet");
+        book.settle(later + Duration::from_secs(1));
         assert_eq!(book.wanted(later), 3);
+    }
+
+    #[test]
+    fn to_get_ready_and_die_is_a_crash_loop_too() {
+        let (mut book, now) = book(2, 4);
+        for id in 0..3 {
+            book.add(WorkerId(id), "worker", (), now);
+            book.refresh(|_| true);
+            book.settle(now);
+            assert_eq!(book.ended(WorkerId(id)).unwrap().stage, Stage::Ready);
+            book.start_failed(now, crate::Error::Cancelled);
+        }
+        assert!(book.backoff().is_unhealthy());
+        assert_eq!(book.wanted(now), 0);
     }
 
     #[test]

@@ -8,12 +8,15 @@ use crate::error::Error;
 const FREE_FAILURES: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// What has been ready for so long did start well.
+const STEADY: Duration = Duration::from_secs(1);
 
 /// Counts failures in a row and sets the pauses between attempts.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,
     retry_at: Option<Instant>,
+    last: Option<Instant>,
     cause: Option<Error>,
 }
 
@@ -27,9 +30,17 @@ impl Backoff {
     pub(crate) fn failure(&mut self, now: Instant, cause: Error) {
         self.failures = self.failures.saturating_add(1);
         self.cause = Some(cause);
+        self.last = Some(now);
         if let Some(doublings) = self.failures.checked_sub(FREE_FAILURES + 1) {
             self.retry_at = Some(now + pause(doublings));
         }
+    }
+
+    /// Whether something that is ready since then shows that nothing fails any more. What was ready
+    /// before the last failure shows nothing.
+    pub(crate) fn is_over(&self, ready_since: Instant, now: Instant) -> bool {
+        self.last.is_some_and(|last| ready_since >= last)
+            && now.saturating_duration_since(ready_since) >= STEADY
     }
 
     /// Whether failures go on and on.
@@ -83,5 +94,21 @@ mod tests {
         assert_eq!(backoff.pause(now), LONGEST_PAUSE);
         backoff.success();
         assert!(backoff.may_try(now) && !backoff.is_unhealthy() && backoff.cause().is_none());
+    }
+
+    #[test]
+    fn only_what_got_ready_after_the_last_failure_and_stayed_so_ends_it() {
+        let now = Instant::now();
+        let mut backoff = Backoff::default();
+        backoff.failure(now + STEADY, Error::Cancelled);
+        assert!(
+            !backoff.is_over(now, now + STEADY * 10),
+            "it was there before"
+        );
+        assert!(
+            !backoff.is_over(now + STEADY, now + STEADY),
+            "it may still die"
+        );
+        assert!(backoff.is_over(now + STEADY, now + STEADY * 2));
     }
 }

@@ -219,6 +219,11 @@ impl Pool {
 
     fn note_ready(&self, state: &mut State, id: WorkerId, since: Instant) {
         state.book.ready(id);
+        state.book.succeeded();
+        self.note_start(state, id, since);
+    }
+
+    fn note_start(&self, state: &mut State, id: WorkerId, since: Instant) {
         state.typical_start = since.elapsed();
         self.metrics.start_time.record(state.typical_start);
         self.stop_diagnosing(state, id);
@@ -250,6 +255,9 @@ impl Pool {
     pub(crate) fn release(self: &Arc<Self>, id: WorkerId, grace: Option<Duration>) {
         let mut state = self.lock();
         let due = grace.map(|grace| after(Instant::now(), grace));
+        if grace.is_some() {
+            state.book.succeeded();
+        }
         if state.book.ending(id, due) && grace.is_none() {
             kill(&state, id);
         }
@@ -281,7 +289,10 @@ impl Pool {
             .map(|(_, nanos)| nanos)
             .sum();
         let since = Instant::now() - Duration::from_nanos(nanos.into());
-        self.ready(id, since);
+        let mut state = self.lock();
+        state.book.ready(id);
+        self.note_start(&mut state, id, since);
+        self.pump(&mut state);
     }
 
     fn exited(self: &Arc<Self>, exited: &Exited) {
@@ -359,6 +370,10 @@ impl Pool {
         for id in state.book.overdue(now, |worker| by_byte && worker.probe()) {
             kill(&state, id);
         }
+        if by_byte && !state.book.is_trusted() {
+            state.book.refresh(Worker::probe);
+        }
+        state.book.settle(now);
         self.pump(&mut state);
         self.metrics.counts(&state.book.counts());
     }
