@@ -33,13 +33,15 @@ impl InstanceDir {
         let lock_path = run_dir.join(&name).with_extension(LOCK_SUFFIX);
         let lock = lock_new(&lock_path)?;
         let path = run_dir.join(&name);
-        DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self {
+        // From here on it takes with it what there is of it, however far it gets.
+        let instance = Self {
             name,
             path,
             lock_path,
             _lock: lock,
-        })
+        };
+        DirBuilder::new().mode(0o700).create(&instance.path)?;
+        Ok(instance)
     }
 
     /// A name that no other service on the machine has.

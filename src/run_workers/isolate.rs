@@ -94,8 +94,9 @@ fn furnish(rootless: bool, ids: (u32, u32)) -> Result<(), StepFailure> {
 /// The process outside waits for the one inside and leaves nothing of it.
 fn wait_for_inside(pid: Pid, group_prefix: &str) -> ExitCode {
     let ended = wait::wait_for(pid);
+    // Those of an instance that was killed were still in use when this one began.
     remove_groups(&Hierarchies::discover(), |name| {
-        name.starts_with(group_prefix)
+        name.starts_with(group_prefix) || is_stale(name)
     });
     match ended.map(|reaped| reaped.status.code()) {
         Ok(Some(code)) => ExitCode::from(code),

@@ -17,26 +17,49 @@ const READY: [u8; 1] = [7];
 
 fn main() -> io::Result<()> {
     let mut data = connection(3);
-    match std::env::args().nth(2).as_deref() {
-        Some("crash") => {
+    match behaviour().as_str() {
+        "crash" => {
             eprintln!("no model to be found");
             abort();
         }
-        Some("exit") => exit(3),
-        Some("never ready") => {
+        "exit" => exit(3),
+        "never ready" => {
             println!("loading the model ...");
             sleep(FOREVER);
         }
         // The older protocol.
-        Some("silent") => {}
-        Some("slow") => {
+        "silent" => {}
+        "slow" => {
             sleep(Duration::from_millis(300));
             data.write_all(&READY)?;
+        }
+        "die idle" => {
+            data.write_all(&READY)?;
+            sleep(Duration::from_millis(20));
+            exit(4);
+        }
+        "half a read" => {
+            data.write_all(&READY)?;
+            data.read_exact(&mut [0; 3])?;
+            exit(5);
+        }
+        "half a read and hang" => {
+            data.write_all(&READY)?;
+            data.read_exact(&mut [0; 3])?;
+            sleep(FOREVER);
         }
         _ => data.write_all(&READY)?,
     }
     let request = read_frame(&mut data)?;
     serve(&mut data, &String::from_utf8_lossy(&request))
+}
+
+/// What the third argument says, or else what a file says that the host may change at any time.
+fn behaviour() -> String {
+    match std::env::args().nth(2).as_deref() {
+        Some("as told") => std::fs::read_to_string("/told/behaviour").unwrap_or_default(),
+        other => other.unwrap_or_default().to_owned(),
+    }
 }
 
 fn serve(data: &mut File, request: &str) -> io::Result<()> {
@@ -48,6 +71,7 @@ fn serve(data: &mut File, request: &str) -> io::Result<()> {
         ("overlong", _) => data.write_all(b"\x82\x00ok"),
         ("oversize", _) => data.write_all(b"\xff\xff\xff\xff\xff\x0f"),
         ("drip", _) => drip(data),
+        ("stall", _) => stall(data),
         ("mute", _) => mute(data),
         ("linger", _) => linger(data),
         ("daemon", _) => daemon(data),
@@ -114,6 +138,13 @@ fn drip(data: &mut File) -> io::Result<()> {
         data.write_all(b".")?;
         sleep(Duration::from_millis(20));
     }
+}
+
+/// Answers half and hangs.
+fn stall(data: &mut File) -> io::Result<()> {
+    data.write_all(b"\x10half of it")?;
+    sleep(FOREVER);
+    Ok(())
 }
 
 /// Closes its connection and lives on.

@@ -8,6 +8,7 @@
 )]
 
 pub mod messages;
+pub mod traces;
 pub mod tricks;
 pub mod weakened;
 

@@ -1,0 +1,117 @@
+//! What a service may leave behind, and that it leaves nothing of it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+use roma_sandbox::cgroup::Hierarchies;
+
+use super::{PATIENCE, TestBed};
+
+/// What this process holds of the machine.
+#[derive(Debug, PartialEq, Eq)]
+struct Traces {
+    descriptors: BTreeMap<PathBuf, usize>,
+    mounts: String,
+    children: Vec<Pid>,
+}
+
+impl Traces {
+    fn now() -> Self {
+        reap_orphans();
+        let mut descriptors = BTreeMap::new();
+        for entry in fs::read_dir("/proc/self/fd").unwrap().flatten() {
+            // The numbers of sockets and the like differ each time: what kind it is, does not.
+            if let Ok(target) = fs::read_link(entry.path()) {
+                let kind = target
+                    .to_string_lossy()
+                    .split('[')
+                    .next()
+                    .map(PathBuf::from);
+                *descriptors.entry(kind.unwrap()).or_default() += 1;
+            }
+        }
+        Self {
+            descriptors,
+            mounts: fs::read_to_string("/proc/self/mountinfo").unwrap(),
+            children: descendants(Pid::this()),
+        }
+    }
+}
+
+/// Runs a test alone in this process and checks that everything is as it was. Whatever lost its
+/// parents on the way becomes a child of this process, so that nobody gets away.
+pub fn run_without_traces<F: Future<Output = ()>>(sandbox: usize, test: impl FnOnce(TestBed) -> F) {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    set_child_subreaper(true).unwrap();
+    let before = Traces::now();
+    super::run(sandbox, test);
+    let since = Instant::now();
+    while Traces::now() != before && since.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(Traces::now(), before);
+}
+
+/// Waits for something that must become true.
+pub fn soon(what: &str, is_so: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !is_so() {
+        assert!(since.elapsed() < PATIENCE, "not so: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// All processes below one, however deep.
+pub fn descendants(process: Pid) -> Vec<Pid> {
+    let children = children(process);
+    let below: Vec<Pid> = children
+        .iter()
+        .flat_map(|child| descendants(*child))
+        .collect();
+    children.into_iter().chain(below).collect()
+}
+
+fn children(process: Pid) -> Vec<Pid> {
+    let threads = fs::read_dir(format!("/proc/{process}/task"))
+        .into_iter()
+        .flatten();
+    let lists = threads
+        .flatten()
+        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let mut children = Vec::new();
+    for list in lists {
+        children.extend(
+            list.split_whitespace()
+                .map(|pid| Pid::from_raw(pid.parse().unwrap())),
+        );
+    }
+    children
+}
+
+/// A process's command line, with spaces.
+pub fn command_line(process: Pid) -> String {
+    let text = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&text).replace('\0', " ")
+}
+
+/// The control groups of pools of the sandbox with this process.
+pub fn groups(sandbox: Pid) -> usize {
+    let prefix = format!("roma-{sandbox}-");
+    let mut count = 0;
+    Hierarchies::discover().for_each_group(|name| count += usize::from(name.starts_with(&prefix)));
+    count
+}
+
+fn reap_orphans() {
+    for child in children(Pid::this()) {
+        // Those that live on stay; they are what is looked for.
+        let _ = waitpid(child, Some(WaitPidFlag::WNOHANG));
+    }
+}

@@ -1,0 +1,542 @@
+//! Faults at each stage of a worker's, a sandbox's and a service's life: what the caller is told, that
+//! the service goes on, and that nothing is left.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use common::traces::{command_line, descendants, groups, run_without_traces, soon};
+use common::{PATIENCE, TestBed, patient, program, udf, workers};
+use nix::mount::{MsFlags, mount, umount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use roma_byob::{
+    CodeToken, Error, ExecuteOptions, ExitStatus, Fault, GrpcCode, LibraryMount, Limits,
+    LoadOptions, PoolLimits, ResponseError, Service, ServiceBuilder,
+};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+/// A test without gVisor and one in it, which must leave nothing.
+macro_rules! in_both_modes {
+    ($(async fn $name:ident($bed:ident: TestBed) $body:block)*) => {$(
+        mod $name {
+            use super::*;
+
+            async fn test($bed: TestBed) $body
+
+            #[test]
+            fn minimal() { run_without_traces(2, test) }
+            #[test]
+            fn gvisor() { run_without_traces(5, test) }
+        }
+    )*};
+}
+
+/// A folder that UDFs see, whose file says how they behave from now on.
+struct Told(TempDir);
+
+impl Told {
+    fn new() -> Self {
+        let told = Self(tempfile::tempdir().unwrap());
+        told.say("");
+        told
+    }
+
+    fn say(&self, behaviour: &str) {
+        let fresh = self.0.path().join("fresh");
+        fs::write(&fresh, behaviour).unwrap();
+        fs::rename(fresh, self.0.path().join("behaviour")).unwrap();
+    }
+
+    fn library(&self) -> LibraryMount {
+        LibraryMount::at(self.0.path(), "/told")
+    }
+
+    fn options(count: u32) -> LoadOptions {
+        LoadOptions {
+            args: vec!["as told".into()],
+            ..workers(count)
+        }
+    }
+}
+
+async fn good(service: &Service, code: &CodeToken) {
+    let answer = service.execute(code, "good", patient()).await.unwrap();
+    assert_eq!(answer, "good");
+}
+
+/// A request may still meet what is dying; it is told that it can try again, and soon is answered.
+async fn good_again(service: &Service, code: &CodeToken) {
+    while let Err(error) = service.execute(code, "good", patient()).await {
+        assert!(error.retryable(), "{error:?}");
+    }
+    good(service, code).await;
+}
+
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait)
+        .await
+        .unwrap_or_else(|_| panic!("not so: {what}"));
+}
+
+async fn until_ready(service: &Service, code: &CodeToken, count: usize) {
+    let ready = || service.status(code).unwrap().counts.ready >= count;
+    until("workers are ready", ready).await;
+}
+
+/// A request that never ends by itself, and has a worker.
+async fn hung(
+    service: &Service,
+    code: &CodeToken,
+) -> tokio::task::JoinHandle<Result<bytes::Bytes, Error>> {
+    let busy = || service.status(code).unwrap().counts.busy;
+    let before = busy();
+    let execution = tokio::spawn(service.execute(code, "drip", patient()));
+    until("it has a worker", || busy() > before).await;
+    execution
+}
+
+fn sandbox_of(service: &Service) -> Pid {
+    Pid::from_raw(service.sandbox_process().unwrap() as i32)
+}
+
+/// The processes of this sandbox that are no workers: `run_workers` and spawners, or gVisor's own.
+fn machinery(bed: &TestBed, service: &Service) -> Vec<Pid> {
+    let sandbox = sandbox_of(service);
+    let name = match bed.is_gvisor() {
+        true => bed.run_dir.path().to_string_lossy().into_owned(),
+        false => "run_workers".to_owned(),
+    };
+    let all = descendants(sandbox).into_iter().chain([sandbox]);
+    all.filter(|pid| command_line(*pid).contains(&name))
+        .collect()
+}
+
+fn hasty() -> ExecuteOptions {
+    ExecuteOptions {
+        queue_timeout: Duration::from_millis(100),
+        ..patient()
+    }
+}
+
+/// The error of a request that cannot get a worker; those that still get one are answered.
+async fn without_worker(service: &Service, code: &CodeToken) -> Error {
+    loop {
+        match service.execute(code, "good", hasty()).await {
+            Err(error @ Error::NoWorker { cause: Some(_), .. }) => return error,
+            Err(Error::NoWorker { cause: None, .. }) | Ok(_) => {}
+            Err(error) => assert!(
+                error.retryable() || error.fault() == Fault::Udf,
+                "{error:?}"
+            ),
+        }
+    }
+}
+
+in_both_modes! {
+    async fn crash_loops_pause_are_told_and_recover_without_a_request(bed: TestBed) {
+        let told = Told::new();
+        let service = bed.builder().library(told.library()).start().await.unwrap();
+        let options = LoadOptions { start_timeout: Duration::from_secs(4), ..Told::options(2) };
+        let code = service.load(udf("misbehaving_udf"), options).await.unwrap();
+        for behaviour in ["crash", "exit", "die idle", "never ready"] {
+            until_ready(&service, &code, 2).await;
+            told.say(behaviour);
+            let error = without_worker(&service, &code).await;
+            assert_eq!(error.fault(), Fault::Udf, "{behaviour}: {error:?}");
+            assert!(!error.retryable() && error.grpc_code() == GrpcCode::Unavailable);
+            assert!(!service.status(&code).unwrap().is_healthy());
+            let started = service.status(&code).unwrap().started;
+            sleep(Duration::from_secs(1)).await;
+            let more = service.status(&code).unwrap().started - started;
+            assert!(more < 20, "{behaviour}: started {more} times in a second or so");
+            told.say("");
+            until("it is healthy", || service.status(&code).unwrap().is_healthy()).await;
+            good(&service, &code).await;
+        }
+        service.shutdown().await;
+    }
+
+    async fn a_crash_loop_of_the_older_protocol_pauses_too(bed: TestBed) {
+        let told = Told::new();
+        told.say("silent");
+        let service = bed.builder().library(told.library()).start().await.unwrap();
+        let options =
+            LoadOptions { readiness: roma_byob::Readiness::None, ..Told::options(2) };
+        let code = service.load(udf("misbehaving_udf"), options).await.unwrap();
+        until_ready(&service, &code, 2).await;
+        told.say("exit");
+        for _ in 0..2 {
+            good(&service, &code).await;
+        }
+        until("it is not healthy", || !service.status(&code).unwrap().is_healthy()).await;
+        let started = service.status(&code).unwrap().started;
+        sleep(Duration::from_secs(1)).await;
+        let more = service.status(&code).unwrap().started - started;
+        assert!(more < 20, "started {more} times in a second or so");
+        told.say("silent");
+        until("it is healthy", || service.status(&code).unwrap().is_healthy()).await;
+        good(&service, &code).await;
+        service.shutdown().await;
+    }
+
+    async fn half_a_request_read_and_half_a_response_written(bed: TestBed) {
+        let told = Told::new();
+        let service = bed.builder().library(told.library()).start().await.unwrap();
+        let options = LoadOptions { max_live: Some(1), ..Told::options(1) };
+        let large = || vec![b'x'; 8 << 20];
+        let short = ExecuteOptions { deadline: Duration::from_millis(300), ..patient() };
+        told.say("half a read");
+        let code = service.load(udf("misbehaving_udf"), options).await.unwrap();
+        let error = service.execute(&code, large(), patient()).await.unwrap_err();
+        assert_eq!(error.exit().unwrap().status, ExitStatus::Code(5), "{error:?}");
+        // The next one is there already and behaves as the last one.
+        told.say("half a read and hang");
+        let _ = service.execute(&code, large(), patient()).await.unwrap_err();
+        until_ready(&service, &code, 1).await;
+        told.say("");
+        let error = service.execute(&code, large(), short.clone()).await.unwrap_err();
+        assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
+        let error = service.execute(&code, "stall", short).await.unwrap_err();
+        assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
+        let error = service.execute(&code, "truncated", patient()).await.unwrap_err();
+        assert!(matches!(error, Error::Response(ResponseError::Truncated)), "{error:?}");
+        assert_eq!(error.fault(), Fault::Udf);
+        good(&service, &code).await;
+        service.shutdown().await;
+    }
+
+    async fn any_process_of_the_machinery_may_be_killed(bed: TestBed) {
+        let service = bed.service().await;
+        let options = LoadOptions {
+            pool_limits: PoolLimits { processes: Some(100), ..PoolLimits::default() },
+            ..workers(2)
+        };
+        let code = service.load(udf("misbehaving_udf"), options).await.unwrap();
+        let mut sandboxes = Vec::new();
+        for turn in 0.. {
+            until_ready(&service, &code, 1).await;
+            let request = hung(&service, &code).await;
+            let machinery = machinery(&bed, &service);
+            assert!(machinery.len() >= 3, "{machinery:?}");
+            let Some(victim) = machinery.get(turn) else {
+                request.abort();
+                break;
+            };
+            sandboxes.push(sandbox_of(&service));
+            kill(*victim, Signal::SIGKILL).unwrap();
+            let error = request.await.unwrap().unwrap_err();
+            assert!(matches!(error, Error::SandboxDied(_)), "{turn}: {error:?}");
+            assert_eq!(error.fault(), Fault::Sandbox);
+            assert!(error.retryable() && error.grpc_code() == GrpcCode::Unavailable);
+            good_again(&service, &code).await;
+        }
+        service.shutdown().await;
+        for sandbox in sandboxes {
+            soon("its control groups are gone", || groups(sandbox) == 0);
+        }
+    }
+
+    async fn a_shutdown_during_a_restart_leaves_nothing(bed: TestBed) {
+        for pause in [0, 10, 50, 110, 150, 200, 300] {
+            let service = bed.service().await;
+            let code = service.load(udf("misbehaving_udf"), workers(1)).await.unwrap();
+            kill(sandbox_of(&service), Signal::SIGKILL).unwrap();
+            sleep(Duration::from_millis(pause)).await;
+            service.shutdown().await;
+            let left: Vec<_> = fs::read_dir(bed.run_dir.path()).unwrap().flatten().collect();
+            assert!(left.is_empty(), "after {pause} ms: {left:?}");
+            let error = service.execute(&code, "good", patient()).await.unwrap_err();
+            assert!(matches!(error, Error::ShutDown), "{error:?}");
+        }
+    }
+
+    async fn code_that_is_deleted_while_it_is_prepared_does_not_live_on(bed: TestBed) {
+        let service = bed.service().await;
+        let machinery_only = machinery(&bed, &service).len();
+        let binary = fs::read(udf("misbehaving_udf")).unwrap();
+        for pause in 0..40 {
+            let load = service.load(binary.clone(), workers(1));
+            let loaded = tokio::time::timeout(Duration::from_millis(pause), load).await;
+            if let Ok(code) = loaded {
+                service.delete(&code.unwrap()).await.unwrap();
+            }
+            assert!(service.list().is_empty());
+        }
+        let alone = || machinery(&bed, &service).len() == machinery_only;
+        until("no spawner is left", alone).await;
+        let code = service.load(binary, workers(1)).await.unwrap();
+        kill(sandbox_of(&service), Signal::SIGKILL).unwrap();
+        service.delete(&code).await.unwrap();
+        until("there is a sandbox", || service.sandbox_process().is_some()).await;
+        until("no spawner is left", alone).await;
+        service.shutdown().await;
+    }
+
+    async fn a_host_that_is_killed_leaves_nothing_to_the_next(bed: TestBed) {
+        for _ in 0..2 {
+            let mut host = Command::new(program("ROMA_TEST_HOST"))
+                .args([&bed.mode.to_string(), bed.run_dir.path().to_str().unwrap()])
+                .arg(udf("misbehaving_udf"))
+                .env("ROMA_RUN_WORKERS", program("ROMA_RUN_WORKERS"))
+                .env("ROMA_RUNSC", program("ROMA_RUNSC"))
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            BufReader::new(host.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            let sandbox = Pid::from_raw(line.trim().parse().unwrap());
+            let processes = descendants(Pid::from_raw(host.id() as i32));
+            assert!(processes.contains(&sandbox) && processes.len() > 2, "{processes:?}");
+            host.kill().unwrap();
+            host.wait().unwrap();
+            let service = bed.service().await;
+            assert_eq!(fs::read_dir(bed.run_dir.path()).unwrap().count(), 2);
+            let code = service.load(udf("misbehaving_udf"), workers(1)).await.unwrap();
+            good(&service, &code).await;
+            // Orphans are children of this process now, and nobody has waited for them.
+            let ended = |pid: &Pid| {
+                let state = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+                state.is_empty() || state.contains("State:\tZ")
+            };
+            until("its processes ended", || processes.iter().all(ended)).await;
+            until("its control groups are gone", || groups(sandbox) == 0).await;
+            service.shutdown().await;
+        }
+    }
+
+    async fn without_descriptors_the_host_is_to_blame_until_there_are_some(bed: TestBed) {
+        let service = bed.service().await;
+        let code = service.load(udf("misbehaving_udf"), workers(2)).await.unwrap();
+        until_ready(&service, &code, 2).await;
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, 3, hard).unwrap();
+        let error = without_worker(&service, &code).await;
+        let load = service.load(code, workers(1)).await;
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+        assert_eq!(error.fault(), Fault::Host, "{error:?}");
+        assert!(error.retryable(), "{error:?}");
+        let error = load.unwrap_err();
+        assert_eq!((error.fault(), error.errno()), (Fault::Host, Some(nix::libc::EMFILE)));
+        until("it is healthy", || service.status(&code).unwrap().is_healthy()).await;
+        good(&service, &code).await;
+        assert_eq!(service.list().len(), 1);
+        service.shutdown().await;
+    }
+
+    async fn a_sandbox_that_dies_while_there_are_no_descriptors_comes_back(bed: TestBed) {
+        let service = bed.service().await;
+        let code = service.load(udf("misbehaving_udf"), workers(1)).await.unwrap();
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, 3, hard).unwrap();
+        kill(sandbox_of(&service), Signal::SIGKILL).unwrap();
+        let error = without_worker(&service, &code).await;
+        let healthy = service.status(&code).unwrap().is_healthy();
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+        assert!(error.retryable() && !healthy, "{error:?}");
+        assert_ne!(error.fault(), Fault::Caller, "{error:?}");
+        good_again(&service, &code).await;
+        service.shutdown().await;
+    }
+
+    async fn any_patience_is_accepted(bed: TestBed) {
+        let service = bed.service().await;
+        let options = LoadOptions {
+            start_timeout: Duration::MAX,
+            exit_grace: Duration::MAX,
+            ..workers(1)
+        };
+        let code = service.load(udf("misbehaving_udf"), options).await.unwrap();
+        let endless = ExecuteOptions {
+            queue_timeout: Duration::MAX,
+            deadline: Duration::MAX,
+            ..patient()
+        };
+        for _ in 0..3 {
+            assert_eq!(service.execute(&code, "good", endless.clone()).await.unwrap(), "good");
+        }
+        service.shutdown().await;
+    }
+}
+
+/// A mount namespace of this thread's own, with a small file system in memory on the run folder.
+/// The runtime's threads are made by this one and share it.
+fn on_a_small_disk<F: Future<Output = ()>>(
+    sandbox: usize,
+    size: &'static str,
+    test: impl FnOnce(TestBed) -> F + Send + 'static,
+) {
+    let run = move || {
+        run_without_traces(sandbox, async |bed| {
+            let folder = bed.run_dir.path().to_owned();
+            let disk = Some(size);
+            mount(Some("roma"), &folder, Some("tmpfs"), MsFlags::empty(), disk).unwrap();
+            test(bed).await;
+            umount(&folder).unwrap();
+        });
+    };
+    std::thread::spawn(move || {
+        unshare(CloneFlags::CLONE_NEWNS).unwrap();
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
+        run();
+    })
+    .join()
+    .unwrap();
+}
+
+async fn start_fails_for_want_of_room(builder: ServiceBuilder, run_dir: &Path) {
+    let error = builder.start().await.unwrap_err();
+    assert!(matches!(error, Error::SandboxStart(_)), "{error:?}");
+    assert!(error.to_string().contains("No space left"), "{error}");
+    assert_eq!(fs::read_dir(run_dir).unwrap().count(), 0);
+}
+
+async fn a_full_disk_is_survived(bed: TestBed, room: &'static str) {
+    let run_dir = bed.run_dir.path().to_owned();
+    start_fails_for_want_of_room(bed.builder(), &run_dir).await;
+    mount(
+        None::<&str>,
+        &run_dir,
+        None::<&str>,
+        MsFlags::MS_REMOUNT,
+        Some(room),
+    )
+    .unwrap();
+    let service = bed.service().await;
+    let code = service
+        .load(udf("misbehaving_udf"), workers(1))
+        .await
+        .unwrap();
+    let filler = run_dir.join("filler");
+    fs::create_dir(&filler).unwrap();
+    for number in 0.. {
+        let file = filler.join(number.to_string());
+        if fs::write(file, vec![1; 1 << 20]).is_err() && number > 200 {
+            break;
+        }
+    }
+    good(&service, &code).await;
+    kill(sandbox_of(&service), Signal::SIGKILL).unwrap();
+    let error = without_worker(&service, &code).await;
+    assert!(
+        error.retryable() && error.fault() != Fault::Caller,
+        "{error:?}"
+    );
+    fs::remove_dir_all(filler).unwrap();
+    good_again(&service, &code).await;
+    service.shutdown().await;
+    assert_eq!(fs::read_dir(run_dir).unwrap().count(), 0);
+}
+
+#[test]
+fn a_full_disk_in_gvisor() {
+    on_a_small_disk(5, "size=256k,mode=700", |bed| {
+        a_full_disk_is_survived(bed, "size=64m")
+    });
+}
+
+#[test]
+fn a_full_disk_without_gvisor() {
+    on_a_small_disk(2, "nr_inodes=2,mode=700", |bed| {
+        a_full_disk_is_survived(bed, "nr_inodes=100")
+    });
+}
+
+/// Stopped, a spawner takes nothing from its connection, which holds a few packets only.
+#[test]
+fn a_spawner_that_stands_still_holds_up_no_one_who_has_a_worker() {
+    run_without_traces(2, async |bed: TestBed| {
+        let service = bed.service().await;
+        let code = service
+            .load(udf("misbehaving_udf"), workers(60))
+            .await
+            .unwrap();
+        until_ready(&service, &code, 60).await;
+        let machinery = machinery(&bed, &service);
+        let signal = |signal| machinery.iter().for_each(|pid| kill(*pid, signal).unwrap());
+        signal(Signal::SIGSTOP);
+        for _ in 0..60 {
+            let waiting = ExecuteOptions {
+                queue_timeout: Duration::ZERO,
+                ..patient()
+            };
+            assert_eq!(
+                service.execute(&code, "good", waiting).await.unwrap(),
+                "good"
+            );
+        }
+        let error = service.execute(&code, "good", hasty()).await.unwrap_err();
+        assert!(
+            matches!(error, Error::NoWorker { cause: None, .. }),
+            "{error:?}"
+        );
+        assert!(error.retryable());
+        signal(Signal::SIGCONT);
+        good(&service, &code).await;
+        until_ready(&service, &code, 60).await;
+        service.shutdown().await;
+    });
+}
+
+/// Control groups hold what all processes of a pool use together.
+#[test]
+fn out_of_processes_and_out_of_memory_are_told_and_pass() {
+    run_without_traces(2, async |bed: TestBed| {
+        let service = bed.service().await;
+        let mut limits = Limits::default();
+        // Where no control group can be had, this is what ends `hoard`.
+        limits.address_space = Some(1 << 30);
+        let options = LoadOptions {
+            limits,
+            spawners: Some(1),
+            max_live: Some(8),
+            pool_limits: PoolLimits {
+                processes: Some(3),
+                memory: Some(64 << 20),
+                ..PoolLimits::default()
+            },
+            ..workers(1)
+        };
+        let code = service.load(udf("misbehaving_udf"), options).await.unwrap();
+        let limited = groups(sandbox_of(&service)) > 0;
+        if limited {
+            let (one, two) = (hung(&service, &code).await, hung(&service, &code).await);
+            let error = without_worker(&service, &code).await;
+            assert_eq!(error.fault(), Fault::Sandbox, "{error:?}");
+            assert!(error.retryable(), "{error:?}");
+            one.abort();
+            two.abort();
+            good_again(&service, &code).await;
+        }
+        for _ in 0..3 {
+            let error = service
+                .execute(&code, "hoard", patient())
+                .await
+                .unwrap_err();
+            assert!(
+                matches!(error, Error::Died { .. }) || error.retryable(),
+                "{error:?}"
+            );
+            good_again(&service, &code).await;
+        }
+        service.shutdown().await;
+    });
+}
