@@ -9,6 +9,7 @@ use tokio::time::{timeout, timeout_at};
 
 use crate::error::{Error, ResponseError};
 use crate::exchange::{Broken, Exchange};
+use crate::exit::ExitStatus;
 use crate::host_calls::{self, CallContext};
 use crate::lease::Lease;
 use crate::log_capture::LogCapture;
@@ -18,6 +19,8 @@ use crate::worker::{Worker, WorkerEnd};
 
 /// How long a sandbox may take to report the end of a process that was killed.
 const REAP_TIME: Duration = Duration::from_secs(2);
+
+const KILLED: ExitStatus = ExitStatus::Signal(nix::libc::SIGKILL);
 
 /// Why a worker did not answer.
 #[derive(Debug)]
@@ -220,7 +223,10 @@ impl<'a> Attempt<'a> {
         match (end, defect) {
             (Some(WorkerEnd::Lost(error)), _) => error,
             (_, Some(defect)) => Error::Response(defect),
-            (Some(WorkerEnd::Exited(_)), None) if self.lease.is_none() => {
+            // It lived on until it was killed. One that was only slow to end says how it did.
+            (Some(WorkerEnd::Exited(exit)), None)
+                if self.lease.is_none() && exit.status == KILLED =>
+            {
                 Error::Response(ResponseError::Missing)
             }
             (Some(WorkerEnd::Exited(exit)), None) => {
