@@ -6,6 +6,8 @@ use roma_protocol::PoolId;
 use roma_protocol::control::{FromRunWorkers, LibraryMount, ToRunWorkers};
 use roma_protocol::spawner::FromSpawner;
 use roma_protocol::step::{Step, StepFailure};
+use roma_sandbox::fdpass::packet_pair;
+use std::os::fd::AsFd;
 
 in_every_place! {
     another_binary_than_announced_is_refused
@@ -14,6 +16,7 @@ in_every_place! {
     what_is_no_program_fails_at_exec
     a_malformed_message_ends_it
     a_load_without_descriptors_is_refused
+    steps_of_run_workers_itself_can_fail
     every_step_of_a_pool_can_fail
     every_step_of_a_worker_can_fail
 }
@@ -119,6 +122,10 @@ fn assert_ended(host: &Host) {
 }
 
 fn with_fault(place: Place, step: Step) -> Host {
+    try_with_fault(place, step).expect("it starts")
+}
+
+fn try_with_fault(place: Place, step: Step) -> Result<Host, StepFailure> {
     let faults = format!("{step}={}", libc::EIO);
     let program = run_workers_with_faults();
     Host::start_with(Start {
@@ -127,7 +134,34 @@ fn with_fault(place: Place, step: Step) -> Host {
         faults: &faults,
         user: None,
     })
-    .expect("it starts")
+}
+
+fn steps_of_run_workers_itself_can_fail(place: Place) {
+    // Only where there is no gVisor does it make the outer namespaces.
+    let isolates = matches!(place, Place::Direct).then_some(Step::Isolate);
+    for step in isolates.into_iter().chain([Step::PrepareSignals]) {
+        let failure = StepFailure {
+            step,
+            errno: libc::EIO,
+        };
+        assert_eq!(try_with_fault(place, step).err(), Some(failure));
+    }
+    let step = Step::ForkPool;
+    let mut host = with_fault(place, step);
+    let load = plain_load(roma_protocol::PoolId(9), probe());
+    let (code, spawner) = (
+        packet_pair().expect("a pair"),
+        packet_pair().expect("a pair"),
+    );
+    let inside = [code.1.as_fd(), spawner.1.as_fd()];
+    host.send_control(&ToRunWorkers::Load(load).encode(), &inside);
+    let failure = StepFailure {
+        step,
+        errno: libc::EIO,
+    };
+    let refused = FromRunWorkers::LoadRefused(roma_protocol::PoolId(9), failure);
+    assert_eq!(host.receive(), Some(refused));
+    assert!(host.end().success());
 }
 
 fn every_step_of_a_pool_can_fail(place: Place) {
@@ -142,13 +176,15 @@ fn every_step_of_a_pool_can_fail(place: Place) {
         Step::MakeMountPoints,
         Step::PivotRoot,
         Step::SealRoot,
+        Step::MountLibrary,
+        Step::ForkSpawner,
         Step::SetPoolLimits,
         Step::DropCapabilities,
         Step::NoNewPrivileges,
         Step::InstallFilter,
     ] {
         let mut host = with_fault(place, step);
-        let refused = host.try_load(probe(), |_| {}).err();
+        let refused = host.try_load(probe(), |load| load.spawners = 2).err();
         assert_eq!(
             refused,
             Some(StepFailure {
