@@ -59,7 +59,7 @@ pub(crate) const TRICKS: &[(&str, Trick)] = &[
     }),
     ("hang_as_a_tree", |_, _| {
         let _ = fork().and_then(|_| fork());
-        leave_group();
+        forget_spawner();
         wait_for_ever()
     }),
     ("hang_under_another_name", |token, _| {
@@ -123,7 +123,10 @@ fn ignore_signals() {
 
 fn leave_group() {
     let _ = call(libc::SYS_setsid, &[]);
-    let _ = call(libc::SYS_setpgid, &[0, 0]);
+    forget_spawner();
+}
+
+fn forget_spawner() {
     let _ = call(libc::SYS_prctl, &[libc::PR_SET_PDEATHSIG as usize, 0]);
 }
 
@@ -147,7 +150,7 @@ fn start_orphans() -> Answer {
     for _ in 0..8 {
         match fork() {
             Ok(true) => {
-                leave_group();
+                forget_spawner();
                 wait_for_ever()
             }
             Ok(false) => {}
