@@ -226,7 +226,7 @@ fn the_levels_differ_in_what_they_are_for() {
         (SYS_execve, ALLOWED, ALLOWED),
         (SYS_clone3, UNKNOWN, UNKNOWN),
         (SYS_dup, ALLOWED, DENIED),
-        (SYS_setsid, ALLOWED, DENIED),
+        (SYS_setsid, DENIED, DENIED),
         (SYS_sendmsg, ALLOWED, DENIED),
         (SYS_openat2, ALLOWED, UNKNOWN),
         (SYS_ptrace, DENIED, DENIED),
