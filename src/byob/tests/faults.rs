@@ -159,10 +159,19 @@ in_both_modes! {
         for behaviour in ["crash", "die idle", "never ready"] {
             until_ready(&service, &code, 2).await;
             told.say(behaviour);
-            let error = without_worker(&service, &code).await;
-            assert_eq!(error.fault(), Fault::Udf, "{behaviour}: {error:?}");
-            assert!(!error.retryable() && error.grpc_code() == GrpcCode::Unavailable);
-            assert!(!service.status(&code).unwrap().is_healthy());
+            // Those that were ready before still serve; what replaces them behaves as told.
+            for _ in 0..2 {
+                let _ = service.execute(&code, "good", hasty()).await;
+            }
+            until("it is not healthy", || !service.status(&code).unwrap().is_healthy()).await;
+            let failure = service.status(&code).unwrap().failure.unwrap();
+            assert_eq!(failure.fault(), Fault::Udf, "{behaviour}: {failure:?}");
+            // One that is asked before it dies serves, and with that all is well for a while.
+            if behaviour != "die idle" {
+                let error = without_worker(&service, &code).await;
+                assert_eq!(error.fault(), Fault::Udf, "{behaviour}: {error:?}");
+                assert!(!error.retryable() && error.grpc_code() == GrpcCode::Unavailable);
+            }
             let started = service.status(&code).unwrap().started;
             sleep(Duration::from_secs(1)).await;
             let more = service.status(&code).unwrap().started - started;
