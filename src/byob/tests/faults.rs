@@ -243,6 +243,8 @@ in_both_modes! {
         for turn in 0.. {
             until_ready(&service, &code, 1).await;
             let request = hung(&service, &code).await;
+            // A worker that is being made still looks like its spawner.
+            until_ready(&service, &code, 2).await;
             let machinery = machinery(&bed, &service);
             assert!(machinery.len() >= 3, "{machinery:?}");
             let Some(victim) = machinery.get(turn) else {
