@@ -1,11 +1,12 @@
 //! Places where two requests to the same code could meet. For each, `leave_X` leaves something that
 //! `find_X` would find, and lives on for a while after its answer.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{SocketAddr as Name, UnixListener, UnixStream};
 use std::thread;
 use std::time::Duration;
@@ -255,17 +256,18 @@ fn record_lock(command: i32) -> Answer {
     }
 }
 
-/// Done if standard input was changed within the last moments.
+/// Done if standard input is something that others have too, and was changed within the last moments.
 fn find_time() -> Answer {
     let input = std::mem::ManuallyDrop::new(adopt(0));
-    match input.metadata().and_then(|input| input.modified()) {
-        Ok(changed) => Answer::done_if(
-            changed
-                .elapsed()
-                .is_ok_and(|age| age < Duration::from_secs(30)),
-        ),
+    match input.metadata() {
+        Ok(input) => Answer::done_if(input.file_type().is_char_device() && is_recent(&input)),
         Err(error) => error.into(),
     }
+}
+
+fn is_recent(file: &Metadata) -> bool {
+    let age = file.modified().map(|changed| changed.elapsed());
+    matches!(age, Ok(Ok(age)) if age < Duration::from_secs(30))
 }
 
 fn find_host_name() -> Answer {

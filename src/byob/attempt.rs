@@ -45,7 +45,7 @@ pub(crate) struct Attempt<'a> {
     aftermath: &'a mut Aftermath,
     lease: Option<Lease>,
     exchange: Exchange,
-    log: Option<LogCapture>,
+    log: LogCapture,
     calls: Option<std::os::fd::OwnedFd>,
     name: roma_protocol::ExecutionName,
     started: Instant,
@@ -70,7 +70,7 @@ impl<'a> Attempt<'a> {
         let max_response = job.pool.options.max_response;
         let exchange = Exchange::new(data, job.request.clone(), max_response, ready)
             .map_err(|e| Error::host("use a worker's connection", e))?;
-        let kept = log.clone().filter(|_| job.pool.keeps_logs());
+        let kept = job.pool.keeps_logs().then(|| log.clone());
         aftermath.follow(name.to_string(), end, kept);
         let lease = Some(lease);
         Ok(Self {
@@ -177,7 +177,7 @@ impl<'a> Attempt<'a> {
             name: self.name,
             data,
             calls: self.calls.take(),
-            log: self.log.take(),
+            log: self.log.clone(),
             end,
             ready: self.exchange.is_ready(),
             since: self.started,
@@ -251,10 +251,7 @@ impl<'a> Attempt<'a> {
     }
 
     async fn log_tail(&mut self) -> String {
-        match &mut self.log {
-            Some(log) => log.whole().await.text,
-            None => String::new(),
-        }
+        self.log.whole().await.text
     }
 }
 

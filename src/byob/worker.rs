@@ -40,7 +40,7 @@ pub(crate) struct Worker {
     pub(crate) data: OwnedFd,
     /// The connection for its calls of host functions.
     pub(crate) calls: Option<OwnedFd>,
-    pub(crate) log: Option<LogCapture>,
+    pub(crate) log: LogCapture,
     pub(crate) end: oneshot::Receiver<WorkerEnd>,
     /// It has said that it is ready.
     pub(crate) ready: bool,
@@ -52,7 +52,7 @@ pub(crate) struct Worker {
 pub(crate) struct Life {
     spawner: Arc<Spawner>,
     end: oneshot::Sender<WorkerEnd>,
-    log: Option<LogCapture>,
+    log: LogCapture,
 }
 
 /// Starts a worker: its connections are made here and their other ends sent inwards.
@@ -63,13 +63,10 @@ pub(crate) fn start(
     diagnose: bool,
 ) -> std::io::Result<(Worker, Life)> {
     let (data, data_inside) = stream_pair()?;
-    let mut inside = vec![data_inside];
-    let mut log = None;
-    if let Some(limit) = log_limit(options, diagnose) {
-        let (ours, theirs) = log_pipe()?;
-        log = Some(LogCapture::start(ours, limit)?);
-        inside.push(theirs);
-    }
+    // A pipe of its own even where nothing is kept: no two workers may have an open file in common.
+    let (ours, log_inside) = log_pipe()?;
+    let log = LogCapture::start(ours, log_limit(options, diagnose))?;
+    let mut inside = vec![data_inside, log_inside];
     let mut calls = None;
     if options.host_functions {
         let (ours, theirs) = stream_pair()?;
@@ -81,7 +78,7 @@ pub(crate) fn start(
     let spawn = Spawn {
         worker: id,
         name,
-        log: log.is_some(),
+        log: true,
         host_functions: calls.is_some(),
         report_start: options.readiness == Readiness::None,
     };
@@ -106,10 +103,12 @@ pub(crate) fn start(
     ))
 }
 
-fn log_limit(options: &LoadOptions, diagnose: bool) -> Option<usize> {
+/// How much is kept of what a worker prints.
+fn log_limit(options: &LoadOptions, diagnose: bool) -> usize {
     match options.logs {
-        Logs::Tail { max_bytes } => Some(max_bytes),
-        Logs::Off => diagnose.then_some(DIAGNOSTIC_BYTES),
+        Logs::Tail { max_bytes } => max_bytes,
+        Logs::Off if diagnose => DIAGNOSTIC_BYTES,
+        Logs::Off => 0,
     }
 }
 
@@ -134,17 +133,14 @@ impl Life {
 
     /// From readiness on, output is private unless it was asked for.
     pub(crate) fn stop_diagnosing(&self, logs: Logs) {
-        if let (Logs::Off, Some(log)) = (logs, &self.log) {
-            log.stop_keeping();
+        if logs == Logs::Off {
+            self.log.stop_keeping();
         }
     }
 
     /// The end of what the worker printed.
     pub(crate) fn log_tail(&self) -> String {
-        self.log
-            .as_ref()
-            .map(|log| log.tail().text)
-            .unwrap_or_default()
+        self.log.tail().text
     }
 }
 

@@ -58,7 +58,7 @@ pub struct Worker<'a> {
     pub user: Option<u32>,
     /// Becomes descriptor 3.
     pub data: BorrowedFd<'a>,
-    /// Becomes descriptors 1 and 2.
+    /// Becomes descriptors 1 and 2, which are the spawner's own without it.
     pub log: Option<BorrowedFd<'a>>,
     /// Becomes descriptor 4.
     pub host_functions: Option<BorrowedFd<'a>>,
@@ -241,6 +241,7 @@ impl Attempt<'_> {
 
     fn place_descriptors(&self) -> Result<(), Errno> {
         let gate = self.launcher.gate;
+        make_input()?;
         place(self.worker.data, DATA_FD, gate)?;
         if let Some(log) = self.worker.log {
             place(log, 1, gate)?;
@@ -349,6 +350,24 @@ fn unblock_signals() -> Result<(), Errno> {
         )
     };
     Errno::result(result).map(drop)
+}
+
+/// Makes descriptor 0 the end of a pipe that nobody writes to. Were it the null device, all workers
+/// would have one open file in common, and its flags to leave messages in. The other end of the pipe
+/// takes the next free number, beyond those that stay open.
+fn make_input() -> Result<(), Errno> {
+    let mut ends = [0; 2];
+    // SAFETY: in this process, whose table of descriptors is its own, nobody owns descriptor 0; the
+    // kernel writes two numbers to live memory.
+    let result = unsafe {
+        libc::syscall(libc::SYS_close, 0);
+        libc::syscall(libc::SYS_pipe2, ends.as_mut_ptr(), 0)
+    };
+    Errno::result(result)?;
+    match ends {
+        [0, _] => Ok(()),
+        _ => Err(Errno::EBADF),
+    }
 }
 
 fn place(from: BorrowedFd<'_>, to: RawFd, gate: Gate) -> Result<(), Errno> {
