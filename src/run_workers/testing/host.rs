@@ -301,6 +301,16 @@ impl Pool {
         }
     }
 
+    /// Starts a worker that cannot start, and says why.
+    pub fn failure(&mut self) -> StepFailure {
+        let mut worker = self.spawn();
+        assert!(!worker.is_ready(), "it started");
+        match self.receive(worker.spawner) {
+            Some(FromSpawner::Failed(_, failure)) => failure,
+            other => panic!("not failed but {other:?}"),
+        }
+    }
+
     pub fn await_exit(&self) {
         self.exited(0);
     }
@@ -452,6 +462,7 @@ impl Bundle {
             .arg("--root")
             .arg(self.folder.join("state"))
             .arg(format!("--platform={platform}"))
+            .args((!is_root()).then_some("--rootless"))
             .args(["--network=none", "--ignore-cgroups", "run", "--bundle"])
             .arg(&self.folder)
             .arg(&self.id);
@@ -463,6 +474,30 @@ impl Drop for Bundle {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Whether the tests run as root. An ordinary user may make less, depending on the machine.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Whether `/proc` can be mounted. In a container that hides parts of its own, an ordinary user cannot.
+pub fn may_mount_proc(place: Place) -> bool {
+    let alone = [
+        "--user",
+        "--map-root-user",
+        "--pid",
+        "--fork",
+        "--mount-proc",
+        "true",
+    ];
+    place != Place::Direct
+        || is_root()
+        || Command::new("unshare")
+            .args(alone)
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
 }
 
 /// The runsc to test with. Tests that need it fail where there is none.

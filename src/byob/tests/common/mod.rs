@@ -122,6 +122,11 @@ impl TestBed {
     }
 }
 
+/// Whether the tests run as root. An ordinary user may make less, depending on the machine.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
 /// A program that the build made for these tests.
 pub fn program(variable: &str) -> PathBuf {
     let path = std::env::var_os(variable)
