@@ -31,8 +31,6 @@ fn config(folder: &tempfile::TempDir) -> ServiceBuilder {
     Service::builder()
         .run_dir(folder.path())
         .run_workers(program("ROMA_RUN_WORKERS"))
-        .runsc(program("ROMA_RUNSC"))
-        .platform(Platform::Systrap)
         .obey_environment(false)
 }
 
@@ -68,11 +66,8 @@ async fn answers(client: &ByobSampleService, udf: PathBuf) {
     client.delete(&code).await.unwrap();
 }
 
-async fn serves_every_language(mode: Mode) {
-    let folder = tempfile::tempdir().unwrap();
-    let client = ByobSampleService::create(config(&folder), mode)
-        .await
-        .unwrap();
+async fn serves_every_language(config: ServiceBuilder, mode: Mode) {
+    let client = ByobSampleService::create(config, mode).await.unwrap();
     assert_eq!(client.service().mode(), mode);
     for udf in udfs() {
         answers(&client, udf).await;
@@ -82,12 +77,17 @@ async fn serves_every_language(mode: Mode) {
 
 #[tokio::test]
 async fn in_gvisor() {
-    serves_every_language(Mode::Gvisor).await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(&folder)
+        .runsc(program("ROMA_RUNSC"))
+        .platform(Platform::Systrap);
+    serves_every_language(config, Mode::Gvisor).await;
 }
 
 #[tokio::test]
 async fn in_minimal_mode() {
-    serves_every_language(Mode::Minimal).await;
+    let folder = tempfile::tempdir().unwrap();
+    serves_every_language(config(&folder), Mode::Minimal).await;
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn logs_come_with_the_report_and_an_execution_can_be_cancelled() {
     let client = ByobSampleService::create(config(&folder), Mode::Minimal)
         .await
         .unwrap();
-    let code = client.register(udfs().remove(1), 1).await.unwrap();
+    let code = client.register(program("LOG_UDF"), 1).await.unwrap();
     let logging = client.register_for_logging(code, 1).await.unwrap();
     client.delete(&code).await.unwrap();
     let log = Task::Log(LogRequest {
