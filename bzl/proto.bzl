@@ -96,16 +96,16 @@ _rust_proto_source = rule(
     },
 )
 
-def source_label(label):
+def source_label(name):
     """The source target that `rust_proto_library` made beside a library of its own.
 
     Args:
-        label: the library, as seen from the package that is being loaded.
+        name: the library's label, as seen from the package that is being loaded.
 
     Returns:
         the target's label.
     """
-    library = native.package_relative_label(label)
+    library = native.package_relative_label(name)
     return "@@%s//%s:%s%s" % (library.workspace_name, library.package, library.name, _SOURCE_SUFFIX)
 
 def rust_proto_library(name, proto, deps = [], crate_name = None, **kwargs):
