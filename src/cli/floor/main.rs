@@ -8,8 +8,10 @@
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
+use nix::unistd::{getgid, getuid};
 use roma_protocol::frame::FrameDecoder;
 use roma_sandbox::bare::BareLauncher;
+use roma_sandbox::caps::{Capability, effective};
 use roma_sandbox::clone::{Forked, fork_into};
 use roma_sandbox::fdpass::{self, Packet};
 use roma_sandbox::gate::Gate;
@@ -44,9 +46,18 @@ fn run() -> io::Result<()> {
     let millis = u32::from_le_bytes([order[2], order[3], order[4], order[5]]);
     let code = descriptors.into_iter().next().ok_or(Errno::EBADF)?;
     let (udf, request) = receive(code)?;
-    match fork_into(namespaces::all())? {
+    // An ordinary user is root of a user namespace of its own first. Who it was is asked for here: in
+    // the new one everyone is nobody.
+    let rootless = !effective()?.has(Capability::SysAdmin);
+    let (user, group) = (getuid().as_raw(), getgid().as_raw());
+    let mut flags = namespaces::all();
+    flags.set(CloneFlags::CLONE_NEWUSER, rootless);
+    match fork_into(flags)? {
         Forked::Parent(pid) => wait::wait_for(pid).map(drop)?,
         Forked::Child => {
+            if rootless {
+                namespaces::become_root_of_user_namespace(user, group)?;
+            }
             make_root(&udf)?;
             drop(udf);
             run_loops(
