@@ -222,7 +222,8 @@ pub struct LoadOptions {
     pub max_request: usize,
     /// A private `/tmp` of this many bytes for each execution. By default no file can be written.
     pub private_tmp: Option<u64>,
-    /// Whether UDFs see `/proc` (of their own PID namespace). Some runtimes need it.
+    /// Whether UDFs see `/proc` (of their own PID namespace). Some runtimes need it. Without gVisor
+    /// only a service that runs as root can give it.
     pub proc: bool,
     /// Whether UDFs get descriptor 4, to call the service's host functions.
     pub host_functions: bool,

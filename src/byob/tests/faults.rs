@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common::traces::{command_line, descendants, groups, run_without_traces, soon};
-use common::{PATIENCE, TestBed, patient, program, udf, workers};
+use common::{PATIENCE, TestBed, is_root, patient, program, udf, workers};
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -403,6 +403,10 @@ fn on_a_small_disk<F: Future<Output = ()>>(
             umount(&folder).unwrap();
         });
     };
+    // Only root may mount.
+    if !is_root() {
+        return;
+    }
     std::thread::spawn(move || {
         unshare(CloneFlags::CLONE_NEWNS).unwrap();
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;

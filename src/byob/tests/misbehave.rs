@@ -118,7 +118,7 @@ in_every_sandbox! {
         let options = LoadOptions { proc: true, ..workers(1) };
         let code = match service.load(code, options).await {
             Ok(code) => code,
-            // In a container that hides parts of its own /proc, an ordinary user cannot mount one.
+            // Linux lets an ordinary user mount one only where another is in sight.
             Err(Error::WorkerStart(failure)) if !bed.is_gvisor() && !is_root() => {
                 assert_eq!(failure.step, Step::MountProc);
                 return service.shutdown().await;

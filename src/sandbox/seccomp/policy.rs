@@ -90,6 +90,9 @@ const NAMESPACES: u32 = (CLONE_NEWPID
 
 /// `fcntl`'s command that watches a folder.
 const F_NOTIFY: u32 = 1026;
+/// Those that leave a note with a file, or with an open one.
+const F_SET_RW_HINT: u32 = 1036;
+const F_SET_FILE_RW_HINT: u32 = 1038;
 
 /// The argument of clone that carries the TLS pointer, which does not matter without `CLONE_SETTLS`.
 #[cfg(target_arch = "x86_64")]
@@ -129,10 +132,19 @@ const CONDITIONAL: &[(c_long, Verdict)] = &[
             &[SO_PASSCRED as u32, SO_PASSSEC as u32, 76],
         )]),
     ),
-    // Locks of files that are open to write only, which all share none of; no leases, no watches.
+    // Locks of files that are open to write only, which all share none of; no leases,
+    // no watches, no notes.
     (
         SYS_fcntl,
-        Verdict::If(&[Test::NoneOf(1, &[F_SETLEASE as u32, F_NOTIFY])]),
+        Verdict::If(&[Test::NoneOf(
+            1,
+            &[
+                F_SETLEASE as u32,
+                F_NOTIFY,
+                F_SET_RW_HINT,
+                F_SET_FILE_RW_HINT,
+            ],
+        )]),
     ),
     // Only the caller's own limits.
     (SYS_prlimit64, Verdict::If(&[Test::OneOf(0, &[0])])),

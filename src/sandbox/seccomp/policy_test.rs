@@ -163,7 +163,9 @@ fn nobody_meets_at_a_file() {
         assert_eq!(answer(&policy, SYS_fcntl, command(F_GETFL)), ALLOWED);
         assert_eq!(answer(&policy, SYS_fcntl, command(F_SETLK)), ALLOWED);
         assert_eq!(answer(&policy, SYS_fcntl, command(F_SETLEASE)), DENIED);
-        assert_eq!(answer(&policy, SYS_fcntl, command(F_NOTIFY as i32)), DENIED);
+        for note in [F_NOTIFY, F_SET_RW_HINT, F_SET_FILE_RW_HINT] {
+            assert_eq!(answer(&policy, SYS_fcntl, command(note as i32)), DENIED);
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! What is left behind: nothing.
 
-use crate::host::{Host, Place, Start};
+use crate::host::{Host, Place, Start, may_mount_proc};
 use crate::{probe, run_workers, start};
 use roma_protocol::limits::PoolLimits;
 use roma_sandbox::cgroup::Hierarchies;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 
 fn mounts() -> String {
     fs::read_to_string("/proc/self/mountinfo").expect("a list of mounts")
@@ -40,7 +41,7 @@ fn no_process_and_no_mount_after_an_orderly_end() {
     let mut pool = host.load(probe(), |load| {
         load.spawners = 2;
         load.tmp_bytes = Some(1 << 20);
-        load.proc = true;
+        load.proc = may_mount_proc(Place::Direct);
     });
     let mut worker = pool.spawn();
     worker.await_ready();
@@ -152,10 +153,11 @@ fn groups(prefix: &str) -> usize {
 fn works_without_any_privilege() {
     // Only root can become somebody else; who is not root tests this by running at all.
     let user = nix::unistd::getuid().is_root().then_some(65_534);
-    // Nobody may not be allowed into the folder where the program was built.
+    // Nobody may not be allowed into the folder where the program was built, nor to execute it.
     let name = format!("roma-test-{}-run_workers", std::process::id());
     let program = std::env::temp_dir().join(name);
     fs::copy(run_workers(), &program).expect("a copy");
+    fs::set_permissions(&program, Permissions::from_mode(0o555)).expect("our own file");
     let start = Start {
         place: Place::Direct,
         program: &program,
