@@ -78,7 +78,6 @@ pub(crate) fn start(
     let spawn = Spawn {
         worker: id,
         name,
-        log: true,
         host_functions: calls.is_some(),
         report_start: options.readiness == Readiness::None,
     };

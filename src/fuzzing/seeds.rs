@@ -110,7 +110,6 @@ fn spawner() -> Vec<Seed> {
     let spawn = ToSpawner::Spawn(Spawn {
         worker,
         name: ExecutionName([9; 16]),
-        log: true,
         host_functions: true,
         report_start: false,
     });

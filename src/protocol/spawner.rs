@@ -26,8 +26,8 @@ pub enum ToSpawner {
     /// Start a worker.
     ///
     /// Descriptors attached (`SCM_RIGHTS`), in this order: the worker's end of its data connection
-    /// (becomes descriptor 3; must be in blocking mode); the write end of a pipe or stream for logs if
-    /// [`Spawn::log`] (becomes 1 and 2); the worker's end of its host function connection if
+    /// (becomes descriptor 3; must be in blocking mode); the write end of its log, a pipe or stream
+    /// (becomes 1 and 2); the worker's end of its host function connection if
     /// [`Spawn::host_functions`] (becomes 4). The host closes its copies after sending.
     Spawn(Spawn),
     /// Kill the worker and everything that it started, at once. No descriptor attached. `Exited`
@@ -42,8 +42,6 @@ pub struct Spawn {
     pub worker: WorkerId,
     /// Its `argv[0]`.
     pub name: ExecutionName,
-    /// A log descriptor is attached.
-    pub log: bool,
     /// A host function descriptor is attached.
     pub host_functions: bool,
     /// Send `Started` when the UDF has been executed. One more message for each worker: ask for it
@@ -55,7 +53,7 @@ impl Spawn {
     /// How many descriptors are attached.
     #[must_use]
     pub fn descriptors(&self) -> usize {
-        1 + usize::from(self.log) + usize::from(self.host_functions)
+        2 + usize::from(self.host_functions)
     }
 }
 
@@ -163,7 +161,7 @@ impl ToSpawner {
         match self {
             Self::Spawn(spawn) => {
                 out.u8(SPAWN);
-                out.u8(bits([spawn.log, spawn.host_functions, spawn.report_start]));
+                out.u8(bits([spawn.host_functions, spawn.report_start]));
                 out.u64(spawn.worker.0);
                 out.put(&spawn.name.0);
             }
@@ -252,11 +250,10 @@ fn open(packet: &[u8]) -> Result<Source<'_>, DecodeError> {
 }
 
 fn decode_spawn(fields: &mut Source<'_>) -> Result<Spawn, DecodeError> {
-    let [log, host_functions, report_start] = fields.flags()?;
+    let [host_functions, report_start] = fields.flags()?;
     Ok(Spawn {
         worker: WorkerId(fields.u64()?),
         name: ExecutionName(fields.array()?),
-        log,
         host_functions,
         report_start,
     })

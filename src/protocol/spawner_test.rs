@@ -19,11 +19,10 @@ fn any_times() -> impl Strategy<Value = StartTimes> {
 
 fn any_to_spawner() -> impl Strategy<Value = ToSpawner> {
     prop_oneof![
-        (any::<u64>(), any::<[u8; 16]>(), any::<[bool; 3]>()).prop_map(
-            |(worker, name, [log, host_functions, report_start])| ToSpawner::Spawn(Spawn {
+        (any::<u64>(), any::<[u8; 16]>(), any::<[bool; 2]>()).prop_map(
+            |(worker, name, [host_functions, report_start])| ToSpawner::Spawn(Spawn {
                 worker: WorkerId(worker),
                 name: ExecutionName(name),
-                log,
                 host_functions,
                 report_start,
             })

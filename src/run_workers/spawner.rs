@@ -233,7 +233,7 @@ impl<'a> Spawner<'a> {
         }
         let mut rest = descriptors.iter().map(AsFd::as_fd);
         let data = rest.next().ok_or(Errno::EBADF)?;
-        let log = if spawn.log { rest.next() } else { None };
+        let log = rest.next().ok_or(Errno::EBADF)?;
         let host_functions = if spawn.host_functions {
             rest.next()
         } else {
@@ -281,11 +281,7 @@ impl<'a> Spawner<'a> {
 }
 
 /// Data, log and host function descriptors.
-type Attached<'d> = (
-    BorrowedFd<'d>,
-    Option<BorrowedFd<'d>>,
-    Option<BorrowedFd<'d>>,
-);
+type Attached<'d> = (BorrowedFd<'d>, BorrowedFd<'d>, Option<BorrowedFd<'d>>);
 
 fn install_filter(level: FilterLevel) -> Result<Gate, Errno> {
     let gate = Gate::random()?;

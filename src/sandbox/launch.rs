@@ -58,8 +58,8 @@ pub struct Worker<'a> {
     pub user: Option<u32>,
     /// Becomes descriptor 3.
     pub data: BorrowedFd<'a>,
-    /// Becomes descriptors 1 and 2, which are the spawner's own without it.
-    pub log: Option<BorrowedFd<'a>>,
+    /// Becomes descriptors 1 and 2.
+    pub log: BorrowedFd<'a>,
     /// Becomes descriptor 4.
     pub host_functions: Option<BorrowedFd<'a>>,
 }
@@ -243,10 +243,8 @@ impl Attempt<'_> {
         let gate = self.launcher.gate;
         make_input()?;
         place(self.worker.data, DATA_FD, gate)?;
-        if let Some(log) = self.worker.log {
-            place(log, 1, gate)?;
-            place(log, 2, gate)?;
-        }
+        place(self.worker.log, 1, gate)?;
+        place(self.worker.log, 2, gate)?;
         match self.worker.host_functions {
             Some(fd) => place(fd, HOST_FUNCTIONS_FD, gate),
             None => Ok(()),

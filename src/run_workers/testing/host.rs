@@ -21,7 +21,7 @@ use roma_sandbox::fdpass::{self, packet_pair};
 use roma_sandbox::gate::Gate;
 use sha2::{Digest, Sha256};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{PipeReader, Read, Write, pipe};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -249,6 +249,7 @@ pub struct Started {
     pub id: WorkerId,
     pub spawner: usize,
     pub data: UnixStream,
+    pub log: PipeReader,
 }
 
 impl Pool {
@@ -270,18 +271,19 @@ impl Pool {
         let mut spawn = Spawn {
             worker: id,
             name,
-            log: false,
             host_functions: false,
             report_start: false,
         };
         change(&mut spawn);
-        let mut attached = vec![inside.as_fd()];
+        let (log, log_inside) = pipe().expect("a pipe");
+        let mut attached = vec![inside.as_fd(), log_inside.as_fd()];
         attached.extend(more);
         self.send(spawner, ToSpawner::Spawn(spawn), &attached);
         Started {
             id: spawn.worker,
             spawner,
             data,
+            log,
         }
     }
 
@@ -481,9 +483,10 @@ pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// Whether `/proc` can be mounted. Linux lets an ordinary user only where another one is in sight, which
-/// is not so in a pool's root.
-pub fn may_mount_proc(place: Place) -> bool {
+/// Whether a pool is set up by root, who can mount `/proc` (Linux lets an ordinary user only where
+/// another one is in sight, which is not so in a pool's root) and give each worker a user of its own.
+/// Inside gVisor it always is.
+pub fn is_privileged(place: Place) -> bool {
     place != Place::Direct || is_root()
 }
 

@@ -171,7 +171,7 @@ fn two_workers_cannot_have_one_number(place: Place) {
 fn a_worker_without_its_connection_is_refused(place: Place) {
     let mut host = start(place);
     let mut pool = host.load(probe(), |_| {});
-    let worker = pool.spawn_on(0, |spawn| spawn.log = true, &[]);
+    let worker = pool.spawn_on(0, |spawn| spawn.host_functions = true, &[]);
     assert_refused(&pool, &worker, libc::EBADF);
     pool.send(0, ToSpawner::Kill(worker.id), &[]);
     assert_eq!(pool.answer("echo again"), "again");

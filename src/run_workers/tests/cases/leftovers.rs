@@ -1,6 +1,6 @@
 //! What is left behind: nothing.
 
-use crate::host::{Host, Place, Start, may_mount_proc};
+use crate::host::{Host, Place, Start, is_privileged};
 use crate::{probe, run_workers, start};
 use roma_protocol::limits::PoolLimits;
 use roma_sandbox::cgroup::Hierarchies;
@@ -41,7 +41,7 @@ fn no_process_and_no_mount_after_an_orderly_end() {
     let mut pool = host.load(probe(), |load| {
         load.spawners = 2;
         load.tmp_bytes = Some(1 << 20);
-        load.proc = may_mount_proc(Place::Direct);
+        load.proc = is_privileged(Place::Direct);
     });
     let mut worker = pool.spawn();
     worker.await_ready();

@@ -1,6 +1,6 @@
 //! Loads that are refused, and steps that fail.
 
-use crate::host::{Host, Place, Start, may_mount_proc, plain_load, with_digest};
+use crate::host::{Host, Place, Start, is_privileged, plain_load, with_digest};
 use crate::{in_every_place, probe, run_workers_with_faults, start};
 use roma_protocol::PoolId;
 use roma_protocol::control::{FromRunWorkers, LibraryMount, ToRunWorkers};
@@ -211,13 +211,14 @@ fn every_step_of_a_worker_can_fail(place: Place) {
         Step::SetWorkerLimits,
         Step::Exec,
     ] {
-        if step == Step::MountProc && !may_mount_proc(place) {
+        let for_the_privileged = matches!(step, Step::MountProc | Step::SetUser);
+        if for_the_privileged && !is_privileged(place) {
             continue;
         }
         let mut host = with_fault(place, step);
         let pool = host.try_load(probe(), |load| {
             load.tmp_bytes = Some(1 << 20);
-            load.proc = may_mount_proc(place);
+            load.proc = is_privileged(place);
         });
         let failure = StepFailure {
             step,
