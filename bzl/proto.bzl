@@ -26,53 +26,15 @@
 
 load("@rules_proto//proto:defs.bzl", "ProtoInfo")
 load("@rules_rust//rust:defs.bzl", "rust_library")
+load("//bzl:codegen.bzl", "CODEGEN_ATTRS", "RustProtoSourceInfo", "generate", "proto_files")
 
 _SOURCE_SUFFIX = "_source"
 
-RustProtoSourceInfo = provider(
-    doc = "The Rust source made of a proto_library.",
-    fields = {
-        "crate_name": "The name of the crate that the source becomes.",
-        "files": "The proto files in it, by the names that others import them by.",
-    },
-)
-
-def import_name(file, root):
-    """The name that other proto files import this one by.
-
-    Args:
-        file: a source of a `proto_library`.
-        root: its `ProtoInfo.proto_source_root`.
-
-    Returns:
-        the name.
-    """
-    path = file.path
-    for prefix in (root + "/", file.root.path + "/"):
-        if prefix != "./" and prefix != "/" and path.startswith(prefix):
-            return path[len(prefix):]
-    return path
-
 def _rust_proto_source_impl(ctx):
-    proto = ctx.attr.proto[ProtoInfo]
-    files = [import_name(file, proto.proto_source_root) for file in proto.direct_sources]
-    sets = proto.transitive_descriptor_sets
-    source = ctx.actions.declare_file(ctx.label.name + ".rs")
+    files = proto_files(ctx.attr.proto[ProtoInfo])
     arguments = ctx.actions.args()
-    arguments.add_all("--descriptor-set", sets)
     arguments.add_all("--file", files)
-    for dep in ctx.attr.deps:
-        info = dep[RustProtoSourceInfo]
-        arguments.add_all("--extern", ["%s=%s" % (info.crate_name, file) for file in info.files])
-    arguments.add("--out", source)
-    ctx.actions.run(
-        executable = ctx.executable._codegen,
-        arguments = [arguments],
-        inputs = sets,
-        outputs = [source],
-        mnemonic = "RustProto",
-        progress_message = "Generating Rust for %{label}",
-    )
+    source = generate(ctx, "RustProto", arguments)
     return [
         DefaultInfo(files = depset([source])),
         RustProtoSourceInfo(crate_name = ctx.attr.crate_name, files = files),
@@ -81,18 +43,8 @@ def _rust_proto_source_impl(ctx):
 _rust_proto_source = rule(
     implementation = _rust_proto_source_impl,
     doc = "Rust source for the files of one proto_library.",
-    attrs = {
+    attrs = CODEGEN_ATTRS | {
         "crate_name": attr.string(mandatory = True, doc = "The crate that the source becomes."),
-        "deps": attr.label_list(
-            providers = [RustProtoSourceInfo],
-            doc = "The sources of the crates whose messages this one uses.",
-        ),
-        "proto": attr.label(mandatory = True, providers = [ProtoInfo]),
-        "_codegen": attr.label(
-            default = Label("//src/codegen:roma_codegen"),
-            executable = True,
-            cfg = "exec",
-        ),
     },
 )
 

@@ -28,7 +28,8 @@
 
 load("@rules_proto//proto:defs.bzl", "ProtoInfo")
 load("@rules_rust//rust:defs.bzl", "rust_library")
-load("//bzl:proto.bzl", "RustProtoSourceInfo", "import_name", "source_label")
+load("//bzl:codegen.bzl", "CODEGEN_ATTRS", "generate", "proto_files")
+load("//bzl:proto.bzl", "source_label")
 
 _SOURCE_SUFFIX = "_client_source"
 
@@ -54,8 +55,7 @@ def declare_roma_api(proto, proto_basename, rust_protos, service = None, host_ap
     )
 
 def _declaring_file(ctx):
-    proto = ctx.attr.proto[ProtoInfo]
-    names = [import_name(file, proto.proto_source_root) for file in proto.direct_sources]
+    names = proto_files(ctx.attr.proto[ProtoInfo])
     wanted = ctx.attr.proto_basename + ".proto"
     fitting = [name for name in names if name.split("/")[-1] == wanted]
     if len(fitting) != 1:
@@ -63,44 +63,18 @@ def _declaring_file(ctx):
     return fitting[0]
 
 def _rust_client_source_impl(ctx):
-    proto = ctx.attr.proto[ProtoInfo]
-    sets = proto.transitive_descriptor_sets
-    source = ctx.actions.declare_file(ctx.label.name + ".rs")
     arguments = ctx.actions.args()
-    arguments.add_all("--descriptor-set", sets)
     arguments.add("--client", _declaring_file(ctx))
     if ctx.attr.service:
         arguments.add("--service", ctx.attr.service)
-    for dep in ctx.attr.deps:
-        info = dep[RustProtoSourceInfo]
-        arguments.add_all("--extern", ["%s=%s" % (info.crate_name, file) for file in info.files])
-    arguments.add("--out", source)
-    ctx.actions.run(
-        executable = ctx.executable._codegen,
-        arguments = [arguments],
-        inputs = sets,
-        outputs = [source],
-        mnemonic = "RustClient",
-        progress_message = "Generating a client for %{label}",
-    )
-    return [DefaultInfo(files = depset([source]))]
+    return [DefaultInfo(files = depset([generate(ctx, "RustClient", arguments)]))]
 
 _rust_client_source = rule(
     implementation = _rust_client_source_impl,
     doc = "Rust source for the client of one service.",
-    attrs = {
-        "deps": attr.label_list(
-            providers = [RustProtoSourceInfo],
-            doc = "The sources of the crates that hold the messages.",
-        ),
-        "proto": attr.label(mandatory = True, providers = [ProtoInfo]),
+    attrs = CODEGEN_ATTRS | {
         "proto_basename": attr.string(mandatory = True, doc = "The file with the service."),
         "service": attr.string(doc = "The service, where the file declares several."),
-        "_codegen": attr.label(
-            default = Label("//src/codegen:roma_codegen"),
-            executable = True,
-            cfg = "exec",
-        ),
     },
 )
 

@@ -9,11 +9,16 @@ mod common;
 
 use std::time::Duration;
 
-use common::messages::{self, Echo, Empty, Task, greeting, hello, request};
+use common::messages::{Task, greeting, hello, request};
 use common::{PATIENCE, in_every_sandbox, patient, udf, workers};
 use prost::Message;
 use roma_byob::{
     Error, ExecuteOptions, ExitStatus, Fault, GrpcCode, LoadOptions, Outcome, ResponseError,
+};
+use roma_sample_proto::roma::example::{EchoRequest, EchoResponse};
+use roma_sample_proto::roma::sample::prime_sieve_request::Limit;
+use roma_sample_proto::roma::sample::{
+    HelloWorldRequest, PayloadWriteRequest, PrimeSieveRequest, SampleRequest, SampleResponse,
 };
 
 in_every_sandbox! {
@@ -21,9 +26,9 @@ in_every_sandbox! {
         let service = bed.service().await;
         let code = service.load(udf("echo_udf"), workers(10)).await.unwrap();
         for number in 0..100 {
-            let message = Echo { message: format!("hello {number}").into_bytes() };
-            let response: Echo = service.call(&code, &message, patient()).await.unwrap();
-            assert_eq!(response, message);
+            let message = EchoRequest { message: format!("hello {number}").into_bytes() };
+            let response: EchoResponse = service.call(&code, &message, patient()).await.unwrap();
+            assert_eq!(response.message, message.message);
         }
         service.shutdown().await;
     }
@@ -31,7 +36,7 @@ in_every_sandbox! {
     async fn the_report_tells_how_it_ended_and_what_it_took(bed: TestBed) {
         let service = bed.service().await;
         let code = service.load(udf("sample_udf"), workers(1)).await.unwrap();
-        let sieve = request(Task::Sieve(messages::Sieve { up_to: 300_000 }));
+        let sieve = request(Task::PrimeSieve(PrimeSieveRequest { limit: Some(Limit::UpTo(300_000)) }));
         let size = sieve.len();
         let mut execution = service.execute(&code, sieve, patient());
         let id = execution.id();
@@ -97,9 +102,9 @@ in_every_sandbox! {
         for number in 0..60_u32 {
             let service = service.clone();
             executions.spawn(async move {
-                let message = Echo { message: number.to_le_bytes().to_vec() };
-                let response: Echo = service.call(&code, &message, patient()).await.unwrap();
-                assert_eq!(response, message);
+                let message = EchoRequest { message: number.to_le_bytes().to_vec() };
+                let response: EchoResponse = service.call(&code, &message, patient()).await.unwrap();
+                assert_eq!(response.message, message.message);
             });
         }
         while let Some(done) = executions.join_next().await {
@@ -227,13 +232,13 @@ in_every_sandbox! {
     async fn large_payloads_go_both_ways_within_their_caps(bed: TestBed) {
         let service = bed.service().await;
         let echo = service.load(udf("echo_udf"), workers(1)).await.unwrap();
-        let message = Echo { message: vec![7; 8 << 20] };
-        let response: Echo = service.call(&echo, &message, patient()).await.unwrap();
-        assert!(response == message, "8 MiB come back as they went");
+        let message = EchoRequest { message: vec![7; 8 << 20] };
+        let response: EchoResponse = service.call(&echo, &message, patient()).await.unwrap();
+        assert!(response.message == message.message, "8 MiB come back as they went");
         let options = LoadOptions { max_request: 1000, max_response: 1000, ..workers(1) };
         let code = service.load(udf("payload_write_udf"), options).await.unwrap();
         let write = |size| {
-            request(Task::PayloadWrite(messages::PayloadWrite { element_size: size, element_count: 1 }))
+            request(Task::PayloadWrite(PayloadWriteRequest { element_size: size, element_count: 1 }))
         };
         service.execute(&code, write(900), patient()).await.unwrap();
         let error = service.execute(&code, write(5000), patient()).await.unwrap_err();
@@ -249,11 +254,11 @@ in_every_sandbox! {
     async fn what_is_not_the_expected_message_is_the_udfs_fault(bed: TestBed) {
         let service = bed.service().await;
         let code = service.load(udf("echo_udf"), workers(1)).await.unwrap();
-        let message = Echo { message: b"\xff\xff\xff".to_vec() };
+        let message = EchoRequest { message: b"\xff\xff\xff".to_vec() };
         let execution = service.execute(&code, message.encode_to_vec(), patient());
         assert!(execution.await.is_ok());
         // Read as a message of another type, the same bytes are nonsense.
-        let error = service.call::<messages::Response>(&code, &message, patient()).await.unwrap_err();
+        let error = service.call::<SampleResponse>(&code, &message, patient()).await.unwrap_err();
         assert!(matches!(error, Error::Response(ResponseError::Undecodable(_))), "{error:?}");
         assert_eq!(error.fault(), Fault::Udf);
         service.shutdown().await;
@@ -262,8 +267,8 @@ in_every_sandbox! {
     async fn an_empty_task_is_no_reason_to_wait(bed: TestBed) {
         let service = bed.service().await;
         let code = service.load(udf("sample_udf"), workers(1)).await.unwrap();
-        let empty: messages::Response =
-            service.call(&code, &messages::Request { task: Some(Task::Hello(Empty {})) }, patient())
+        let empty: SampleResponse =
+            service.call(&code, &SampleRequest { task: Some(Task::HelloWorld(HelloWorldRequest {})) }, patient())
                 .await
                 .unwrap();
         assert!(empty.outcome.is_some());

@@ -7,14 +7,16 @@
 
 mod common;
 
-use common::messages::{Empty, Outcome, Queue, QueueOperation, Task, outcome, request};
+use common::messages::{Outcome, Task, outcome, request};
 use common::{TestBed, in_every_sandbox, patient, udf, workers};
 use roma_byob::{Service, SyscallFilter};
+use roma_sample_proto::roma::sample::message_queue_request::Operation;
+use roma_sample_proto::roma::sample::{
+    DescriptorsRequest, FileSystemChangeRequest, FileType, MessageQueueRequest, PrivilegesRequest,
+    ReceiveMessage, SocketSearchRequest, SyscallsRequest,
+};
 
 const EPERM: i32 = 1;
-/// What `DescriptorsResponse` calls a socket and a pipe.
-const SOCKET: i32 = 3;
-const PIPE: i32 = 4;
 
 async fn ask(service: &Service, name: &str, task: Task) -> Outcome {
     let code = service.load(udf(name), workers(1)).await.unwrap();
@@ -28,8 +30,12 @@ async fn ask(service: &Service, name: &str, task: Task) -> Outcome {
 
 async fn syscalls(bed: &TestBed) -> Vec<(String, i32)> {
     let service = bed.service().await;
-    let Outcome::Syscalls(syscalls) =
-        ask(&service, "syscall_filter_udf", Task::Syscalls(Empty {})).await
+    let Outcome::Syscalls(syscalls) = ask(
+        &service,
+        "syscall_filter_udf",
+        Task::Syscalls(SyscallsRequest {}),
+    )
+    .await
     else {
         panic!("another outcome")
     };
@@ -37,12 +43,12 @@ async fn syscalls(bed: &TestBed) -> Vec<(String, i32)> {
     syscalls
         .outcomes
         .into_iter()
-        .map(|call| (call.name, call.error))
+        .map(|call| (call.name, call.error_number))
         .collect()
 }
 
-fn queue(operation: QueueOperation) -> Task {
-    Task::Queue(Queue {
+fn queue(operation: Operation) -> Task {
+    Task::MessageQueue(MessageQueueRequest {
         operation: Some(operation),
     })
 }
@@ -50,7 +56,7 @@ fn queue(operation: QueueOperation) -> Task {
 in_every_sandbox! {
     async fn a_udf_has_no_capability_and_cannot_get_any(bed: TestBed) {
         let service = bed.service().await;
-        let Outcome::Privileges(has) = ask(&service, "privileges_udf", Task::Privileges(Empty {})).await
+        let Outcome::Privileges(has) = ask(&service, "privileges_udf", Task::Privileges(PrivilegesRequest {})).await
         else { panic!("another outcome") };
         assert_eq!((has.effective, has.permitted, has.inheritable, has.ambient), (0, 0, 0, 0));
         assert!(has.no_new_privileges);
@@ -60,13 +66,13 @@ in_every_sandbox! {
 
     async fn a_udf_has_four_descriptors(bed: TestBed) {
         let service = bed.service().await;
-        let Outcome::Descriptors(open) = ask(&service, "descriptors_udf", Task::Descriptors(Empty {})).await
+        let Outcome::Descriptors(open) = ask(&service, "descriptors_udf", Task::Descriptors(DescriptorsRequest {})).await
         else { panic!("another outcome") };
-        let found: Vec<_> = open.descriptors.iter().map(|d| (d.number, d.kind)).collect();
+        let found: Vec<_> = open.descriptors.iter().map(|d| (d.number, d.r#type())).collect();
         assert_eq!(found.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0, 1, 2, 3]);
         let kinds: Vec<_> = found.iter().map(|(_, kind)| *kind).collect();
         // No device: all workers of a pool would have it in common.
-        assert_eq!(kinds, [PIPE, PIPE, PIPE, SOCKET]);
+        assert_eq!(kinds, [FileType::Pipe, FileType::Pipe, FileType::Pipe, FileType::Socket]);
         service.shutdown().await;
     }
 
@@ -81,7 +87,7 @@ in_every_sandbox! {
 
     async fn there_is_no_socket_in_the_file_system(bed: TestBed) {
         let service = bed.service().await;
-        let Outcome::Sockets(found) = ask(&service, "socket_finder_udf", Task::Sockets(Empty {})).await
+        let Outcome::SocketSearch(found) = ask(&service, "socket_finder_udf", Task::SocketSearch(SocketSearchRequest::default())).await
         else { panic!("another outcome") };
         assert!(found.sockets.is_empty(), "{found:?}");
         assert!(found.visited > 0);
@@ -91,7 +97,7 @@ in_every_sandbox! {
     async fn no_file_can_be_created_deleted_or_changed(bed: TestBed) {
         let service = bed.service().await;
         for name in ["filesystem_add_udf", "filesystem_delete_udf", "filesystem_edit_udf"] {
-            let Outcome::FileSystem(found) = ask(&service, name, Task::FileSystem(Empty {})).await
+            let Outcome::FileSystemChange(found) = ask(&service, name, Task::FileSystemChange(FileSystemChangeRequest::default())).await
             else { panic!("another outcome") };
             assert!(found.changed.is_empty(), "{name}: {found:?}");
             assert!(!found.refused.is_empty(), "{name} tried nothing");
@@ -103,16 +109,16 @@ in_every_sandbox! {
         let service = bed.service().await;
         let code = service.load(udf("message_queue_udf"), workers(2)).await.unwrap();
         for _ in 0..3 {
-            let send = request(queue(QueueOperation::Send("secret".into())));
-            let Outcome::Queue(sent) = outcome(&service.execute(&code, send, patient()).await.unwrap())
+            let send = request(queue(Operation::Send("secret".into())));
+            let Outcome::MessageQueue(sent) = outcome(&service.execute(&code, send, patient()).await.unwrap())
             else { panic!("another outcome") };
-            let receive = request(queue(QueueOperation::Receive(Empty {})));
-            let Outcome::Queue(got) = outcome(&service.execute(&code, receive, patient()).await.unwrap())
+            let receive = request(queue(Operation::Receive(ReceiveMessage {})));
+            let Outcome::MessageQueue(got) = outcome(&service.execute(&code, receive, patient()).await.unwrap())
             else { panic!("another outcome") };
             assert_eq!(got.received, None);
             match bed.filter {
-                SyscallFilter::Strict => assert_eq!((sent.open_error, got.open_error), (EPERM, EPERM)),
-                _ => assert!(sent.open_error == 0 || sent.open_error == EPERM, "{sent:?}"),
+                SyscallFilter::Strict => assert_eq!((sent.open_error_number, got.open_error_number), (EPERM, EPERM)),
+                _ => assert!(sent.open_error_number == 0 || sent.open_error_number == EPERM, "{sent:?}"),
             }
         }
         service.shutdown().await;
@@ -147,15 +153,15 @@ mod without_private_ipc {
     async fn messages_are_kept_apart_by_the_filter(bed: TestBed) {
         let service = bed.builder().private_ipc(false).start().await.unwrap();
         for operation in [
-            QueueOperation::Send("secret".into()),
-            QueueOperation::Receive(Empty {}),
+            Operation::Send("secret".into()),
+            Operation::Receive(ReceiveMessage {}),
         ] {
-            let Outcome::Queue(outcome) =
+            let Outcome::MessageQueue(outcome) =
                 ask(&service, "message_queue_udf", queue(operation)).await
             else {
                 panic!("another outcome")
             };
-            assert_eq!(outcome.open_error, EPERM);
+            assert_eq!(outcome.open_error_number, EPERM);
         }
         service.shutdown().await;
     }

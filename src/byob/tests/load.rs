@@ -9,12 +9,13 @@ mod common;
 
 use std::time::Duration;
 
-use common::messages::{Log, Task, greeting, hello, request};
+use common::messages::{Task, greeting, hello, request};
 use common::{in_every_sandbox, patient, udf, workers};
 use roma_byob::{
     BinaryError, ConfigError, Error, ExecuteOptions, ExitStatus, Fault, LoadOptions, Logs, Outcome,
     Readiness,
 };
+use roma_sample_proto::roma::sample::LogRequest;
 
 fn logging() -> LoadOptions {
     LoadOptions {
@@ -33,7 +34,7 @@ fn with_argument(argument: &str) -> LoadOptions {
 }
 
 fn log_request() -> Vec<u8> {
-    request(Task::Log(Log {
+    request(Task::Log(LogRequest {
         standard_output: "I am a stdout log.\n".into(),
         standard_error: "I am a stderr log.\n".into(),
         standard_error_after_response: "I am a late log.\n".into(),

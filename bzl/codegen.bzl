@@ -1,0 +1,72 @@
+"""How rules have Rust source generated from protos. Private to this folder."""
+
+load("@rules_proto//proto:defs.bzl", "ProtoInfo")
+
+RustProtoSourceInfo = provider(
+    doc = "The Rust source made of a proto_library.",
+    fields = {
+        "crate_name": "The name of the crate that the source becomes.",
+        "files": "The proto files in it, by the names that others import them by.",
+    },
+)
+
+# The attributes that `generate` reads.
+CODEGEN_ATTRS = {
+    "deps": attr.label_list(
+        providers = [RustProtoSourceInfo],
+        doc = "The sources of the crates whose messages this one uses.",
+    ),
+    "proto": attr.label(mandatory = True, providers = [ProtoInfo]),
+    "_codegen": attr.label(
+        default = Label("//src/codegen:roma_codegen"),
+        executable = True,
+        cfg = "exec",
+    ),
+}
+
+def proto_files(proto):
+    """The names that other proto files import the files of a `proto_library` by.
+
+    Args:
+        proto: its `ProtoInfo`.
+
+    Returns:
+        the names.
+    """
+    return [_import_name(file, proto.proto_source_root) for file in proto.direct_sources]
+
+def _import_name(file, root):
+    path = file.path
+    for prefix in (root + "/", file.root.path + "/"):
+        if prefix != "./" and prefix != "/" and path.startswith(prefix):
+            return path[len(prefix):]
+    return path
+
+def generate(ctx, mnemonic, arguments):
+    """Registers the action that generates a rule's source.
+
+    Args:
+        ctx: the rule's, with `CODEGEN_ATTRS`.
+        mnemonic: what the action is called.
+        arguments: an `Args` that says what to make of the proto.
+
+    Returns:
+        the source file.
+    """
+    sets = ctx.attr.proto[ProtoInfo].transitive_descriptor_sets
+    source = ctx.actions.declare_file(ctx.label.name + ".rs")
+    common = ctx.actions.args()
+    common.add_all("--descriptor-set", sets)
+    for dep in ctx.attr.deps:
+        info = dep[RustProtoSourceInfo]
+        common.add_all("--extern", ["%s=%s" % (info.crate_name, file) for file in info.files])
+    common.add("--out", source)
+    ctx.actions.run(
+        executable = ctx.executable._codegen,
+        arguments = [common, arguments],
+        inputs = sets,
+        outputs = [source],
+        mnemonic = mnemonic,
+        progress_message = "Generating %{output}",
+    )
+    return source
