@@ -124,6 +124,7 @@ impl<'a> Attempt<'a> {
                 .send_some()
                 .map_err(|e| Error::host("send a request", e))?;
         }
+        self.job.pool.refill();
         let deadline = self.job.pool.start_deadline(self.started);
         let until = deadline.min(patience.until);
         let ready = unless_lost(self.exchange.until_ready(), self.aftermath);
@@ -186,6 +187,9 @@ impl<'a> Attempt<'a> {
 
     async fn converse(&mut self) -> Result<Bytes, Broken> {
         let start = Instant::now();
+        // The request first: to ask for the worker's replacement takes as long as to send.
+        self.exchange.send_some()?;
+        self.job.pool.refill();
         unless_lost(self.exchange.until_sent(), self.aftermath).await?;
         let times = &mut self.aftermath.report.times;
         times.send = start.elapsed();

@@ -99,7 +99,8 @@ impl Pool {
         self.pump(&mut state);
     }
 
-    /// Takes a worker for a request that has waited since `since` and may wait until `until`.
+    /// Takes a worker for a request that has waited since `since` and may wait until `until`. Whoever
+    /// gets one calls [`Pool::refill`] as soon as it has the request.
     pub(crate) async fn acquire(
         self: &Arc<Self>,
         since: Instant,
@@ -114,7 +115,6 @@ impl Pool {
             if !state.book.has_waiters()
                 && let Some(lease) = self.take(&mut state, patient)
             {
-                self.pump(&mut state);
                 return Ok(lease);
             }
             if !patient {
@@ -157,6 +157,11 @@ impl Pool {
             self.stop_diagnosing(state, id);
         }
         Some(Lease::new(Arc::clone(self), id, worker))
+    }
+
+    /// Starts what is missing since a worker was taken.
+    pub(crate) fn refill(self: &Arc<Self>) {
+        self.pump(&mut self.lock());
     }
 
     /// Hands workers to the requests that wait and starts what is missing.
