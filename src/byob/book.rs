@@ -121,6 +121,11 @@ impl<I, L, Q> Book<I, L, Q> {
         missing.min(room).min(usize::from(!trying))
     }
 
+    /// Whether fewer than half of the workers that should be there are, or are being started.
+    pub(crate) fn is_low(&self) -> bool {
+        2 * self.idle.len() < self.sizes.target
+    }
+
     /// Whether starts have gone well lately, so that many may go on at once.
     pub(crate) fn is_trusted(&self) -> bool {
         self.proven && !self.backoff.is_unhealthy()
@@ -369,6 +374,18 @@ mod tests {
         assert_eq!(book.wanted(now), 0, "three live");
         book.ended(WorkerId(0)).unwrap();
         assert_eq!(book.wanted(now), 1);
+    }
+
+    #[test]
+    fn half_of_the_workers_are_enough_for_a_while() {
+        let (mut book, now) = book(4, 9);
+        assert!(book.is_low());
+        start(&mut book, now, 4);
+        book.take(|_| true, false).unwrap();
+        book.take(|_| true, false).unwrap();
+        assert!(!book.is_low());
+        book.take(|_| true, false).unwrap();
+        assert!(book.is_low());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -42,6 +43,7 @@ pub struct ServiceBuilder {
     private_ipc: bool,
     libraries: Vec<LibraryMount>,
     memory: Option<u64>,
+    silence: Duration,
     run_dir: Option<PathBuf>,
     programs: Programs,
     functions: HostFunctions,
@@ -58,6 +60,7 @@ impl Default for ServiceBuilder {
             private_ipc: true,
             libraries: Vec::new(),
             memory: None,
+            silence: Duration::from_secs(10),
             run_dir: None,
             programs: Programs::default(),
             functions: HostFunctions::default(),
@@ -111,6 +114,12 @@ impl ServiceBuilder {
             memory: Some(bytes),
             ..self
         }
+    }
+
+    /// How long the sandbox, and each process in it that starts workers, may be silent when it is asked
+    /// whether it is there: 10 seconds by default. Then it is replaced, like one that died.
+    pub fn watchdog(self, silence: Duration) -> Self {
+        Self { silence, ..self }
     }
 
     /// Where the service keeps its files while it runs. By default below `$XDG_RUNTIME_DIR`,
@@ -266,6 +275,7 @@ impl ServiceBuilder {
             runsc,
             libraries: self.libraries.clone(),
             memory: self.memory,
+            silence: self.silence,
         })
     }
 }

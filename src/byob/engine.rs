@@ -12,13 +12,13 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
-use crate::error::Error;
+use crate::error::{Error, SandboxFailure};
 use crate::health::Backoff;
 use crate::host_functions::HostFunctions;
 use crate::metrics;
 use crate::outer::OuterConfig;
-use crate::pool::Pool;
-use crate::sandbox::{PoolPolicy, Prepared, Sandbox};
+use crate::pool::{Gone, Pool};
+use crate::sandbox::{PoolPolicy, Prepared, Sandbox, silent};
 use crate::token::CodeToken;
 
 /// How often the clocks of pools are looked at.
@@ -27,8 +27,8 @@ const SWEEP: Duration = Duration::from_millis(50);
 const STABLE: Duration = Duration::from_secs(10);
 /// How long the news of a sandbox's death may come after a pool's.
 const DEATH_NEWS: Duration = Duration::from_millis(500);
-/// How long a deleted pool may take to be gone.
-const DELETE_TIME: Duration = Duration::from_secs(2);
+/// How long a pool may take to end by itself when it is told to, and then when it is killed.
+const ORDERLY_END: Duration = Duration::from_secs(1);
 
 /// What a service consists of.
 #[derive(Debug)]
@@ -143,7 +143,7 @@ impl Engine {
     /// Ends a pool. Waits until nothing of it is left.
     pub(crate) async fn remove(&self, token: CodeToken) -> Result<(), Error> {
         let mut ended = self.discard(token)?;
-        let _ = timeout(DELETE_TIME, ended.wait_for(|ended| *ended)).await;
+        let _ = timeout(ORDERLY_END * 2, ended.wait_for(|ended| *ended)).await;
         Ok(())
     }
 
@@ -288,7 +288,8 @@ async fn keep(
             Ok(Prepared {
                 spawners,
                 in_force,
-                ended,
+                id,
+                mut ended,
             }) => {
                 pool.open(spawners.clone(), in_force);
                 if let Some(first) = first.take() {
@@ -296,7 +297,10 @@ async fn keep(
                 }
                 let cause = until_lost(&pool, spawners, &sandbox).await;
                 pool.lost(&cause);
-                let _ = timeout(DELETE_TIME, ended).await;
+                if timeout(ORDERLY_END, &mut ended).await.is_err() {
+                    sandbox.kill(id).await;
+                    let _ = timeout(ORDERLY_END, ended).await;
+                }
                 cause
             }
         };
@@ -323,14 +327,14 @@ async fn until_lost(
     spawners: Vec<Arc<crate::spawner::Spawner>>,
     sandbox: &Sandbox,
 ) -> Error {
-    let failure = tokio::select! {
-        failure = follow(pool, spawners) => failure,
+    let gone = tokio::select! {
+        gone = follow(pool, spawners, sandbox.silence()) => gone,
         // The connections of a sandbox that was killed may outlive it for a while.
-        _ = sandbox.cause_of_death() => None,
+        _ = sandbox.cause_of_death() => Gone::Ended,
     };
     match pool.closed() {
         Some(reason) => reason,
-        None => cause_of_loss(sandbox, failure).await,
+        None => cause_of_loss(sandbox, gone).await,
     }
 }
 
@@ -338,27 +342,26 @@ async fn until_lost(
 async fn follow(
     pool: &Arc<Pool>,
     spawners: Vec<Arc<crate::spawner::Spawner>>,
-) -> Option<roma_protocol::step::StepFailure> {
+    silence: Duration,
+) -> Gone {
     let mut followers = JoinSet::new();
     for spawner in spawners {
         let pool = Arc::clone(pool);
-        followers.spawn(async move { pool.follow(&spawner).await });
+        followers.spawn(async move { pool.follow(&spawner, silence).await });
     }
-    followers.join_next().await.and_then(Result::ok).flatten()
+    let first = followers.join_next().await.and_then(Result::ok);
+    first.unwrap_or(Gone::Ended)
 }
 
 /// A pool usually goes with its sandbox, whose end explains more.
-async fn cause_of_loss(
-    sandbox: &Sandbox,
-    failure: Option<roma_protocol::step::StepFailure>,
-) -> Error {
-    match (failure, timeout(DEATH_NEWS, sandbox.cause_of_death()).await) {
-        (_, Ok(cause)) => cause,
-        (Some(failure), Err(_)) => Error::PoolSetup(failure),
-        (None, Err(_)) => {
-            let failure =
-                crate::error::SandboxFailure::new("the processes that start workers ended");
-            Error::SandboxDied(Arc::new(failure))
-        }
+async fn cause_of_loss(sandbox: &Sandbox, gone: Gone) -> Error {
+    if let Ok(cause) = timeout(DEATH_NEWS, sandbox.cause_of_death()).await {
+        return cause;
     }
+    let failure = match gone {
+        Gone::Failed(failure) => return Error::PoolSetup(failure),
+        Gone::Ended => SandboxFailure::new("the processes that start workers ended"),
+        Gone::Silent => silent("a process that starts workers", sandbox.silence()),
+    };
+    Error::SandboxDied(Arc::new(failure))
 }

@@ -66,6 +66,7 @@ mod service;
 mod spawner;
 mod sync;
 mod token;
+mod watchdog;
 mod worker;
 
 pub use book::Counts;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use roma_protocol::WorkerId;
-use roma_protocol::spawner::{Exited, FromSpawner, StartTimes};
+use roma_protocol::spawner::{Exited, FromSpawner, StartTimes, ToSpawner};
 use roma_protocol::step::StepFailure;
 use tokio::sync::oneshot;
 
@@ -18,6 +18,7 @@ use crate::load::{InForce, LoadOptions, Logs, Readiness};
 use crate::metrics::PoolMetrics;
 use crate::spawner::Spawner;
 use crate::token::CodeToken;
+use crate::watchdog::{Turn, Watchdog};
 use crate::worker::{self, Life, Worker, WorkerEnd};
 
 /// One piece of loaded code and its workers.
@@ -43,6 +44,14 @@ struct State {
     typical_start: Duration,
     /// Why no request is taken any more.
     closed: Option<Error>,
+}
+
+/// Why nothing more is to be heard of a spawner.
+#[derive(Debug)]
+pub(crate) enum Gone {
+    Failed(StepFailure),
+    Ended,
+    Silent,
 }
 
 /// How a pool is doing.
@@ -159,9 +168,13 @@ impl Pool {
         Some(Lease::new(Arc::clone(self), id, worker))
     }
 
-    /// Starts what is missing since a worker was taken.
+    /// Starts what is missing since a worker was taken, if little is left. Otherwise that can wait until
+    /// the worker ends, or for the next sweep: starts would compete with the request for the processor.
     pub(crate) fn refill(self: &Arc<Self>) {
-        self.pump(&mut self.lock());
+        let mut state = self.lock();
+        if state.book.is_low() {
+            self.pump(&mut state);
+        }
     }
 
     /// Hands workers to the requests that wait and starts what is missing.
@@ -268,21 +281,34 @@ impl Pool {
         }
     }
 
-    /// Reads from one spawner until it is gone. Returns why.
-    pub(crate) async fn follow(self: &Arc<Self>, spawner: &Spawner) -> Option<StepFailure> {
+    /// Reads from one spawner until it is gone, or silent for so long. Returns why.
+    pub(crate) async fn follow(self: &Arc<Self>, spawner: &Spawner, silence: Duration) -> Gone {
+        let mut watchdog = Watchdog::new(silence);
         loop {
-            match spawner.next().await {
-                Ok(Some(FromSpawner::Ready(_))) => {}
-                Ok(Some(FromSpawner::SetupFailed(failure))) => return Some(failure),
+            let next = tokio::select! {
+                biased;
+                next = spawner.next() => next,
+                turn = watchdog.turn() => match turn {
+                    Turn::Ask => {
+                        spawner.send(ToSpawner::Ping, Vec::new());
+                        continue;
+                    }
+                    Turn::GiveUp => return Gone::Silent,
+                },
+            };
+            watchdog.heard();
+            match next {
+                Ok(Some(FromSpawner::Ready(_) | FromSpawner::Pong)) => {}
+                Ok(Some(FromSpawner::SetupFailed(failure))) => return Gone::Failed(failure),
                 Ok(Some(FromSpawner::Started(id, times))) => self.started(id, &times),
                 Ok(Some(FromSpawner::Failed(id, failure))) => {
                     self.ended(id, WorkerEnd::NotStarted(failure));
                 }
                 Ok(Some(FromSpawner::Exited(exited))) => self.exited(&exited),
-                Ok(None) => return None,
+                Ok(None) => return Gone::Ended,
                 Err(error) => {
                     tracing::warn!(code = %self.token, %error, "a spawner does not keep to the protocol");
-                    return None;
+                    return Gone::Ended;
                 }
             }
         }

@@ -29,6 +29,7 @@ use crate::pool::Pool;
 use crate::reactor::watch as watched;
 use crate::seqpacket::{Seqpacket, stream_pair};
 use crate::spawner::Spawner;
+use crate::watchdog::{Turn, Watchdog};
 
 /// How long a sandbox may take to say hello, and a pool to be prepared.
 const START_TIME: Duration = Duration::from_secs(20);
@@ -84,6 +85,7 @@ impl Program {
 pub(crate) struct Prepared {
     pub(crate) spawners: Vec<Arc<Spawner>>,
     pub(crate) in_force: InForce,
+    pub(crate) id: PoolId,
     /// Resolves when nothing of the pool is left.
     pub(crate) ended: oneshot::Receiver<Option<StepFailure>>,
 }
@@ -141,13 +143,24 @@ impl Sandbox {
 
     /// Reads what it says until it ends; then finds out why, and tells those who wait for that.
     pub(crate) async fn watch(self: &Arc<Self>) -> Error {
+        let mut watchdog = Watchdog::new(self.config.silence);
         let failure = loop {
             let received = tokio::select! {
                 biased;
                 received = self.receive() => received,
                 () = self.program_ended() => Err(SandboxFailure::new("its program was killed")),
+                turn = watchdog.turn() => match turn {
+                    Turn::Ask => {
+                        // Without room there is no answer either.
+                        let _ = self.control.try_send(&ToRunWorkers::Ping.encode(), &[]);
+                        continue;
+                    }
+                    Turn::GiveUp => Err(silent("it", self.config.silence)),
+                },
             };
+            watchdog.heard();
             match received {
+                Ok(FromRunWorkers::Pong) => {}
                 Ok(FromRunWorkers::LoadRefused(pool, failure)) => self.fate(pool, Some(failure)),
                 Ok(FromRunWorkers::PoolEnded(pool, _)) => self.fate(pool, None),
                 Ok(FromRunWorkers::Broken(failure)) => break broken(failure),
@@ -278,8 +291,23 @@ impl Sandbox {
         Ok(Prepared {
             spawners,
             in_force,
+            id,
             ended,
         })
+    }
+
+    /// Ends a pool that does not end by itself.
+    pub(crate) async fn kill(&self, pool: PoolId) {
+        // A sandbox that does not take it is about to be replaced with all that is in it.
+        let _ = self
+            .control
+            .send(&ToRunWorkers::Kill(pool).encode(), &[])
+            .await;
+    }
+
+    /// How long a process in it may be silent.
+    pub(crate) fn silence(&self) -> Duration {
+        self.config.silence
     }
 
     async fn send_load(&self, load: &ToRunWorkers, inside: Vec<OwnedFd>) -> Result<(), Error> {
@@ -320,7 +348,7 @@ impl Sandbox {
             .env
             .iter()
             .map(|(name, value)| format!("{name}={value}").into_bytes());
-        ToRunWorkers::Load(Load {
+        ToRunWorkers::Load(Box::new(Load {
             pool,
             spawners: u16::try_from(spawners).unwrap_or(u16::MAX),
             binary_bytes: code.image.bytes.len() as u64,
@@ -341,7 +369,7 @@ impl Sandbox {
                 .iter()
                 .map(|arg| arg.clone().into_bytes())
                 .collect(),
-        })
+        }))
     }
 }
 
@@ -405,6 +433,11 @@ fn never_began(fate: Result<Option<StepFailure>, oneshot::error::RecvError>) -> 
 
 fn unprepared(what: String) -> Error {
     Error::SandboxDied(Arc::new(SandboxFailure::new(what)))
+}
+
+/// What somebody is given up for.
+pub(crate) fn silent(who: &str, limit: Duration) -> SandboxFailure {
+    SandboxFailure::new(format!("{who} has not said a word for {limit:?}"))
 }
 
 fn broken(step: StepFailure) -> SandboxFailure {

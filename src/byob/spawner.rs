@@ -30,7 +30,8 @@ impl Spawner {
     }
 
     /// Sends a message now, or keeps it until there is room. What is kept is bounded by the pool's
-    /// ceiling of live workers, each of which has at most one `Spawn` and one `Kill` under way.
+    /// ceiling of live workers, each of which has at most one `Spawn` and one `Kill` under way, and by
+    /// the patience of its watchdog.
     pub(crate) fn send(&self, message: ToSpawner, fds: Vec<OwnedFd>) {
         let outgoing = Outgoing { message, fds };
         self.outbox

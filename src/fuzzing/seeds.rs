@@ -61,16 +61,17 @@ fn control() -> Vec<Seed> {
     let refused = FromRunWorkers::LoadRefused(PoolId(1), FAILURE);
     let ended = FromRunWorkers::PoolEnded(PoolId(1), WaitStatus(9));
     let broken = FromRunWorkers::Broken(FAILURE);
+    let to = |name, message: ToRunWorkers| seed("to_run_workers", name, message.encode());
+    let from = |name, message: FromRunWorkers| seed("from_run_workers", name, message.encode());
     vec![
-        seed(
-            "to_run_workers",
-            "load",
-            ToRunWorkers::Load(load()).encode(),
-        ),
-        seed("from_run_workers", "hello", hello.encode()),
-        seed("from_run_workers", "load-refused", refused.encode()),
-        seed("from_run_workers", "pool-ended", ended.encode()),
-        seed("from_run_workers", "broken", broken.encode()),
+        to("load", ToRunWorkers::Load(Box::new(load()))),
+        to("kill", ToRunWorkers::Kill(PoolId(1))),
+        to("ping", ToRunWorkers::Ping),
+        from("hello", hello),
+        from("load-refused", refused),
+        from("pool-ended", ended),
+        from("broken", broken),
+        from("pong", FromRunWorkers::Pong),
     ]
 }
 
@@ -125,6 +126,8 @@ fn spawner() -> Vec<Seed> {
     vec![
         to("spawn", spawn),
         to("kill", ToSpawner::Kill(worker)),
+        to("ping", ToSpawner::Ping),
+        from("pong", FromSpawner::Pong),
         from("ready", FromSpawner::Ready(Ready::default())),
         from("setup-failed", FromSpawner::SetupFailed(FAILURE)),
         from("started", FromSpawner::Started(worker, start)),

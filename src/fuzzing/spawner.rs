@@ -8,7 +8,7 @@ pub fn to_spawner(packet: &[u8]) {
         assert_eq!(packet.len(), MESSAGE_BYTES);
         assert_eq!(message.encode(), packet);
         if let ToSpawner::Spawn(spawn) = message {
-            assert!((1..=3).contains(&spawn.descriptors()));
+            assert!((2..=3).contains(&spawn.descriptors()));
         }
     }
 }

@@ -40,7 +40,11 @@ pub enum ToRunWorkers {
     /// `SOCK_STREAM`), then `spawners` ends of spawner connections (`SOCK_SEQPACKET`), all in blocking
     /// mode. The host closes its copies after sending, writes exactly `binary_bytes` bytes to the code
     /// connection and closes it.
-    Load(Load),
+    Load(Box<Load>),
+    /// Kill all of a pool that does not end by itself. One that has ended, or never was, is ignored.
+    Kill(PoolId),
+    /// Say `Pong`.
+    Ping,
 }
 
 /// What [`ToRunWorkers::Load`] carries.
@@ -108,6 +112,8 @@ pub enum FromRunWorkers {
     PoolEnded(PoolId, WaitStatus),
     /// `run_workers` cannot go on and exits: it could not isolate itself, or a message was malformed.
     Broken(StepFailure),
+    /// The answer to `Ping`.
+    Pong,
 }
 
 /// What `run_workers` says about itself.
@@ -122,29 +128,44 @@ pub struct Hello {
 }
 
 const LOAD: u8 = 1;
+const KILL: u8 = 2;
+const PING: u8 = 3;
 const HELLO: u8 = 17;
 const LOAD_REFUSED: u8 = 18;
 const POOL_ENDED: u8 = 19;
 const BROKEN: u8 = 20;
+const PONG: u8 = 21;
 
 impl ToRunWorkers {
     /// The message's bytes. Whether they make a valid message is for [`Self::decode`] to say.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let Self::Load(load) = self;
         let mut out = Vec::with_capacity(512);
-        out.u8(LOAD);
-        encode_load(&mut out, load);
+        match self {
+            Self::Load(load) => {
+                out.u8(LOAD);
+                encode_load(&mut out, load);
+            }
+            Self::Kill(pool) => {
+                out.u8(KILL);
+                out.u64(pool.0);
+            }
+            Self::Ping => out.u8(PING),
+        }
         out
     }
 
     /// Reads and checks one whole packet.
     pub fn decode(packet: &[u8]) -> Result<Self, DecodeError> {
         let mut fields = Source(packet);
-        match fields.u8()? {
-            LOAD => decode_load(&mut fields).map(Self::Load),
-            other => Err(DecodeError::UnknownMessage(other)),
-        }
+        let message = match fields.u8()? {
+            LOAD => Self::Load(Box::new(decode_load(&mut fields)?)),
+            KILL => Self::Kill(PoolId(fields.u64()?)),
+            PING => Self::Ping,
+            other => return Err(DecodeError::UnknownMessage(other)),
+        };
+        fields.end()?;
+        Ok(message)
     }
 }
 
@@ -174,6 +195,7 @@ impl FromRunWorkers {
                 out.u8(BROKEN);
                 encode_failure(&mut out, failure);
             }
+            Self::Pong => out.u8(PONG),
         }
         out
     }
@@ -186,6 +208,7 @@ impl FromRunWorkers {
             LOAD_REFUSED => Self::LoadRefused(PoolId(fields.u64()?), decode_failure(&mut fields)?),
             POOL_ENDED => Self::PoolEnded(PoolId(fields.u64()?), WaitStatus(fields.i32()?)),
             BROKEN => Self::Broken(decode_failure(&mut fields)?),
+            PONG => Self::Pong,
             other => return Err(DecodeError::UnknownMessage(other)),
         };
         fields.end()?;
@@ -268,7 +291,6 @@ fn decode_load(fields: &mut Source<'_>) -> Result<Load, DecodeError> {
         environment: decode_strings(fields)?,
         arguments: decode_strings(fields)?,
     };
-    fields.end()?;
     if load.filter == FilterLevel::None && !load.private_ipc {
         return Err(DecodeError::SharedIpcUnfiltered);
     }

@@ -72,7 +72,7 @@ fn plain_load() -> Load {
 fn refused(change: impl FnOnce(&mut Load)) -> DecodeError {
     let mut load = plain_load();
     change(&mut load);
-    ToRunWorkers::decode(&ToRunWorkers::Load(load).encode()).expect_err("must be refused")
+    ToRunWorkers::decode(&ToRunWorkers::Load(Box::new(load)).encode()).expect_err("must be refused")
 }
 
 fn library(source: &str, target: &str) -> LibraryMount {
@@ -85,13 +85,13 @@ fn library(source: &str, target: &str) -> LibraryMount {
 proptest! {
     #[test]
     fn load_survives_the_wire(load in any_load()) {
-        let message = ToRunWorkers::Load(load);
+        let message = ToRunWorkers::Load(Box::new(load));
         prop_assert_eq!(ToRunWorkers::decode(&message.encode()), Ok(message));
     }
 
     #[test]
     fn a_load_cut_anywhere_is_truncated(load in any_load(), at in any::<prop::sample::Index>()) {
-        let bytes = ToRunWorkers::Load(load).encode();
+        let bytes = ToRunWorkers::Load(Box::new(load)).encode();
         let cut = &bytes[..at.index(bytes.len())];
         prop_assert_eq!(ToRunWorkers::decode(cut), Err(DecodeError::Truncated));
     }
@@ -104,6 +104,13 @@ proptest! {
         if let Ok(message) = FromRunWorkers::decode(&bytes) {
             prop_assert_eq!(message.encode(), bytes);
         }
+    }
+}
+
+#[test]
+fn short_messages_survive_the_wire() {
+    for message in [ToRunWorkers::Kill(PoolId(3)), ToRunWorkers::Ping] {
+        assert_eq!(ToRunWorkers::decode(&message.encode()), Ok(message));
     }
 }
 
@@ -122,6 +129,7 @@ fn replies_survive_the_wire() {
         FromRunWorkers::LoadRefused(PoolId(3), failure),
         FromRunWorkers::PoolEnded(PoolId(3), WaitStatus(9)),
         FromRunWorkers::Broken(failure),
+        FromRunWorkers::Pong,
     ] {
         assert_eq!(FromRunWorkers::decode(&message.encode()), Ok(message));
     }
@@ -141,7 +149,7 @@ fn another_version_is_refused() {
         FromRunWorkers::decode(&bytes),
         Err(DecodeError::Version(version))
     );
-    let mut bytes = ToRunWorkers::Load(plain_load()).encode();
+    let mut bytes = ToRunWorkers::Load(Box::new(plain_load())).encode();
     bytes[1] ^= 0x40;
     assert_eq!(
         ToRunWorkers::decode(&bytes),
@@ -211,6 +219,6 @@ fn strings_and_numbers_are_bounded() {
 
 #[test]
 fn bytes_after_a_message_are_refused() {
-    let bytes = [ToRunWorkers::Load(plain_load()).encode(), vec![0]].concat();
+    let bytes = [ToRunWorkers::Load(Box::new(plain_load())).encode(), vec![0]].concat();
     assert_eq!(ToRunWorkers::decode(&bytes), Err(DecodeError::Trailing(1)));
 }

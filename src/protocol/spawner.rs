@@ -33,6 +33,8 @@ pub enum ToSpawner {
     /// Kill the worker and everything that it started, at once. No descriptor attached. `Exited`
     /// follows. A worker that has already exited, or never was, is ignored.
     Kill(WorkerId),
+    /// Say `Pong`. No descriptor attached.
+    Ping,
 }
 
 /// What [`ToSpawner::Spawn`] carries.
@@ -70,6 +72,8 @@ pub enum FromSpawner {
     Failed(WorkerId, StepFailure),
     /// The worker and everything that it started are gone.
     Exited(Exited),
+    /// The answer to `Ping`.
+    Pong,
 }
 
 /// What is in force in a pool, and how long its preparation took.
@@ -147,11 +151,13 @@ pub struct Usage {
 
 const SPAWN: u8 = 1;
 const KILL: u8 = 2;
+const PING: u8 = 3;
 const READY: u8 = 17;
 const SETUP_FAILED: u8 = 18;
 const STARTED: u8 = 19;
 const FAILED: u8 = 20;
 const EXITED: u8 = 21;
+const PONG: u8 = 22;
 
 impl ToSpawner {
     /// The message's bytes.
@@ -169,6 +175,7 @@ impl ToSpawner {
                 out.u8(KILL);
                 out.u64(worker.0);
             }
+            Self::Ping => out.u8(PING),
         }
         out.bytes
     }
@@ -179,6 +186,7 @@ impl ToSpawner {
         let message = match fields.u8()? {
             SPAWN => Self::Spawn(decode_spawn(&mut fields)?),
             KILL => Self::Kill(WorkerId(fields.u64()?)),
+            PING => Self::Ping,
             other => return Err(DecodeError::UnknownMessage(other)),
         };
         fields.padding()?;
@@ -221,6 +229,7 @@ impl FromSpawner {
                 out.u8(EXITED);
                 encode_exited(&mut out, exited);
             }
+            Self::Pong => out.u8(PONG),
         }
         out.bytes
     }
@@ -234,6 +243,7 @@ impl FromSpawner {
             STARTED => Self::Started(WorkerId(fields.u64()?), decode_times(&mut fields)?),
             FAILED => Self::Failed(WorkerId(fields.u64()?), decode_failure(&mut fields)?),
             EXITED => Self::Exited(decode_exited(&mut fields)?),
+            PONG => Self::Pong,
             other => return Err(DecodeError::UnknownMessage(other)),
         };
         fields.padding()?;

@@ -28,6 +28,7 @@ fn any_to_spawner() -> impl Strategy<Value = ToSpawner> {
             })
         ),
         any::<u64>().prop_map(|worker| ToSpawner::Kill(WorkerId(worker))),
+        Just(ToSpawner::Ping),
     ]
 }
 
@@ -61,6 +62,7 @@ fn any_from_spawner() -> impl Strategy<Value = FromSpawner> {
         any_failure().prop_map(FromSpawner::SetupFailed),
         (any::<u64>(), any_times()).prop_map(|(w, t)| FromSpawner::Started(WorkerId(w), t)),
         (any::<u64>(), any_failure()).prop_map(|(w, f)| FromSpawner::Failed(WorkerId(w), f)),
+        Just(FromSpawner::Pong),
     ]
 }
 

@@ -125,7 +125,15 @@ impl<'a> Holder<'a> {
             Err(errno) => return self.broken(errno),
         };
         match ToRunWorkers::decode(&self.buffer[..packet.bytes]) {
-            Ok(ToRunWorkers::Load(load)) => self.load(load, packet.descriptors),
+            Ok(ToRunWorkers::Load(load)) => self.load(*load, packet.descriptors),
+            Ok(ToRunWorkers::Kill(pool)) => {
+                self.kill(pool);
+                Next::Continue
+            }
+            Ok(ToRunWorkers::Ping) => {
+                self.tell(FromRunWorkers::Pong);
+                Next::Continue
+            }
             Err(error) => {
                 eprintln!("run_workers: malformed message: {error}");
                 self.broken(Errno::EPROTO)
@@ -211,6 +219,13 @@ impl<'a> Holder<'a> {
             eprintln!("run_workers: {}: its control group stays: {errno}", pool.id);
         }
         self.tell(FromRunWorkers::PoolEnded(pool.id, status));
+    }
+
+    fn kill(&self, id: PoolId) {
+        for (pid, _) in self.pools.iter().filter(|(_, pool)| pool.id == id) {
+            // Not reaped yet, so the number is still its own.
+            let _ = kill(*pid, Signal::SIGKILL);
+        }
     }
 
     /// Kills every pool and waits until nothing of them is left.

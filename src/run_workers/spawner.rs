@@ -172,6 +172,7 @@ impl<'a> Spawner<'a> {
                     kill(pid, Signal::SIGKILL)?;
                 }
             }
+            ToSpawner::Ping => self.tell(FromSpawner::Pong)?,
         }
         Ok(true)
     }

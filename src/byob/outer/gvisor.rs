@@ -191,6 +191,7 @@ mod tests {
                 LibraryMount::same("/usr/lib"),
             ],
             memory: Some(1 << 30),
+            silence: Duration::from_secs(10),
         }
     }
 

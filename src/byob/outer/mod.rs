@@ -32,6 +32,8 @@ pub(crate) struct OuterConfig {
     pub(crate) runsc: PathBuf,
     pub(crate) libraries: Vec<LibraryMount>,
     pub(crate) memory: Option<u64>,
+    /// How long whoever is inside may be silent.
+    pub(crate) silence: Duration,
 }
 
 impl OuterConfig {

@@ -26,7 +26,7 @@ use roma_byob::{
     LoadOptions, PoolLimits, ResponseError, Service, ServiceBuilder,
 };
 use tempfile::TempDir;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// A test without gVisor and one in it, which must leave nothing.
 macro_rules! in_both_modes {
@@ -265,6 +265,36 @@ in_both_modes! {
         }
     }
 
+    async fn whoever_of_the_machinery_stands_still_is_replaced(bed: TestBed) {
+        let builder = bed.builder().watchdog(Duration::from_secs(2));
+        let service = builder.start().await.unwrap();
+        let code = service.load(udf("misbehaving_udf"), workers(2)).await.unwrap();
+        let mut noticed = 0;
+        for turn in 0.. {
+            until_ready(&service, &code, 2).await;
+            let machinery = machinery(&bed, &service);
+            let Some(victim) = machinery.get(turn) else { break };
+            kill(*victim, Signal::SIGSTOP).unwrap();
+            let mut request = hung(&service, &code).await;
+            // Some only wait for the end of others, and are not missed.
+            if let Ok(over) = timeout(Duration::from_secs(6), &mut request).await {
+                let error = over.unwrap().unwrap_err();
+                assert!(matches!(error, Error::SandboxDied(_)), "{turn}: {error:?}");
+                assert!(error.to_string().contains("not said a word"), "{error}");
+                assert!(error.retryable());
+                noticed += 1;
+            } else {
+                kill(*victim, Signal::SIGCONT).unwrap();
+                request.abort();
+            }
+            good_again(&service, &code).await;
+        }
+        // gVisor's kernel; without it the process that makes pools, and a pool's spawners.
+        let least = if bed.is_gvisor() { 1 } else { 3 };
+        assert!(noticed >= least, "{noticed}");
+        service.shutdown().await;
+    }
+
     async fn a_shutdown_during_a_restart_leaves_nothing(bed: TestBed) {
         for pause in [0, 10, 50, 110, 150, 200, 300] {
             let service = bed.service().await;
@@ -479,7 +509,7 @@ fn a_full_disk_without_gvisor() {
 #[test]
 fn a_spawner_that_stands_still_holds_up_no_one_who_has_a_worker() {
     run_without_traces(2, async |bed: TestBed| {
-        let service = bed.service().await;
+        let service = bed.builder().watchdog(PATIENCE).start().await.unwrap();
         let code = service
             .load(udf("misbehaving_udf"), workers(60))
             .await

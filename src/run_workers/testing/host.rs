@@ -125,7 +125,7 @@ impl Host {
             .collect();
         let mut attached = vec![code_inside.as_fd()];
         attached.extend(pairs.iter().map(|(_, inside)| inside.as_fd()));
-        self.send_control(&ToRunWorkers::Load(load).encode(), &attached);
+        self.send_control(&ToRunWorkers::Load(Box::new(load)).encode(), &attached);
         drop(attached);
         drop(code_inside);
         let spawners: Vec<_> = pairs.into_iter().map(|(outside, _)| outside).collect();

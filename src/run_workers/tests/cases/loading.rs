@@ -103,7 +103,7 @@ fn a_malformed_message_ends_it(place: Place) {
 fn a_load_without_descriptors_is_refused(place: Place) {
     let mut host = start(place);
     let load = plain_load(PoolId(9), probe());
-    host.send_control(&ToRunWorkers::Load(load).encode(), &[]);
+    host.send_control(&ToRunWorkers::Load(Box::new(load)).encode(), &[]);
     let failure = StepFailure {
         step: Step::AcceptLoad,
         errno: libc::EBADF,
@@ -154,7 +154,7 @@ fn steps_of_run_workers_itself_can_fail(place: Place) {
         packet_pair().expect("a pair"),
     );
     let inside = [code.1.as_fd(), spawner.1.as_fd()];
-    host.send_control(&ToRunWorkers::Load(load).encode(), &inside);
+    host.send_control(&ToRunWorkers::Load(Box::new(load)).encode(), &inside);
     let failure = StepFailure {
         step,
         errno: libc::EIO,
