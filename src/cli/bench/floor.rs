@@ -23,6 +23,8 @@ const ANSWER_BYTES: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub struct Floor {
     pub loops: u16,
+    /// What was timed is a question to a process that was ready.
+    pub hot: bool,
     pub cycles: u64,
     pub time: Duration,
     pub cpu: Duration,
@@ -45,7 +47,7 @@ impl Floor {
 pub async fn measure(
     builder: ServiceBuilder,
     program: &Path,
-    loops: u16,
+    (loops, hot): (u16, bool),
     time: Duration,
     udf: &Bytes,
     request: &Bytes,
@@ -54,6 +56,7 @@ pub async fn measure(
     let (mut code, code_inside) = UnixStream::pair()?;
     let mut order = loops.to_le_bytes().to_vec();
     order.extend(u32::try_from(time.as_millis())?.to_le_bytes());
+    order.push(hot.into());
     fdpass::send(control.as_fd(), &order, &[code_inside.as_fd()])?;
     drop(code_inside);
     let (udf, request) = (udf.clone(), request.clone());
@@ -66,6 +69,7 @@ pub async fn measure(
         let busy = cpu::busy();
         let mut floor = Floor {
             loops,
+            hot,
             cycles: 0,
             time,
             cpu: Duration::ZERO,

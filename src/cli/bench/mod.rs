@@ -159,10 +159,10 @@ async fn floors(
     }
     let program = programs::find(arguments.floor.clone(), "ROMA_FLOOR", "roma_floor")?;
     let mut floors = Vec::new();
-    for loops in [1, 2, 8] {
+    for case in [(1, false), (2, false), (8, false), (1, true)] {
         let time = Duration::from_millis(arguments.floor_millis.into());
         let builder = arguments.target.builder();
-        floors.push(floor::measure(builder, &program, loops, time, udf, request).await?);
+        floors.push(floor::measure(builder, &program, case, time, udf, request).await?);
     }
     Ok(floors)
 }

@@ -49,6 +49,7 @@ impl Report {
     fn best_floor(&self) -> Option<&Floor> {
         self.floors
             .iter()
+            .filter(|floor| !floor.hot)
             .max_by(|one, other| one.rate().total_cmp(&other.rate()))
     }
 
@@ -91,6 +92,7 @@ impl Report {
 fn floor_json(floor: &Floor) -> Value {
     json!({
         "loops": floor.loops,
+        "hot": floor.hot,
         "cycles": floor.cycles,
         "rps": floor.rate(),
         "latency_us": floor.total.json(),
@@ -102,18 +104,17 @@ fn micros(time: Duration) -> f64 {
     time.as_nanos() as f64 / 1000.0
 }
 
-const HEADINGS: [&str; 10] = [
-    "",
+const HEADINGS: [&str; COLUMNS] = [
+    "workers/clients",
     "req/s",
     "of floor",
     "p50",
     "p90",
     "p99",
-    "max",
-    "queue p50",
-    "run p50",
+    "queue",
     "CPU each",
 ];
+const COLUMNS: usize = 8;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -150,43 +151,45 @@ impl fmt::Display for Report {
     }
 }
 
-fn floor_cells(floor: &Floor, best: Option<f64>) -> [String; 10] {
+fn floor_cells(floor: &Floor, best: Option<f64>) -> [String; COLUMNS] {
     let total = &floor.total;
     [
-        format!("floor, {} loops", floor.loops),
-        format!("{:.0}", floor.rate()),
-        ratio(floor.rate(), best),
+        format!("floor {}{}", floor.loops, hot(floor.hot)),
+        rate(floor.rate(), floor.hot),
+        ratio(floor.rate(), best.filter(|_| !floor.hot)),
         short(total.p50),
         short(total.p90),
         short(total.p99),
-        short(total.max),
-        String::new(),
         String::new(),
         short(floor.cpu_for_each()),
     ]
 }
 
-fn row_cells(row: &Row, best: Option<f64>) -> [String; 10] {
-    let Run {
-        total, queue, run, ..
-    } = &row.run;
+fn row_cells(row: &Row, best: Option<f64>) -> [String; COLUMNS] {
+    let Run { total, queue, .. } = &row.run;
     [
-        format!(
-            "{} workers, {} clients{}",
-            row.workers,
-            row.concurrency,
-            if row.hot { ", hot" } else { "" }
-        ),
-        format!("{:.0}", row.run.rate()),
-        ratio(row.run.rate(), best),
+        format!("{}/{}{}", row.workers, row.concurrency, hot(row.hot)),
+        rate(row.run.rate(), row.hot),
+        ratio(row.run.rate(), best.filter(|_| !row.hot)),
         short(total.p50),
         short(total.p90),
         short(total.p99),
-        short(total.max),
         short(queue.p50),
-        short(run.p50),
         short(row.run.cpu_for_each()),
     ]
+}
+
+fn hot(hot: bool) -> &'static str {
+    if hot { " hot" } else { "" }
+}
+
+/// Who waits before each request has no rate worth telling.
+fn rate(rate: f64, hot: bool) -> String {
+    if hot {
+        String::new()
+    } else {
+        format!("{rate:.0}")
+    }
 }
 
 fn ratio(rate: f64, best: Option<f64>) -> String {
@@ -194,10 +197,10 @@ fn ratio(rate: f64, best: Option<f64>) -> String {
         .unwrap_or_default()
 }
 
-fn line(f: &mut fmt::Formatter<'_>, cells: &[String; 10]) -> fmt::Result {
-    write!(f, "{:<25}", cells[0])?;
+fn line(f: &mut fmt::Formatter<'_>, cells: &[String; COLUMNS]) -> fmt::Result {
+    write!(f, "{:<15}", cells[0])?;
     for cell in &cells[1..] {
-        write!(f, "{cell:>10}")?;
+        write!(f, "{cell:>9}")?;
     }
     writeln!(f)
 }

@@ -2,9 +2,12 @@
 //! and over. No host, no messages, no filter, no limits, no pool.
 //!
 //! It runs where `run_workers` would, with the same control connection as standard input. The order is
-//! one packet: loops (u16) and milliseconds (u32), little-endian, with a stream attached that brings
-//! the length of the UDF (u64), the UDF, and the request's frame. Each loop answers with one packet:
-//! how many cycles (u64), then the nanoseconds of up to [`MAX_SAMPLES`] of them (u32 each).
+//! one packet: loops (u16), milliseconds (u32) and 1 for `hot` (u8), little-endian, with a stream attached
+//! that brings the length of the UDF (u64), the UDF, and the request's frame. Each loop answers with one
+//! packet: how many cycles (u64), then the nanoseconds of up to [`MAX_SAMPLES`] of them (u32 each).
+//!
+//! A cycle's time is that of all of it, or, if `hot`, from the request to the answer of a process that
+//! has been ready for a while.
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
@@ -27,6 +30,8 @@ use std::time::{Duration, Instant};
 
 /// How many cycles' times one loop reports.
 const MAX_SAMPLES: usize = 10_000;
+/// How long a process that is asked `hot` has been ready for.
+const REST: Duration = Duration::from_millis(1);
 
 fn main() -> ExitCode {
     match run() {
@@ -40,10 +45,11 @@ fn main() -> ExitCode {
 
 fn run() -> io::Result<()> {
     let control = descriptors::take_standard_input();
-    let mut order = [0; 6];
+    let mut order = [0; 7];
     let Packet { descriptors, .. } = fdpass::receive(control.as_fd(), &mut order, Gate::NONE)?;
     let loops = u16::from_le_bytes([order[0], order[1]]);
     let millis = u32::from_le_bytes([order[2], order[3], order[4], order[5]]);
+    let cycle = if order[6] == 1 { hot_cycle } else { cycle };
     let code = descriptors.into_iter().next().ok_or(Errno::EBADF)?;
     let (udf, request) = receive(code)?;
     // An ordinary user is root of a user namespace of its own first. Who it was is asked for here: in
@@ -64,7 +70,7 @@ fn run() -> io::Result<()> {
                 &control,
                 loops,
                 Duration::from_millis(millis.into()),
-                &request,
+                |launcher| cycle(launcher, &request),
             )?;
         }
     }
@@ -95,13 +101,18 @@ fn make_root(udf: &[u8]) -> io::Result<()> {
     Ok(mounts::remount_read_only(Path::new("/"))?)
 }
 
-fn run_loops(control: &OwnedFd, loops: u16, time: Duration, request: &[u8]) -> io::Result<()> {
+fn run_loops(
+    control: &OwnedFd,
+    loops: u16,
+    time: Duration,
+    cycle: impl Fn(&mut BareLauncher) -> io::Result<Duration>,
+) -> io::Result<()> {
     let mut children = Vec::new();
     for _ in 0..loops {
         match fork_into(CloneFlags::empty())? {
             Forked::Parent(pid) => children.push(pid),
             Forked::Child => {
-                return Ok(fdpass::send(control.as_fd(), &cycles(time, request)?, &[])?);
+                return Ok(fdpass::send(control.as_fd(), &cycles(time, cycle)?, &[])?);
             }
         }
     }
@@ -111,17 +122,19 @@ fn run_loops(control: &OwnedFd, loops: u16, time: Duration, request: &[u8]) -> i
     Ok(())
 }
 
-fn cycles(time: Duration, request: &[u8]) -> io::Result<Vec<u8>> {
+fn cycles(
+    time: Duration,
+    cycle: impl Fn(&mut BareLauncher) -> io::Result<Duration>,
+) -> io::Result<Vec<u8>> {
     let mut launcher = BareLauncher::new();
     let mut samples = Vec::with_capacity(4 * MAX_SAMPLES);
     let mut count = 0_u64;
     let begun = Instant::now();
     while begun.elapsed() < time {
-        let since = Instant::now();
-        cycle(&mut launcher, request)?;
+        let took = cycle(&mut launcher)?;
         count += 1;
         if count <= MAX_SAMPLES as u64 {
-            let nanos = u32::try_from(since.elapsed().as_nanos()).unwrap_or(u32::MAX);
+            let nanos = u32::try_from(took.as_nanos()).unwrap_or(u32::MAX);
             samples.extend_from_slice(&nanos.to_le_bytes());
         }
     }
@@ -131,21 +144,36 @@ fn cycles(time: Duration, request: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// One process: made, asked, answered, gone. The request is there before it looks for it.
-fn cycle(launcher: &mut BareLauncher, request: &[u8]) -> io::Result<()> {
+fn cycle(launcher: &mut BareLauncher, request: &[u8]) -> io::Result<Duration> {
+    let since = Instant::now();
     let (mut outside, inside) = UnixStream::pair()?;
     let pid = launcher.start(inside.as_fd())?;
     drop(inside);
     outside.write_all(request)?;
-    read_answer(&mut outside)?;
+    read_answer(&mut outside, 1)?;
     wait::wait_for(pid)?;
-    Ok(())
+    Ok(since.elapsed())
 }
 
-/// The readiness byte, then one frame.
-fn read_answer(outside: &mut UnixStream) -> io::Result<()> {
+/// One process, asked when it has been ready for a while.
+fn hot_cycle(launcher: &mut BareLauncher, request: &[u8]) -> io::Result<Duration> {
+    let (mut outside, inside) = UnixStream::pair()?;
+    let pid = launcher.start(inside.as_fd())?;
+    drop(inside);
+    outside.read_exact(&mut [0])?;
+    std::thread::sleep(REST);
+    let since = Instant::now();
+    outside.write_all(request)?;
+    read_answer(&mut outside, 0)?;
+    let took = since.elapsed();
+    wait::wait_for(pid)?;
+    Ok(took)
+}
+
+/// One frame, after so many bytes.
+fn read_answer(outside: &mut UnixStream, mut skip: usize) -> io::Result<()> {
     let mut decoder = FrameDecoder::new(usize::MAX);
     let mut buffer = [0; 64 * 1024];
-    let mut skip = 1;
     loop {
         let count = outside.read(&mut buffer)?;
         if count == 0 {
