@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use common::SANDBOXES;
 use common::tricks::{Played, play, rows};
-use common::weakened::{GUARDS, falls_without};
+use common::weakened::{GUARDS, GVISOR, Guard, MINIMAL, falls_without};
 
 const GROUPS: [&str; 7] = [
     "File system",
@@ -34,15 +34,20 @@ fn main() {
 }
 
 fn print_guards(chosen: &[String]) {
-    println!("| without | in minimal mode at | these come to something else |\n|---|---|---|");
+    println!("| without | at | these come to something else in minimal mode | in gVisor |");
+    println!("|---|---|---|---|");
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|it| it == name);
     for guard in GUARDS.iter().filter(|guard| wanted(guard.name)) {
-        let fallen = match falls_without(guard) {
-            fallen if fallen.is_empty() => "**none**".to_owned(),
-            fallen => fallen.join(", "),
-        };
-        let level = SANDBOXES[guard.sandbox].1;
-        println!("| {} | `{level}` | {fallen} |", guard.is);
+        let level = SANDBOXES[guard.level].1;
+        let [minimal, gvisor] = [MINIMAL, GVISOR].map(|mode| fallen(guard, mode));
+        println!("| {} | `{level}` | {minimal} | {gvisor} |", guard.is);
+    }
+}
+
+fn fallen(guard: &Guard, mode: usize) -> String {
+    match falls_without(guard, mode) {
+        fallen if fallen.is_empty() => "none".to_owned(),
+        fallen => fallen.join(", "),
     }
 }
 

@@ -61,11 +61,11 @@ in_every_sandbox! {
 /// shows it for all.
 mod a_missing_guard_shows {
     use crate::common::is_root;
-    use crate::common::weakened::{GUARDS, falls_without};
+    use crate::common::weakened::{GUARDS, MINIMAL, falls_without};
 
     fn shows(name: &str, trick: &str) {
         let guard = GUARDS.iter().find(|guard| guard.name == name).unwrap();
-        let fallen = falls_without(guard);
+        let fallen = falls_without(guard, MINIMAL);
         let told = |fallen: &String| fallen.starts_with(&format!("`{trick}` "));
         assert!(fallen.iter().any(told), "{name}: {fallen:?}");
     }

@@ -2,6 +2,7 @@
 
 mod cpu;
 mod floor;
+mod neighbour;
 mod report;
 mod service;
 
@@ -16,6 +17,7 @@ use roma_byob::{CodeToken, LoadOptions, Service};
 
 use crate::programs;
 use crate::target::Target;
+use neighbour::{Neighbour, Tenancy};
 use report::{Report, Row};
 use service::Asking;
 
@@ -40,6 +42,15 @@ pub struct BenchArgs {
     /// Wait until all workers are ready before each request (which does not count as its time).
     #[arg(long)]
     hot: bool,
+    /// Measure each case again beside hostile code, so many of whose processes are at work at any time.
+    #[arg(long, default_value_t = 0)]
+    neighbours: u32,
+    /// Thousandths of a core that the hostile code may use, where control groups can limit that.
+    #[arg(long, requires = "neighbours")]
+    neighbours_cpu_millis: Option<u64>,
+    /// The hostile code. By default $ROMA_MISBEHAVING_UDF or misbehaving_udf beside this program.
+    #[arg(long, requires = "neighbours")]
+    hostile: Option<PathBuf>,
     /// Requests of each measurement.
     #[arg(long, default_value_t = 2000)]
     requests: usize,
@@ -76,6 +87,7 @@ pub async fn run(arguments: BenchArgs) -> anyhow::Result<()> {
         }
         .encode_to_vec(),
     );
+    let neighbour = neighbour(&arguments)?;
     let floors = floors(&arguments, &udf, &request).await?;
 
     let since = Instant::now();
@@ -104,12 +116,20 @@ pub async fn run(arguments: BenchArgs) -> anyhow::Result<()> {
         };
         service::measure(&service, code, &request, asking(WARM_UP)).await;
         let run = service::measure(&service, code, &request, asking(arguments.requests)).await;
-        report.rows.push(Row {
+        let row = |neighbours, run| Row {
             workers,
             concurrency,
             hot,
+            neighbours,
             run,
-        });
+        };
+        report.rows.push(row(0, run));
+        if let Some((udf, tenancy)) = &neighbour {
+            let beside = Neighbour::move_in(&service, udf.clone(), *tenancy).await?;
+            let run = service::measure(&service, code, &request, asking(arguments.requests)).await;
+            report.rows.push(row(tenancy.processes, run));
+            beside.move_out(&service).await?;
+        }
         service.delete(&code).await?;
     }
     service.shutdown().await;
@@ -119,6 +139,24 @@ pub async fn run(arguments: BenchArgs) -> anyhow::Result<()> {
             .with_context(|| path.display().to_string())?;
     }
     Ok(())
+}
+
+/// The hostile code and what it may do, where it was asked for.
+fn neighbour(arguments: &BenchArgs) -> anyhow::Result<Option<(Bytes, Tenancy)>> {
+    if arguments.neighbours == 0 {
+        return Ok(None);
+    }
+    let path = programs::find(
+        arguments.hostile.clone(),
+        "ROMA_MISBEHAVING_UDF",
+        "misbehaving_udf",
+    )?;
+    let udf = std::fs::read(&path).with_context(|| path.display().to_string())?;
+    let tenancy = Tenancy {
+        processes: arguments.neighbours,
+        cpu_millis: arguments.neighbours_cpu_millis,
+    };
+    Ok(Some((udf.into(), tenancy)))
 }
 
 /// One measurement of the service.

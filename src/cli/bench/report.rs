@@ -17,6 +17,8 @@ pub struct Row {
     pub concurrency: usize,
     /// Every request found a worker that was ready.
     pub hot: bool,
+    /// So many hostile processes were at work beside it.
+    pub neighbours: u32,
     pub run: Run,
 }
 
@@ -72,6 +74,7 @@ impl Report {
             "workers": row.workers,
             "concurrency": row.concurrency,
             "hot": row.hot,
+            "neighbours": row.neighbours,
             "requests": run.requests,
             "failures": run.failures,
             "first_failure": run.first_failure,
@@ -168,7 +171,7 @@ fn floor_cells(floor: &Floor, best: Option<f64>) -> [String; COLUMNS] {
 fn row_cells(row: &Row, best: Option<f64>) -> [String; COLUMNS] {
     let Run { total, queue, .. } = &row.run;
     [
-        format!("{}/{}{}", row.workers, row.concurrency, hot(row.hot)),
+        name(row),
         rate(row.run.rate(), row.hot),
         ratio(row.run.rate(), best.filter(|_| !row.hot)),
         short(total.p50),
@@ -177,6 +180,19 @@ fn row_cells(row: &Row, best: Option<f64>) -> [String; COLUMNS] {
         short(queue.p50),
         short(row.run.cpu_for_each()),
     ]
+}
+
+fn name(row: &Row) -> String {
+    let beside = match row.neighbours {
+        0 => String::new(),
+        neighbours => format!(" +{neighbours}"),
+    };
+    format!(
+        "{}/{}{}{beside}",
+        row.workers,
+        row.concurrency,
+        hot(row.hot)
+    )
 }
 
 fn hot(hot: bool) -> &'static str {

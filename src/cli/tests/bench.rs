@@ -47,6 +47,29 @@ fn minimal() {
         .map(|row| row["hot"].as_bool().unwrap())
         .collect();
     assert_eq!(hot, [false, true, false]);
+    let floors = report["floor"].as_array().unwrap();
+    let hot = floors.iter().filter(|floor| floor["hot"] == true).count();
+    assert_eq!((floors.len(), hot), (4, 1));
+}
+
+/// Hostile code costs its neighbour time, but no request.
+#[test]
+fn beside_hostile_code() {
+    for mode in ["minimal", "gvisor"] {
+        let mut arguments = vec!["--mode", mode, "--workers", "2", "--concurrency", "2"];
+        arguments.extend(["--neighbours", "2", "--neighbours-cpu-millis", "500"]);
+        if mode == "gvisor" {
+            arguments.extend(["--platform", "systrap"]);
+        }
+        let report = bench(&arguments);
+        measures(&report);
+        let rows = report["service"].as_array().unwrap();
+        let neighbours: Vec<_> = rows
+            .iter()
+            .map(|row| row["neighbours"].as_u64().unwrap())
+            .collect();
+        assert_eq!(neighbours, [0, 2]);
+    }
 }
 
 #[test]

@@ -3,74 +3,73 @@
 use super::tricks::{play_with, rows, run_workers_without, surprises};
 use super::{TestBed, run};
 
-/// A guard, and where it shows that it is missing: a group of tricks, and an index of
-/// [`super::SANDBOXES`].
+/// A guard, and where it shows that it is missing: a group of tricks, and the filter level.
 #[derive(Debug, Clone, Copy)]
 pub struct Guard {
     pub name: &'static str,
     pub is: &'static str,
     pub group: &'static str,
-    pub sandbox: usize,
+    pub level: usize,
 }
 
-const MINIMAL_NONE: usize = 0;
-const MINIMAL_ENGINE: usize = 1;
-const MINIMAL_STRICT: usize = 2;
+const NONE: usize = 0;
+const ENGINE: usize = 1;
+const STRICT: usize = 2;
 
-const fn guard(name: &'static str, is: &'static str, group: &'static str, sandbox: usize) -> Guard {
+/// Indices of [`super::SANDBOXES`]: add the level.
+pub const MINIMAL: usize = 0;
+pub const GVISOR: usize = 3;
+
+const fn guard(name: &'static str, is: &'static str, group: &'static str, level: usize) -> Guard {
     Guard {
         name,
         is,
         group,
-        sandbox,
+        level,
     }
 }
 
 #[rustfmt::skip]
 pub const GUARDS: &[Guard] = &[
-    guard("PidNamespace", "a worker's PID namespace", "Processes", MINIMAL_NONE),
-    guard("MountNamespace", "a worker's mount namespace", "Meetings", MINIMAL_NONE),
-    guard("UtsNamespace", "a worker's UTS namespace", "Privileges", MINIMAL_NONE),
-    guard("IpcNamespace", "a worker's IPC namespace", "Meetings", MINIMAL_NONE),
-    guard("UserNamespace", "a worker's user namespace", "Privileges", MINIMAL_NONE),
-    guard("NetworkNamespace", "a worker's network namespace", "Meetings", MINIMAL_NONE),
-    guard("DroppedCapabilities", "a spawner's capabilities are dropped", "Privileges", MINIMAL_NONE),
-    guard("NoNewPrivileges", "`no_new_privs`", "Privileges", MINIMAL_NONE),
-    guard("Filter", "the filter", "Privileges", MINIMAL_STRICT),
-    guard("FilterOfSandbox", "the filter: the sandbox", "File system", MINIMAL_ENGINE),
-    guard("FilterOfIdentity", "the filter: identity", "Privileges", MINIMAL_ENGINE),
-    guard("FilterOfProcesses", "the filter: other processes", "Processes", MINIMAL_ENGINE),
-    guard("FilterOfKernelDoors", "the filter: doors into the kernel", "Privileges", MINIMAL_ENGINE),
-    guard("FilterOfMachine", "the filter: the machine", "Privileges", MINIMAL_ENGINE),
-    guard("FilterOfMeetingPlaces", "the filter: meeting places", "Meetings", MINIMAL_ENGINE),
-    guard("FilterOfArguments", "the filter: arguments", "Privileges", MINIMAL_ENGINE),
-    guard("FilterOfStrictLevel", "the filter: all that is not needed", "Processes", MINIMAL_STRICT),
-    guard("LimitOfAddresses", "`RLIMIT_AS`", "Resources", MINIMAL_STRICT),
-    guard("LimitOfData", "`RLIMIT_DATA`", "Resources", MINIMAL_STRICT),
-    guard("LimitOfTime", "`RLIMIT_CPU`", "Resources", MINIMAL_STRICT),
-    guard("LimitOfProcesses", "`RLIMIT_NPROC`", "Resources", MINIMAL_STRICT),
-    guard("LimitOfDescriptors", "`RLIMIT_NOFILE`", "Resources", MINIMAL_STRICT),
-    guard("LimitOfStack", "`RLIMIT_STACK`", "Resources", MINIMAL_STRICT),
-    guard("LimitOfFileSize", "`RLIMIT_FSIZE`", "Resources", MINIMAL_STRICT),
-    guard("LimitOfCore", "`RLIMIT_CORE`", "Resources", MINIMAL_STRICT),
-    guard("ReadOnlyRoot", "the root is read-only", "File system", MINIMAL_NONE),
-    guard("DetachedRoot", "the old root is detached", "File system", MINIMAL_NONE),
-    guard("MountFlags", "nosuid and nodev", "Own files", MINIMAL_NONE),
-    guard("TmpSize", "the size of `/tmp`", "Own files", MINIMAL_NONE),
-    guard("ClosedDescriptors", "descriptors are closed", "File system", MINIMAL_NONE),
-    guard("DeathSignal", "death with the spawner", "Processes", MINIMAL_NONE),
-    guard("Kill", "the deadline's kill", "Processes", MINIMAL_NONE),
+    guard("PidNamespace", "a worker's PID namespace", "Processes", NONE),
+    guard("MountNamespace", "a worker's mount namespace", "Meetings", NONE),
+    guard("UtsNamespace", "a worker's UTS namespace", "Privileges", NONE),
+    guard("IpcNamespace", "a worker's IPC namespace", "Meetings", NONE),
+    guard("UserNamespace", "a worker's user namespace", "Privileges", NONE),
+    guard("NetworkNamespace", "a worker's network namespace", "Meetings", NONE),
+    guard("DroppedCapabilities", "a spawner's capabilities are dropped", "Privileges", NONE),
+    guard("NoNewPrivileges", "`no_new_privs`", "Privileges", NONE),
+    guard("Filter", "the filter", "Privileges", STRICT),
+    guard("FilterOfSandbox", "the filter: the sandbox", "File system", ENGINE),
+    guard("FilterOfIdentity", "the filter: identity", "Privileges", ENGINE),
+    guard("FilterOfProcesses", "the filter: other processes", "Processes", ENGINE),
+    guard("FilterOfKernelDoors", "the filter: doors into the kernel", "Privileges", ENGINE),
+    guard("FilterOfMachine", "the filter: the machine", "Privileges", ENGINE),
+    guard("FilterOfMeetingPlaces", "the filter: meeting places", "Meetings", ENGINE),
+    guard("FilterOfArguments", "the filter: arguments", "Privileges", ENGINE),
+    guard("FilterOfStrictLevel", "the filter: all that is not needed", "Processes", STRICT),
+    guard("LimitOfAddresses", "`RLIMIT_AS`", "Resources", STRICT),
+    guard("LimitOfData", "`RLIMIT_DATA`", "Resources", STRICT),
+    guard("LimitOfTime", "`RLIMIT_CPU`", "Resources", STRICT),
+    guard("LimitOfProcesses", "`RLIMIT_NPROC`", "Resources", STRICT),
+    guard("LimitOfDescriptors", "`RLIMIT_NOFILE`", "Resources", STRICT),
+    guard("LimitOfStack", "`RLIMIT_STACK`", "Resources", STRICT),
+    guard("LimitOfFileSize", "`RLIMIT_FSIZE`", "Resources", STRICT),
+    guard("LimitOfCore", "`RLIMIT_CORE`", "Resources", STRICT),
+    guard("ReadOnlyRoot", "the root is read-only", "File system", NONE),
+    guard("DetachedRoot", "the old root is detached", "File system", NONE),
+    guard("MountFlags", "nosuid and nodev", "Own files", NONE),
+    guard("TmpSize", "the size of `/tmp`", "Own files", NONE),
+    guard("ClosedDescriptors", "descriptors are closed", "File system", NONE),
+    guard("DeathSignal", "death with the spawner", "Processes", NONE),
+    guard("Kill", "the deadline's kill", "Processes", NONE),
 ];
 
-/// What becomes of the tricks without a guard that its table does not allow.
-pub fn falls_without(guard: &Guard) -> Vec<String> {
+/// What becomes of the tricks without a guard, in one of the modes, that its table does not allow.
+pub fn falls_without(guard: &Guard, mode: usize) -> Vec<String> {
     let rows = rows(guard.group);
-    let Guard {
-        name,
-        group,
-        sandbox,
-        ..
-    } = *guard;
+    let Guard { name, group, .. } = *guard;
+    let sandbox = mode + guard.level;
     let (send, receive) = std::sync::mpsc::channel();
     let weakened = async move |bed: TestBed| {
         let place = tempfile::tempdir().unwrap();

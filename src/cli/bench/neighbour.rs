@@ -1,0 +1,75 @@
+//! Hostile code at full tilt, beside what is measured.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use roma_byob::{CodeToken, Error, ExecuteOptions, Limits, LoadOptions, PoolLimits, Service};
+use tokio::task::JoinSet;
+
+/// How long each hostile process lives.
+const LIFE: Duration = Duration::from_millis(100);
+/// What one may map; `hoard` wants more.
+const ADDRESS_SPACE: u64 = 64 << 20;
+/// To use the processor, to use memory, to leave processes behind.
+const TRICKS: [&str; 3] = ["burn", "hoard", "daemon"];
+
+/// What a neighbour may do.
+#[derive(Debug, Clone, Copy)]
+pub struct Tenancy {
+    /// So many of its processes are at it at any time.
+    pub processes: u32,
+    /// Thousandths of a core for all of them, where the machine can limit that.
+    pub cpu_millis: Option<u64>,
+}
+
+/// Another pool under load.
+#[derive(Debug)]
+pub struct Neighbour {
+    code: CodeToken,
+    tasks: JoinSet<()>,
+}
+
+impl Neighbour {
+    /// Loads the code and keeps it busy.
+    pub async fn move_in(service: &Service, udf: Bytes, tenancy: Tenancy) -> Result<Self, Error> {
+        let code = service.load(udf, options(tenancy)).await?;
+        let mut tasks = JoinSet::new();
+        for number in 0..tenancy.processes {
+            tasks.spawn(offend(service.clone(), code, number as usize));
+        }
+        Ok(Self { code, tasks })
+    }
+
+    /// Ends all of it.
+    pub async fn move_out(mut self, service: &Service) -> Result<(), Error> {
+        self.tasks.shutdown().await;
+        service.delete(&self.code).await
+    }
+}
+
+fn options(tenancy: Tenancy) -> LoadOptions {
+    let mut limits = Limits::default();
+    limits.address_space = Some(ADDRESS_SPACE);
+    LoadOptions {
+        name: "neighbour".into(),
+        limits,
+        pool_limits: PoolLimits {
+            cpu_millis: tenancy.cpu_millis,
+            ..PoolLimits::default()
+        },
+        max_live: Some(2 * tenancy.processes),
+        ..LoadOptions::with_workers(tenancy.processes)
+    }
+}
+
+async fn offend(service: Service, code: CodeToken, first: usize) {
+    let options = ExecuteOptions {
+        queue_timeout: Duration::from_secs(10),
+        deadline: LIFE,
+        ..Default::default()
+    };
+    for trick in TRICKS.iter().cycle().skip(first) {
+        // How it fails is its own affair.
+        let _ = service.execute(&code, *trick, options.clone()).await;
+    }
+}
