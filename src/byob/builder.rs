@@ -49,6 +49,7 @@ pub struct ServiceBuilder {
     functions: HostFunctions,
     error: Option<ConfigError>,
     environment: bool,
+    banner: bool,
 }
 
 impl Default for ServiceBuilder {
@@ -66,6 +67,7 @@ impl Default for ServiceBuilder {
             functions: HostFunctions::default(),
             error: None,
             environment: true,
+            banner: true,
         }
     }
 }
@@ -152,6 +154,31 @@ impl ServiceBuilder {
         }
     }
 
+    /// Whether a service without gVisor says so in a banner on standard error (it does by default).
+    /// Only for tools whose purpose is to say such things themselves.
+    #[doc(hidden)]
+    pub fn banner(self, banner: bool) -> Self {
+        Self { banner, ..self }
+    }
+
+    /// Where the program `run_workers` is.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::MissingProgram`] says where it could be.
+    pub fn find_run_workers(&self) -> Result<PathBuf, ConfigError> {
+        self.programs.find_run_workers()
+    }
+
+    /// Where gVisor's program `runsc` is.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::MissingProgram`] says where it could be.
+    pub fn find_runsc(&self) -> Result<PathBuf, ConfigError> {
+        self.programs.find_runsc()
+    }
+
     /// A function that UDFs may call by name, if their code is loaded with
     /// [`LoadOptions::host_functions`](crate::LoadOptions::host_functions).
     pub fn host_function<F, A>(mut self, name: impl Into<String>, handler: F) -> Self
@@ -183,7 +210,7 @@ impl ServiceBuilder {
         let mut config = self.outer_config()?;
         clear_stale(&config);
         config.platform = platform::resolve(&config).await?;
-        announce(config.mode);
+        announce(config.mode, self.banner);
         let policy = PoolPolicy {
             filter: self.filter,
             private_ipc: self.private_ipc,
@@ -290,10 +317,12 @@ fn clear_stale(config: &OuterConfig) {
 }
 
 /// Says loudly what does not isolate.
-fn announce(mode: Mode) {
+fn announce(mode: Mode, banner: bool) {
     match mode {
         Mode::Minimal => {
-            eprintln!("{}", banner::GVISOR_DISABLED);
+            if banner {
+                eprintln!("{}", banner::GVISOR_DISABLED);
+            }
             tracing::warn!("{}", banner::EXECUTION_WARNING);
         }
         Mode::External => tracing::info!("the outer sandbox is not this service's own"),

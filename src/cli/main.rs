@@ -1,11 +1,16 @@
 //! `roma`: measures and shows what Roma does on this machine.
 
 mod bench;
+mod checks;
 mod demo;
+mod doctor;
 mod programs;
 mod soak;
 mod summary;
 mod target;
+mod terminal;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -23,15 +28,22 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Starts a service, runs sample UDFs in it and tells what isolated them.
     Demo(demo::DemoArgs),
+    /// Tells what this machine can do, tries it, and says how to mend what does not work.
+    Doctor(doctor::DoctorArgs),
     /// Runs good, hostile and crashing UDFs for a long time; fails if anything grows or is left.
     Soak(soak::SoakArgs),
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
-        Command::Bench(arguments) => bench::run(arguments).await,
-        Command::Demo(arguments) => demo::run(arguments).await,
-        Command::Soak(arguments) => soak::run(arguments).await,
+        Command::Bench(arguments) => bench::run(arguments).await.map(done),
+        Command::Demo(arguments) => demo::run(arguments).await.map(done),
+        Command::Doctor(arguments) => doctor::run(arguments).await,
+        Command::Soak(arguments) => soak::run(arguments).await.map(done),
     }
+}
+
+fn done((): ()) -> ExitCode {
+    ExitCode::SUCCESS
 }

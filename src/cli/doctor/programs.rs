@@ -1,0 +1,140 @@
+//! The programs that a service needs: whether they are there, and what they are.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use roma_byob::ConfigError;
+
+use super::DoctorArgs;
+use crate::checks::Check;
+use crate::programs;
+
+/// Where they are, as far as they were found.
+#[derive(Debug, Default)]
+pub struct Programs {
+    pub run_workers: Option<PathBuf>,
+    pub runsc: Option<PathBuf>,
+    pub echo: Option<PathBuf>,
+}
+
+/// Looks for all of them.
+pub fn look(arguments: &DoctorArgs) -> (Programs, Vec<Check>) {
+    let builder = arguments.builder();
+    let (runsc, runsc_check) = runsc(builder.find_runsc());
+    let (run_workers, run_workers_check) = run_workers(builder.find_run_workers());
+    let (echo, echo_check) = echo(arguments.udf.clone());
+    let programs = Programs {
+        run_workers,
+        runsc,
+        echo,
+    };
+    (programs, vec![run_workers_check, runsc_check, echo_check])
+}
+
+fn run_workers(found: Result<PathBuf, ConfigError>) -> (Option<PathBuf>, Check) {
+    match found {
+        Ok(path) => {
+            let check = Check::ok("run_workers", path.display().to_string());
+            (Some(path), check)
+        }
+        Err(error) => {
+            let fix = "tools/bazel build //src/run_workers, then name it with --run-workers or \
+                       ROMA_RUN_WORKERS, or put it beside this program";
+            let check = Check::missing("run_workers", what_is_missing(&error)).fix(fix);
+            (None, check)
+        }
+    }
+}
+
+fn runsc(found: Result<PathBuf, ConfigError>) -> (Option<PathBuf>, Check) {
+    let fix = "install gVisor (https://gvisor.dev/docs/user_guide/install), then put its runsc in \
+               $PATH or name it with --runsc or ROMA_RUNSC";
+    let path = match found {
+        Ok(path) => path,
+        Err(error) => {
+            let check = Check::missing("runsc", what_is_missing(&error)).fix(fix);
+            return (None, check);
+        }
+    };
+    match runsc_version(&path) {
+        Ok(version) => {
+            let check = Check::ok("runsc", format!("{} ({version})", path.display()));
+            (Some(path), check)
+        }
+        Err(reason) => {
+            let found = format!("{} does not run: {reason}", path.display());
+            (None, Check::failed("runsc", found).fix(fix))
+        }
+    }
+}
+
+fn what_is_missing(error: &ConfigError) -> String {
+    match error {
+        // One that is named and not there says so; otherwise the places are always the same.
+        ConfigError::MissingProgram { hint, .. } if hint.ends_with("is not a file") => hint.clone(),
+        ConfigError::MissingProgram { program, .. } => format!(
+            "neither named by ROMA_{}, nor beside this program, nor in $PATH",
+            program.to_uppercase()
+        ),
+        other => other.to_string(),
+    }
+}
+
+fn runsc_version(path: &Path) -> Result<String, String> {
+    let output = Command::new(path)
+        .arg("--version")
+        .output()
+        .map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    version_in(&text).ok_or_else(|| match output.status.success() {
+        true => "it tells no version".to_owned(),
+        false => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    })
+}
+
+/// Reads what `runsc --version` prints.
+fn version_in(text: &str) -> Option<String> {
+    let mut lines = text.lines();
+    lines.find_map(|line| Some(line.strip_prefix("runsc version ")?.trim().to_owned()))
+}
+
+fn echo(named: Option<PathBuf>) -> (Option<PathBuf>, Check) {
+    match programs::find(named, "ROMA_ECHO_UDF", "echo_udf") {
+        Ok(path) => {
+            let check = Check::ok("echo UDF", path.display().to_string());
+            (Some(path), check)
+        }
+        Err(error) => {
+            let fix = "tools/bazel build //sample_udf/rust:echo_udf, then name it with --udf or \
+                       ROMA_ECHO_UDF, or put it beside this program";
+            (None, Check::missing("echo UDF", error.to_string()).fix(fix))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::Verdict;
+
+    #[test]
+    fn the_version_is_found_in_what_runsc_prints() {
+        let text = "runsc version release-20240729.0\nspec: 1.1.0-rc.1\n";
+        assert_eq!(version_in(text).as_deref(), Some("release-20240729.0"));
+        assert_eq!(version_in("bash: not found"), None);
+    }
+
+    #[test]
+    fn what_is_no_runsc_is_told_from_what_is_not_there() {
+        let (path, check) = runsc(Ok("/bin/true".into()));
+        assert_eq!((path, check.verdict), (None, Verdict::Failed));
+        let missing = ConfigError::MissingProgram {
+            program: "runsc",
+            hint: "install gVisor".into(),
+        };
+        let (path, check) = runsc(Err(missing));
+        assert_eq!((path, check.verdict), (None, Verdict::Missing));
+        assert!(check.found.contains("ROMA_RUNSC"), "{check:?}");
+        assert!(check.fix.unwrap().contains("--runsc"));
+    }
+}
