@@ -30,6 +30,11 @@ impl Verdict {
             Self::Skipped => Colour::Grey,
         }
     }
+
+    /// Whether it stands in the way.
+    pub fn is_bad(self) -> bool {
+        matches!(self, Self::Missing | Self::Failed)
+    }
 }
 
 impl fmt::Display for Verdict {

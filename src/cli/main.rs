@@ -3,16 +3,23 @@
 mod bench;
 mod checks;
 mod demo;
+mod descriptors;
 mod doctor;
+mod loading;
 mod programs;
+mod request;
 mod soak;
 mod summary;
 mod target;
 mod terminal;
+mod verify;
+mod wrong_use;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use wrong_use::WrongUse;
 
 /// Runs other people's binaries on private data, a fresh sandboxed process for each request.
 #[derive(Debug, Parser)]
@@ -32,15 +39,30 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Runs good, hostile and crashing UDFs for a long time; fails if anything grows or is left.
     Soak(soak::SoakArgs),
+    /// Checks whether a binary can be a UDF, and advises its developer.
+    Verify(verify::VerifyArgs),
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    match Arguments::parse().command {
+async fn main() -> ExitCode {
+    run(Arguments::parse().command)
+        .await
+        .unwrap_or_else(|error| {
+            eprintln!("error: {error:#}");
+            match error.is::<WrongUse>() {
+                true => ExitCode::from(2),
+                false => ExitCode::FAILURE,
+            }
+        })
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Bench(arguments) => bench::run(arguments).await.map(done),
         Command::Demo(arguments) => demo::run(arguments).await.map(done),
         Command::Doctor(arguments) => doctor::run(arguments).await,
         Command::Soak(arguments) => soak::run(arguments).await.map(done),
+        Command::Verify(arguments) => verify::run(arguments).await,
     }
 }
 

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use roma_byob::{Mode, Platform, Service, ServiceBuilder, SyscallFilter};
+use roma_byob::{
+    LibraryMount, Mode, Platform, Service, ServiceBuilder, SyscallFilter, system_libraries,
+};
 
 /// Where requests run.
 #[derive(Debug, Clone, Args)]
@@ -23,15 +25,37 @@ pub struct Target {
     /// gVisor's program runsc. By default $ROMA_RUNSC, beside this program, or in $PATH.
     #[arg(long)]
     runsc: Option<PathBuf>,
+    /// Let UDFs read this machine's shared libraries: for those that are not linked statically.
+    #[arg(long)]
+    system_libraries: bool,
+    /// A folder that UDFs may read, under the same name or another one.
+    #[arg(long, value_name = "FOLDER[:INSIDE]")]
+    library: Vec<String>,
 }
 
 impl Target {
+    /// The outer sandbox.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The system call filter.
+    pub fn filter(&self) -> SyscallFilter {
+        self.filter
+    }
+
+    /// Whether UDFs may read anything but themselves.
+    pub fn has_libraries(&self) -> bool {
+        self.system_libraries || !self.library.is_empty()
+    }
+
     /// A service there, not yet started.
     pub fn builder(&self) -> ServiceBuilder {
         let mut builder = Service::builder()
             .mode(self.mode)
             .platform(self.platform)
-            .syscall_filter(self.filter);
+            .syscall_filter(self.filter)
+            .libraries(self.libraries());
         if let Some(path) = &self.run_workers {
             builder = builder.run_workers(path);
         }
@@ -39,5 +63,17 @@ impl Target {
             builder = builder.runsc(path);
         }
         builder
+    }
+
+    fn libraries(&self) -> Vec<LibraryMount> {
+        let mut mounts = match self.system_libraries {
+            true => system_libraries(),
+            false => Vec::new(),
+        };
+        mounts.extend(self.library.iter().map(|text| match text.split_once(':') {
+            Some((folder, inside)) => LibraryMount::at(folder, inside),
+            None => LibraryMount::same(text),
+        }));
+        mounts
     }
 }

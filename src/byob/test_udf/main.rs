@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::FromRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net;
-use std::process::{Command, abort, exit};
+use std::process::{Command, Stdio, abort, exit};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -76,6 +76,10 @@ fn serve(data: &mut File, request: &str) -> io::Result<()> {
         ("linger", _) => linger(data),
         ("daemon", _) => daemon(data),
         ("exit", code) => exit(code.parse().unwrap_or(1)),
+        ("chatty", _) => chatty(data),
+        ("pipe", _) => respond_if(data, starts_a_program_with_a_pipe()),
+        ("bind", _) => respond_if(data, !listeners().is_empty()),
+        ("descriptors", _) => respond_if(data, opens_many_descriptors()),
         ("environment", _) => respond(data, &environment()),
         ("arguments", _) => respond(data, &arguments()),
         ("burn", _) => burn(),
@@ -161,6 +165,24 @@ fn linger(data: &mut File) -> io::Result<()> {
     Ok(())
 }
 
+/// Prints beside its answer.
+fn chatty(data: &mut File) -> io::Result<()> {
+    println!("to whom it may concern");
+    respond(data, "said")
+}
+
+/// Only the strict level of the filter denies what this takes.
+fn starts_a_program_with_a_pipe() -> bool {
+    let mut program = Command::new("/udf");
+    program.args(["3", "exit"]).stdin(Stdio::piped());
+    program.status().is_ok()
+}
+
+fn opens_many_descriptors() -> bool {
+    let files: Vec<_> = (0..32).map(|_| File::open("/udf")).collect();
+    files.iter().all(Result::is_ok)
+}
+
 /// Leaves a process behind that holds everything open.
 fn daemon(data: &mut File) -> io::Result<()> {
     Command::new("/udf").arg("3").arg("never ready").spawn()?;
@@ -231,6 +253,13 @@ fn respond(data: &mut File, text: &str) -> io::Result<()> {
     prost::encoding::encode_varint(text.len() as u64, &mut frame);
     frame.extend_from_slice(text.as_bytes());
     data.write_all(&frame)
+}
+
+fn respond_if(data: &mut File, works: bool) -> io::Result<()> {
+    match works {
+        true => respond(data, "works"),
+        false => exit(8),
+    }
 }
 
 fn read_frame(from: &mut File) -> io::Result<Vec<u8>> {

@@ -1,0 +1,321 @@
+//! `roma verify` passes good UDFs, and has a verdict of its own for each kind of bad one.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use common::{Said, WIDTH, program, roma, run};
+
+/// Verifies with `--json`.
+fn verify(mode: &str, udf: &Path, more: &[&str]) -> Said {
+    let mut command = roma();
+    command.args(["verify", "--json", "--mode", mode]).arg(udf);
+    if mode == "gvisor" {
+        command.args(["--platform", "systrap"]);
+    }
+    command.args(more).output().unwrap().into()
+}
+
+/// A sample UDF.
+fn sample(name: &str) -> PathBuf {
+    program("ROMA_ECHO_UDF").with_file_name(name)
+}
+
+/// The UDF that does what its request says.
+fn misbehaving(request: &str) -> Said {
+    let udf = program("ROMA_MISBEHAVING_UDF");
+    verify("minimal", &udf, &["--deadline", "2", "--request", request])
+}
+
+/// Checks the exit code and the verdict on what is named, and returns what was found and the advice.
+fn judged(said: &Said, name: &str, verdict: &str) -> String {
+    let report = said.json();
+    let verified = report["verified"].as_bool().unwrap();
+    assert_eq!(said.code, Some(i32::from(!verified)), "{report:#}");
+    assert_eq!(verified, verdict != "failed", "{report:#}");
+    let check = said.check(name);
+    assert_eq!(check["verdict"], verdict, "{report:#}");
+    format!("{} => {}", check["found"].as_str().unwrap(), check["fix"])
+}
+
+/// The same, where words tell what it is.
+fn judged_as(said: &Said, name: &str, verdict: &str, words: &[&str]) {
+    let text = judged(said, name, verdict);
+    for word in words {
+        assert!(text.contains(word), "no {word:?} in {text:?}");
+    }
+}
+
+const ALL: [&str; 14] = [
+    "file",
+    "format",
+    "architecture",
+    "libraries",
+    "size",
+    "filter",
+    "load",
+    "readiness",
+    "start-up",
+    "answer",
+    "exit",
+    "descriptors",
+    "output",
+    "use",
+];
+
+fn is_good(said: &Said) {
+    let report = said.json();
+    let checks = report["checks"].as_array().unwrap();
+    let names: Vec<_> = checks.iter().map(|check| &check["name"]).collect();
+    assert_eq!(names, ALL);
+    assert!(
+        checks.iter().all(|check| check["verdict"] == "ok"),
+        "{report:#}"
+    );
+    assert_eq!((said.code, &report["verified"]), (Some(0), &true.into()));
+    assert!(said.err.is_empty(), "{}", said.err);
+}
+
+#[test]
+fn a_good_one_passes_without_gvisor() {
+    is_good(&verify("minimal", &sample("echo_udf"), &[]));
+}
+
+#[test]
+fn a_good_one_passes_in_gvisor() {
+    is_good(&verify("gvisor", &sample("echo_udf"), &[]));
+}
+
+#[test]
+fn requests_and_responses_are_json() {
+    let proto = program("ROMA_SAMPLE_PROTO");
+    let api = ["--proto", proto.to_str().unwrap()];
+    let ask = |request| {
+        let more = [&api[..], &["--rpc", "run", "--request", request]].concat();
+        verify("minimal", &sample("sample_udf"), &more)
+    };
+    let said = ask(r#"{"primeSieve": {"upTo": 100}}"#);
+    judged_as(&said, "answer", "ok", &[r#""primeCount": 25"#]);
+    let said = ask(r#"{"nonsense": 1}"#);
+    judged_as(&said, "answer", "failed", &["code 70"]);
+    assert!(said.err.contains("nonsense"), "{}", said.err);
+}
+
+#[test]
+fn the_table_fits_into_a_terminal() {
+    let udf = sample("nonzero_return_udf");
+    let said = run(&["verify", "--mode", "minimal", udf.to_str().unwrap()]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let lines: Vec<_> = said.out.lines().collect();
+    let (last, table) = lines.split_last().unwrap();
+    assert!(
+        table.iter().all(|line| line.chars().count() <= WIDTH),
+        "{}",
+        said.out
+    );
+    assert!(
+        table
+            .iter()
+            .any(|line| line.starts_with("exit ") && line.contains("  weak "))
+    );
+    assert!(last.ends_with("is verified."), "{last}");
+    assert!(!said.out.contains('\x1b'), "colours are for terminals");
+}
+
+#[test]
+fn what_cannot_run_is_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8], mode| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
+    };
+    let verify = |path: &Path| verify("minimal", path, &[]);
+    let echo = fs::read(sample("echo_udf")).unwrap();
+    judged_as(
+        &verify(&file("a", &echo, 0o644)),
+        "file",
+        "failed",
+        &["chmod +x"],
+    );
+    judged_as(
+        &verify(&file("b", b"hello", 0o755)),
+        "format",
+        "failed",
+        &["ELF"],
+    );
+    let mut other = echo.clone();
+    other[18] = 0xf3;
+    judged_as(
+        &verify(&file("c", &other, 0o755)),
+        "architecture",
+        "failed",
+        &["243"],
+    );
+    judged_as(
+        &verify(&file("d", b"", 0o755)),
+        "size",
+        "failed",
+        &["empty"],
+    );
+    judged_as(
+        &verify(Path::new("/bin/sh")),
+        "libraries",
+        "failed",
+        &["libc.so", "static"],
+    );
+    assert_eq!(verify(Path::new("/bin/sh")).verdict("run"), "skipped");
+}
+
+#[test]
+fn what_does_not_get_ready_is_told_from_what_crashes() {
+    let udf = program("ROMA_MISBEHAVING_UDF");
+    let started = |how| verify("minimal", &udf, &["--deadline", "2", "--arg", how]);
+    judged_as(
+        &started("crash"),
+        "readiness",
+        "failed",
+        &["was ended by SIG", "no model to be found"],
+    );
+    judged_as(&started("exit"), "readiness", "failed", &["code 3"]);
+    let said = started("never ready");
+    judged_as(
+        &said,
+        "readiness",
+        "failed",
+        &["not ready within 2s", "loading the model"],
+    );
+    judged_as(
+        &said,
+        "readiness",
+        "failed",
+        &["write one byte to descriptor 3"],
+    );
+    assert_eq!(said.verdict("answer"), "skipped");
+}
+
+#[test]
+fn the_older_protocol_is_recognised() {
+    let udf = program("ROMA_MISBEHAVING_UDF");
+    for mode in ["minimal", "gvisor"] {
+        let said = verify(mode, &udf, &["--deadline", "4", "--arg", "silent"]);
+        judged_as(
+            &said,
+            "readiness",
+            "weak",
+            &["older protocol", "Readiness::None"],
+        );
+        assert_eq!(said.verdict("answer"), "ok");
+        assert_eq!(said.verdict("filter"), "ok");
+    }
+}
+
+#[test]
+fn each_defect_of_an_answer_is_told() {
+    for (request, words) in [
+        ("truncated", ["is truncated", "as many bytes"]),
+        ("truncated-length", ["is truncated", "as many bytes"]),
+        ("trailing", ["bytes follow it", "nothing after it"]),
+        ("malformed", ["length is malformed", "varint"]),
+        ("overlong", ["length is malformed", "varint"]),
+        ("oversize", ["more than the", "max_response"]),
+        ("mute", ["missing, although", "descriptor 3 open"]),
+        ("exit 9", ["exited with code 9", "before it ends"]),
+        ("stall", ["did not answer within 2s", "--deadline"]),
+    ] {
+        judged_as(&misbehaving(request), "answer", "failed", &words);
+    }
+}
+
+#[test]
+fn an_empty_request_may_be_the_reason() {
+    let said = verify("minimal", &sample("sample_udf"), &[]);
+    judged_as(&said, "answer", "failed", &["code 70", "--request"]);
+    let found = said.check("filter")["found"].as_str().unwrap().to_owned();
+    assert!(found.contains("not the reason"), "{found}");
+}
+
+#[test]
+fn what_happens_after_the_answer_is_told() {
+    judged_as(&misbehaving("linger"), "exit", "weak", &["is killed"]);
+    let said = verify("minimal", &sample("nonzero_return_udf"), &[]);
+    judged_as(&said, "exit", "weak", &["code 23"]);
+    let said = verify("minimal", &sample("abort_late_udf"), &[]);
+    judged_as(&said, "exit", "weak", &["SIGSEGV"]);
+    judged_as(
+        &misbehaving("chatty"),
+        "output",
+        "weak",
+        &["to whom it may concern"],
+    );
+}
+
+#[test]
+fn hunger_for_descriptors_is_told() {
+    judged_as(
+        &misbehaving("descriptors"),
+        "descriptors",
+        "weak",
+        &["open_files"],
+    );
+}
+
+#[test]
+fn the_level_of_the_filter_that_it_needs_is_found() {
+    let said = misbehaving("pipe");
+    judged_as(
+        &said,
+        "filter",
+        "weak",
+        &["answers at level engine", "not at level strict", "code 8"],
+    );
+    let said = misbehaving("bind");
+    judged_as(
+        &said,
+        "filter",
+        "weak",
+        &["answers at level none", "not at level strict"],
+    );
+    let udf = program("ROMA_MISBEHAVING_UDF");
+    let at_engine = ["--request", "pipe", "--filter", "engine"];
+    let said = verify("minimal", &udf, &at_engine);
+    judged_as(&said, "filter", "ok", &["level engine"]);
+}
+
+#[test]
+fn a_machine_that_cannot_is_told_from_a_udf_that_does_not() {
+    let said = verify(
+        "minimal",
+        &sample("echo_udf"),
+        &["--run-workers", "/bin/false"],
+    );
+    judged_as(&said, "sandbox", "failed", &["roma doctor"]);
+}
+
+#[test]
+fn a_wrong_use_is_told_from_a_bad_udf() {
+    let echo = sample("echo_udf");
+    let code = |udf: &Path, more: &[&str]| verify("minimal", udf, more).code;
+    assert_eq!(code(Path::new("/no/such/file"), &[]), Some(2));
+    assert_eq!(code(&echo, &["--rpc", "run"]), Some(2));
+    assert_eq!(code(&echo, &["--deadline", "0"]), Some(2));
+    assert_eq!(code(&echo, &["--env", "A"]), Some(2));
+    assert_eq!(code(&echo, &["--proto", "/no/such.proto"]), Some(2));
+    let proto = program("ROMA_SAMPLE_PROTO");
+    let api = ["--proto", proto.to_str().unwrap()];
+    assert_eq!(
+        code(&echo, &[&api[..], &["--rpc", "walk"]].concat()),
+        Some(2)
+    );
+    assert_eq!(
+        code(&echo, &[&api[..], &["--request", "{"]].concat()),
+        Some(2)
+    );
+    assert_eq!(
+        code(&echo, &[&api[..], &["--service", "No"]].concat()),
+        Some(2)
+    );
+}

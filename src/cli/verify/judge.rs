@@ -1,0 +1,394 @@
+//! What came of running a UDF, judged.
+
+use std::time::Duration;
+
+use prost_reflect::MethodDescriptor;
+use roma_byob::{Error, ExitStatus, LogTail, Mode, Readiness, Report, ResponseError};
+
+use super::binary::human;
+use super::trial::{Answer, FEW_DESCRIPTORS, Got, Trial};
+use crate::checks::Check;
+use crate::descriptors::decode;
+use crate::summary::short;
+
+/// What a UDF was asked for.
+#[derive(Debug)]
+pub struct Asked {
+    pub mode: Mode,
+    pub method: Option<MethodDescriptor>,
+    /// The request is the user's, not just an empty one.
+    pub given: bool,
+    pub limit: Duration,
+}
+
+/// All that is to be said of the trials, of which there is at least one.
+pub fn judge(trials: &[Trial], asked: &Asked) -> Vec<Check> {
+    let (Some(first), Some(last)) = (trials.first(), trials.last()) else {
+        return Vec::new();
+    };
+    match &last.got {
+        Got::Nowhere(error) => vec![Check::failed("sandbox", error.to_string()).fix(format!(
+            "roma doctor --mode {} says what is missing",
+            asked.mode
+        ))],
+        Got::Answered(answer) => answered(first, last, answer, asked),
+        Got::Unloaded(_) | Got::Unanswered(_) => unanswered(trials, asked),
+    }
+}
+
+fn answered(first: &Trial, last: &Trial, answer: &Answer, asked: &Asked) -> Vec<Check> {
+    vec![
+        filter(first, last),
+        Check::ok("load", format!("in {}", short(answer.load))),
+        readiness(last.setting.readiness),
+        start_up(answer),
+        response(answer, asked),
+        exit(&answer.report),
+        descriptors(answer.few_descriptors),
+        output(answer.report.logs.as_ref()),
+        usage(&answer.report),
+    ]
+}
+
+fn filter(first: &Trial, last: &Trial) -> Check {
+    let (wanted, level) = (first.setting.filter, last.setting.filter);
+    let why = match &first.got {
+        Got::Unloaded(error) | Got::Unanswered(error) if wanted != level => error,
+        _ => return Check::ok("filter", format!("it answers at level {level}")),
+    };
+    Check::weak(
+        "filter",
+        format!("it answers at level {level}, but not at level {wanted}, where {why}"),
+    )
+    .fix(format!(
+        "do without the system call that {wanted} denies, or run it at level {level}. Which call \
+         that is cannot be seen from outside: it fails, with EPERM or ENOSYS, and the program goes \
+         on. `strace -f` shows what the program calls"
+    ))
+}
+
+fn readiness(protocol: Readiness) -> Check {
+    match protocol {
+        Readiness::Byte => Check::ok("readiness", "it writes a byte when it is ready"),
+        Readiness::None => Check::weak(
+            "readiness",
+            "it speaks the older protocol, without a byte when it is ready: requests wait while it \
+             starts",
+        )
+        .fix(
+            "write one byte to descriptor 3 before reading the request (roma_udf does), or load \
+             it with Readiness::None",
+        ),
+    }
+}
+
+fn start_up(answer: &Answer) -> Check {
+    let times: Vec<_> = answer.again.iter().map(|o| o.report.times.queue).collect();
+    let Some(median) = median(times) else {
+        return Check::skipped("start-up", "it was not measured");
+    };
+    Check::ok(
+        "start-up",
+        format!("{} (median of {})", short(median), answer.again.len()),
+    )
+}
+
+fn median(mut times: Vec<Duration>) -> Option<Duration> {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied()
+}
+
+fn response(answer: &Answer, asked: &Asked) -> Check {
+    const NAME: &str = "answer";
+    let failures: Vec<_> = answer
+        .again
+        .iter()
+        .filter_map(|o| o.result.as_ref().err())
+        .collect();
+    if let Some(failure) = failures.first() {
+        let counts = format!("{} of {}", failures.len(), answer.again.len());
+        return Check::failed(
+            NAME,
+            format!("not each time: {counts} more times, {failure}"),
+        )
+        .fix(mend(failure, asked));
+    }
+    let times = &answer.report.times;
+    let size = human(answer.response.len() as u64);
+    let found = format!("{size} after {}", short(times.send + times.run));
+    let Some(method) = &asked.method else {
+        return Check::ok(NAME, found);
+    };
+    match decode(&method.output(), &answer.response) {
+        Ok(json) => Check::ok(NAME, format!("{found}: {}", shortened(&json))),
+        Err(error) => Check::failed(NAME, format!("{found}, but {error:#}"))
+            .fix(format!("answer with a {}", method.output().full_name())),
+    }
+}
+
+/// The beginning, in one line.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 200;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{} ...", &line[..end]),
+        None => line,
+    }
+}
+
+fn exit(report: &Report) -> Check {
+    const NAME: &str = "exit";
+    let Some(exit) = &report.exit else {
+        return Check::weak(NAME, "it is not known how it ended").fix("verify it once more");
+    };
+    match exit.status {
+        ExitStatus::Code(0) => Check::ok(NAME, "with code 0, after its answer"),
+        // What a service sends to a process that does not end by itself.
+        ExitStatus::Signal(9) => {
+            Check::weak(NAME, "it does not end after its answer and is killed")
+                .fix("exit once the response is written: until then it takes the place of another")
+        }
+        status => Check::weak(NAME, format!("its answer counts, but then it {status}"))
+            .fix("exit with code 0: other ends look like crashes to whoever watches"),
+    }
+}
+
+fn descriptors(few: bool) -> Check {
+    match few {
+        true => Check::ok(
+            "descriptors",
+            format!("{FEW_DESCRIPTORS} are enough for it"),
+        ),
+        false => Check::weak(
+            "descriptors",
+            format!("it does not answer with {FEW_DESCRIPTORS} of them, only with more"),
+        )
+        .fix("close what it does not need, or see that Limits::open_files is large enough"),
+    }
+}
+
+fn output(logs: Option<&LogTail>) -> Check {
+    let printed = logs.filter(|logs| !logs.text.is_empty() || logs.dropped > 0);
+    let Some(logs) = printed else {
+        return Check::ok("output", "it prints nothing");
+    };
+    let bytes = human(logs.text.len() as u64 + logs.dropped);
+    let found = format!("it prints {bytes}: {}", shortened(&logs.text));
+    Check::weak("output", found)
+        .fix("print nothing in production: it takes time, and is dropped unless logs are asked for")
+}
+
+fn usage(report: &Report) -> Check {
+    let Some(exit) = &report.exit else {
+        return Check::skipped("use", "it is not known");
+    };
+    let (time, memory) = (exit.usage.cpu_time(), exit.usage.peak_memory);
+    Check::ok(
+        "use",
+        format!("{} of CPU, {} of memory", short(time), human(memory)),
+    )
+}
+
+/// It does not answer: told of the way in which it should, or in which it came further.
+fn unanswered(trials: &[Trial], asked: &Asked) -> Vec<Check> {
+    let older = trials.iter().find(|trial| speaks_the_older_protocol(trial));
+    let Some(told) = older.or(trials.first()) else {
+        return Vec::new();
+    };
+    let filter = at_no_level(trials);
+    let failed =
+        |name, error: &Error| Check::failed(name, error.to_string()).fix(mend(error, asked));
+    let rest = |name| Check::skipped(name, "it does not answer");
+    let [load, ready, answer] = match &told.got {
+        Got::Unloaded(error @ (Error::NeverReady { .. } | Error::StartCrashed { .. })) => {
+            [rest("load"), failed("readiness", error), rest("answer")]
+        }
+        Got::Unloaded(error) => [failed("load", error), rest("readiness"), rest("answer")],
+        Got::Unanswered(error) => [
+            Check::ok("load", "it can be loaded"),
+            readiness(told.setting.readiness),
+            failed("answer", error),
+        ],
+        Got::Nowhere(_) | Got::Answered(_) => ["load", "readiness", "answer"].map(rest),
+    };
+    let start_up = rest("start-up");
+    let mut checks = vec![filter, load, ready, start_up, answer];
+    checks.extend(["exit", "descriptors", "output", "use"].map(rest));
+    checks
+}
+
+/// It reacts to a request, if not well, without having said that it is ready.
+fn speaks_the_older_protocol(trial: &Trial) -> bool {
+    let reacts = match &trial.got {
+        Got::Unanswered(error) => !matches!(error, Error::Deadline { .. }),
+        _ => false,
+    };
+    trial.setting.readiness == Readiness::None && reacts
+}
+
+fn at_no_level(trials: &[Trial]) -> Check {
+    match trials.iter().all(Trial::is_udfs_fault) {
+        true => Check::ok("filter", "not the reason: it fails at level none, too"),
+        false => Check::skipped("filter", "it does not answer"),
+    }
+}
+
+/// What its developer can do.
+fn mend(error: &Error, asked: &Asked) -> String {
+    let limit = asked.limit;
+    match error {
+        Error::NeverReady { .. } => format!(
+            "write one byte to descriptor 3 before reading the request (roma_udf does), within \
+             {limit:?} (--deadline)"
+        ),
+        Error::StartCrashed { .. } => {
+            "let it start without a request: with no file but itself, no environment, no network"
+                .to_owned()
+        }
+        Error::Died { .. } if !asked.given => {
+            "the request was empty. Give it one that it can answer: --proto FILE --rpc NAME \
+             --request JSON"
+                .to_owned()
+        }
+        Error::Died { .. } => "write the response before it ends".to_owned(),
+        Error::Deadline { .. } => format!("answer within {limit:?}, or allow more: --deadline"),
+        Error::Response(defect) => mend_response(defect).to_owned(),
+        Error::Binary(_) => "see above what it needs".to_owned(),
+        _ => format!(
+            "if others load: the binary; if not: roma doctor --mode {}",
+            asked.mode
+        ),
+    }
+}
+
+fn mend_response(defect: &ResponseError) -> &'static str {
+    match defect {
+        ResponseError::Missing => "keep descriptor 3 open until the response is written",
+        ResponseError::Truncated => "write as many bytes as the length in front announces",
+        ResponseError::Oversize { .. } => "answer with less, or raise LoadOptions::max_response",
+        ResponseError::Malformed => "write the response's length as a varint in front of it",
+        ResponseError::Trailing => "write one response, and nothing after it",
+        _ => "answer with the message of the API",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::Verdict;
+    use crate::verify::trial::Setting;
+    use roma_byob::{Exit, SyscallFilter, Usage};
+
+    fn asked() -> Asked {
+        Asked {
+            mode: Mode::Minimal,
+            method: None,
+            given: false,
+            limit: Duration::from_secs(5),
+        }
+    }
+
+    fn trial(filter: SyscallFilter, got: Got) -> Trial {
+        let readiness = Readiness::Byte;
+        Trial {
+            setting: Setting { filter, readiness },
+            got,
+        }
+    }
+
+    fn died() -> Error {
+        Error::Died {
+            exit: Exit {
+                status: ExitStatus::Code(7),
+                usage: Usage::default(),
+            },
+            log_tail: "no io_uring".into(),
+        }
+    }
+
+    fn verdict(checks: &[Check], name: &str) -> Verdict {
+        let mut found = checks.iter().filter(|check| check.name == name);
+        let check = found.next().unwrap();
+        assert!(found.next().is_none(), "{name} twice");
+        check.verdict
+    }
+
+    #[test]
+    fn a_failure_at_every_level_is_not_the_filters() {
+        let levels = [
+            SyscallFilter::Strict,
+            SyscallFilter::Engine,
+            SyscallFilter::None,
+        ];
+        let trials = levels.map(|filter| trial(filter, Got::Unanswered(died())));
+        let checks = judge(&trials, &asked());
+        assert_eq!(verdict(&checks, "load"), Verdict::Ok);
+        assert_eq!(verdict(&checks, "filter"), Verdict::Ok);
+        assert_eq!(verdict(&checks, "readiness"), Verdict::Ok);
+        assert_eq!(verdict(&checks, "answer"), Verdict::Failed);
+        assert_eq!(verdict(&checks, "exit"), Verdict::Skipped);
+    }
+
+    #[test]
+    fn who_reacts_to_a_request_without_a_byte_speaks_the_older_protocol() {
+        let never = Error::NeverReady {
+            limit: Duration::from_secs(5),
+            log_tail: String::new(),
+        };
+        let mut trials = vec![
+            trial(SyscallFilter::None, Got::Unloaded(never)),
+            trial(SyscallFilter::None, Got::Unanswered(died())),
+        ];
+        trials[1].setting.readiness = Readiness::None;
+        let checks = judge(&trials, &asked());
+        assert_eq!(verdict(&checks, "readiness"), Verdict::Weak);
+        assert_eq!(verdict(&checks, "answer"), Verdict::Failed);
+        let limit = Duration::from_secs(5);
+        trials[1].got = Got::Unanswered(Error::Deadline { limit });
+        let checks = judge(&trials, &asked());
+        assert_eq!(verdict(&checks, "readiness"), Verdict::Failed);
+    }
+
+    #[test]
+    fn what_a_stricter_level_stops_is_told_with_what_happened_there() {
+        let first = trial(SyscallFilter::Strict, Got::Unanswered(died()));
+        let last = trial(SyscallFilter::Engine, Got::Nowhere(Error::ShutDown));
+        let check = filter(&first, &last);
+        assert_eq!(check.verdict, Verdict::Weak);
+        for part in ["level engine", "level strict", "code 7", "no io_uring"] {
+            assert!(check.found.contains(part), "{part}: {}", check.found);
+        }
+    }
+
+    #[test]
+    fn the_machine_is_not_the_udf() {
+        let trials = [trial(SyscallFilter::Strict, Got::Nowhere(Error::ShutDown))];
+        let checks = judge(&trials, &asked());
+        assert_eq!(checks.len(), 1);
+        assert_eq!(verdict(&checks, "sandbox"), Verdict::Failed);
+        assert!(checks[0].fix.as_ref().unwrap().contains("doctor"));
+    }
+
+    #[test]
+    fn an_empty_request_is_named_as_the_likely_reason() {
+        assert!(mend(&died(), &asked()).contains("--request"));
+        let given = Asked {
+            given: true,
+            ..asked()
+        };
+        assert!(!mend(&died(), &given).contains("--request"));
+    }
+
+    #[test]
+    fn long_answers_are_shortened() {
+        assert_eq!(shortened("{\n  \"a\": 1\n}"), "{ \"a\": 1 }");
+        assert_eq!(shortened(&"é".repeat(300)).chars().count(), 204);
+    }
+
+    #[test]
+    fn the_median_is_one_of_them() {
+        let times = [5, 1, 9].map(Duration::from_secs).to_vec();
+        assert_eq!(median(times), Some(Duration::from_secs(5)));
+        assert_eq!(median(Vec::new()), None);
+    }
+}

@@ -1,0 +1,159 @@
+//! `roma verify`: whether a binary can be a UDF, and what its developer should mend.
+
+mod binary;
+mod judge;
+mod trial;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use bytes::Bytes;
+use clap::Args;
+use prost_reflect::MethodDescriptor;
+use serde_json::{Value, json};
+
+use crate::checks::{Check, table};
+use crate::descriptors::{self, ApiArgs};
+use crate::loading::LoadArgs;
+use crate::request;
+use crate::target::Target;
+use crate::terminal::{colours, end_progress};
+use crate::wrong_use::WrongUse;
+use judge::Asked;
+use trial::Question;
+
+/// What to verify, and how.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 if it is verified, 1 if it is not, 2 for a wrong use.
+
+Each line is `ok`, `weak` (it works, but its developer should know), `failed` or
+`skipped`. It is verified if no line is `failed`.
+
+The levels of the filter are tried from --filter on towards `none`, until it answers.")]
+pub struct VerifyArgs {
+    /// The binary.
+    udf: PathBuf,
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    load: LoadArgs,
+    #[command(flatten)]
+    api: ApiArgs,
+    /// The rpc that it answers, if the service has several.
+    #[arg(long, value_name = "NAME")]
+    rpc: Option<String>,
+    /// A request: JSON, or a file with JSON. Without --proto and --descriptor the bytes themselves,
+    /// or @FILE. By default it is empty.
+    #[arg(long, value_name = "JSON|FILE")]
+    request: Option<String>,
+    /// How many seconds it has to get ready, and again to answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    deadline: f64,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Looks, tries and tells.
+pub async fn run(arguments: VerifyArgs) -> anyhow::Result<ExitCode> {
+    let method = method(&arguments).map_err(WrongUse::of)?;
+    let request = request(&arguments, method.as_ref()).map_err(WrongUse::of)?;
+    let question = Question {
+        binary: read(&arguments.udf).map_err(WrongUse::of)?,
+        options: arguments.load.options(1).map_err(WrongUse::of)?,
+        request,
+        limit: limit(arguments.deadline)?,
+    };
+    let asked = Asked {
+        mode: arguments.target.mode(),
+        method,
+        given: arguments.request.is_some(),
+        limit: question.limit,
+    };
+    let checks = verify(&arguments, &question, &asked).await;
+    let verified = !checks.iter().any(|check| check.verdict.is_bad());
+    match arguments.json {
+        true => println!("{:#}", report(&arguments, verified, &checks)),
+        false => {
+            print!("{}", table(&checks, colours()));
+            let not = if verified { "" } else { "not " };
+            println!("\n{} is {not}verified.", arguments.udf.display());
+        }
+    }
+    Ok(ExitCode::from(u8::from(!verified)))
+}
+
+async fn verify(arguments: &VerifyArgs, question: &Question, asked: &Asked) -> Vec<Check> {
+    let mut checks = vec![permission(&arguments.udf)];
+    let libraries = arguments.target.has_libraries();
+    checks.extend(binary::look(&question.binary, libraries));
+    if checks.iter().any(|check| check.verdict.is_bad()) {
+        checks.push(Check::skipped("run", "it cannot be run as it is"));
+        return checks;
+    }
+    let trials = trial::until_it_answers(&arguments.target, question).await;
+    end_progress();
+    checks.extend(judge::judge(&trials, asked));
+    checks
+}
+
+fn limit(seconds: f64) -> Result<Duration, WrongUse> {
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|limit| !limit.is_zero())
+        .ok_or_else(|| WrongUse::new("--deadline must be more than 0 seconds"))
+}
+
+fn method(arguments: &VerifyArgs) -> anyhow::Result<Option<MethodDescriptor>> {
+    match arguments.api.service()? {
+        Some(service) => descriptors::method(&service, arguments.rpc.as_deref()).map(Some),
+        None if arguments.rpc.is_some() => {
+            Err(anyhow::anyhow!("--rpc needs --proto or --descriptor"))
+        }
+        None => Ok(None),
+    }
+}
+
+fn request(arguments: &VerifyArgs, method: Option<&MethodDescriptor>) -> anyhow::Result<Bytes> {
+    let bytes = match (&arguments.request, method) {
+        (None, _) => Vec::new(),
+        (Some(text), None) => request::from_bytes(text)?,
+        (Some(text), Some(method)) => {
+            let encoded = request::from_json(&method.input(), text)?;
+            if let Some(ignored) = encoded.ignored {
+                eprintln!("ignored: {ignored}");
+            }
+            encoded.bytes
+        }
+    };
+    Ok(bytes.into())
+}
+
+fn read(path: &Path) -> anyhow::Result<Bytes> {
+    let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+    Ok(bytes.into())
+}
+
+fn permission(path: &Path) -> Check {
+    let executable = fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o111 != 0);
+    match executable {
+        true => Check::ok("file", "executable"),
+        false => {
+            Check::failed("file", "not executable").fix(format!("chmod +x {}", path.display()))
+        }
+    }
+}
+
+fn report(arguments: &VerifyArgs, verified: bool, checks: &[Check]) -> Value {
+    json!({
+        "udf": arguments.udf,
+        "mode": arguments.target.mode().to_string(),
+        "verified": verified,
+        "checks": checks.iter().map(Check::json).collect::<Vec<_>>(),
+    })
+}
