@@ -42,20 +42,22 @@ def _import_name(file, root):
             return path[len(prefix):]
     return path
 
-def generate(ctx, mnemonic, arguments):
-    """Registers the action that generates a rule's source.
+def generate(ctx, make, arguments, extension = ".rs"):
+    """Registers the action that generates a rule's output.
 
     Args:
         ctx: the rule's, with `CODEGEN_ATTRS`.
-        mnemonic: what the action is called.
-        arguments: an `Args` that says what to make of the proto.
+        make: what to make of the proto, as the generator's `--make` names it.
+        arguments: an `Args` with what else the generator is to know.
+        extension: how the output's name ends.
 
     Returns:
-        the source file.
+        the generated file.
     """
     sets = ctx.attr.proto[ProtoInfo].transitive_descriptor_sets
-    source = ctx.actions.declare_file(ctx.label.name + ".rs")
+    source = ctx.actions.declare_file(ctx.label.name + extension)
     common = ctx.actions.args()
+    common.add("--make", make)
     common.add_all("--descriptor-set", sets)
     for dep in ctx.attr.deps:
         info = dep[RustProtoSourceInfo]
@@ -66,7 +68,7 @@ def generate(ctx, mnemonic, arguments):
         arguments = [common, arguments],
         inputs = sets,
         outputs = [source],
-        mnemonic = mnemonic,
+        mnemonic = "RomaCodegen",
         progress_message = "Generating %{output}",
     )
     return source

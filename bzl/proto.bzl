@@ -34,7 +34,7 @@ def _rust_proto_source_impl(ctx):
     files = proto_files(ctx.attr.proto[ProtoInfo])
     arguments = ctx.actions.args()
     arguments.add_all("--file", files)
-    source = generate(ctx, "RustProto", arguments)
+    source = generate(ctx, "messages", arguments)
     return [
         DefaultInfo(files = depset([source])),
         RustProtoSourceInfo(crate_name = ctx.attr.crate_name, files = files),

@@ -1,4 +1,5 @@
-"""Typed clients for services whose calls UDFs answer.
+"""What is made of an API: typed clients for the services whose calls UDFs answer, and both sides of those
+that UDFs call.
 
     load("@roma//bzl:proto.bzl", "rust_proto_library")
     load("@roma//bzl:roma_api.bzl", "declare_roma_api", "roma_byob_app_api_rust_library")
@@ -24,14 +25,14 @@
     )
 
 `greeting_client` is a crate with the type `ByobGreetingService`, which has a method for each call.
+
+`roma_host_api_rust_library` is for the other direction: functions of the integrator that UDFs call.
 """
 
 load("@rules_proto//proto:defs.bzl", "ProtoInfo")
 load("@rules_rust//rust:defs.bzl", "rust_library")
 load("//bzl:codegen.bzl", "CODEGEN_ATTRS", "generate", "proto_files")
 load("//bzl:proto.bzl", "source_label")
-
-_SOURCE_SUFFIX = "_client_source"
 
 def declare_roma_api(proto, proto_basename, rust_protos, service = None, host_apis = []):
     """Says what an API consists of. What it returns goes to the macros below.
@@ -62,21 +63,42 @@ def _declaring_file(ctx):
         fail("%s has the files %s, of which not one is %s" % (ctx.attr.proto.label, ", ".join(names), wanted))
     return fitting[0]
 
-def _rust_client_source_impl(ctx):
+def _rust_service_source_impl(ctx):
     arguments = ctx.actions.args()
-    arguments.add("--client", _declaring_file(ctx))
+    arguments.add("--file", _declaring_file(ctx))
     if ctx.attr.service:
         arguments.add("--service", ctx.attr.service)
-    return [DefaultInfo(files = depset([generate(ctx, "RustClient", arguments)]))]
+    return [DefaultInfo(files = depset([generate(ctx, ctx.attr.make, arguments)]))]
 
-_rust_client_source = rule(
-    implementation = _rust_client_source_impl,
-    doc = "Rust source for the client of one service.",
+_rust_service_source = rule(
+    implementation = _rust_service_source_impl,
+    doc = "Rust source for one side of one service.",
     attrs = CODEGEN_ATTRS | {
+        "make": attr.string(mandatory = True, doc = "Which side: see the generator's --help."),
         "proto_basename": attr.string(mandatory = True, doc = "The file with the service."),
         "service": attr.string(doc = "The service, where the file declares several."),
     },
 )
+
+def _rust_service_library(name, api, make, crate_name, runtime, **kwargs):
+    common = {key: kwargs[key] for key in ("tags", "testonly", "visibility") if key in kwargs}
+    source = "%s_%s_source" % (name, make)
+    _rust_service_source(
+        name = source,
+        make = make,
+        proto = api.proto,
+        proto_basename = api.proto_basename,
+        service = api.service,
+        deps = [source_label(dep) for dep in api.rust_protos],
+        **common
+    )
+    rust_library(
+        name = name,
+        srcs = [source],
+        crate_name = crate_name,
+        deps = api.rust_protos + [runtime],
+        **kwargs
+    )
 
 def roma_byob_app_api_rust_library(name, roma_app_api, crate_name = None, **kwargs):
     """A Rust crate with a typed client of an API.
@@ -91,19 +113,34 @@ def roma_byob_app_api_rust_library(name, roma_app_api, crate_name = None, **kwar
         crate_name: the crate's name; the library's name by default.
         **kwargs: passed to `rust_library`, such as `visibility` and `tags`.
     """
-    common = {key: kwargs[key] for key in ("tags", "testonly", "visibility") if key in kwargs}
-    _rust_client_source(
-        name = name + _SOURCE_SUFFIX,
-        proto = roma_app_api.proto,
-        proto_basename = roma_app_api.proto_basename,
-        service = roma_app_api.service,
-        deps = [source_label(dep) for dep in roma_app_api.rust_protos],
-        **common
-    )
-    rust_library(
-        name = name,
-        srcs = [name + _SOURCE_SUFFIX],
-        crate_name = crate_name or name,
-        deps = roma_app_api.rust_protos + [Label("//src/byob")],
+    _rust_service_library(name, roma_app_api, "client", crate_name or name, Label("//src/byob"), **kwargs)
+
+def roma_host_api_rust_library(name, roma_host_api, crate_name = None, **kwargs):
+    """Two Rust crates for an API that UDFs call: one for the host, one for UDFs.
+
+    The crate `name` has a trait with an async method for each call, which the integrator implements,
+    and a function `register`, which makes a service offer it:
+
+        let config = profiles_host::register(Service::builder(), Profiles::new());
+
+    UDFs can call it if their code is loaded so (`LoadOptions::calling_host`). The methods see the
+    metadata of the execution that calls them; UDFs never do.
+
+    The crate `<name>_udf` is for UDFs in Rust. It has a client with a method for each call.
+
+    Args:
+        name: the library's name.
+        roma_host_api: what `declare_roma_api` returned.
+        crate_name: the crate's name; the library's name by default.
+        **kwargs: passed to `rust_library`, such as `visibility` and `tags`.
+    """
+    crate_name = crate_name or name
+    _rust_service_library(name, roma_host_api, "host", crate_name, Label("//src/byob"), **kwargs)
+    _rust_service_library(
+        name + "_udf",
+        roma_host_api,
+        "host-client",
+        crate_name + "_udf",
+        Label("//src/udf:roma_udf"),
         **kwargs
     )

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
+use prost::Message;
 
 use crate::banner;
 use crate::config::{LibraryMount, Mode, Platform, SyscallFilter, check_mounts};
 use crate::engine::Engine;
 use crate::error::{ConfigError, Error};
+use crate::grpc::GrpcCode;
 use crate::host_functions::{HostCall, HostCallError, HostCallLimits, HostFunctions};
 use crate::instance;
 use crate::outer::{self, OuterConfig};
@@ -190,6 +192,30 @@ impl ServiceBuilder {
             self.error.get_or_insert(error);
         }
         self
+    }
+
+    /// As [`Self::host_function`], for a function whose argument and result are protobuf messages.
+    ///
+    /// An argument that is another message is the UDF's fault, and never reaches the handler.
+    pub fn host_call<Q, R, F, A>(self, name: impl Into<String>, handler: F) -> Self
+    where
+        Q: Message + Default,
+        R: Message,
+        F: Fn(Q, HostCall) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<R, HostCallError>> + Send + 'static,
+    {
+        self.host_function(name, move |call| {
+            let answer = Q::decode(call.payload.clone()).map(|argument| handler(argument, call));
+            async move {
+                match answer {
+                    Ok(answer) => Ok(answer.await?.encode_to_vec().into()),
+                    Err(error) => Err(HostCallError::new(
+                        GrpcCode::InvalidArgument,
+                        format!("the argument is not the expected message: {error}"),
+                    )),
+                }
+            }
+        })
     }
 
     /// What calls of host functions may take.

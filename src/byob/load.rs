@@ -283,6 +283,15 @@ impl LoadOptions {
         self
     }
 
+    /// The same, but the UDF may call the service's host functions.
+    #[must_use]
+    pub fn calling_host(self) -> Self {
+        Self {
+            host_functions: true,
+            ..self
+        }
+    }
+
     /// The ceiling of live processes that these options give.
     #[must_use]
     pub fn effective_max_live(&self) -> u32 {

@@ -1,9 +1,8 @@
 //! A typed client of a service whose calls UDFs answer.
 
-use std::fmt::Write;
-
+use crate::message_types::MessageTypes;
 use crate::service::{self, Call, Service};
-use crate::type_names::{declared_in, rust_path};
+use crate::source_text::{attributes, or, source_of};
 use crate::{DescriptorSet, Error, ExternFile};
 
 /// Generates the source of a crate with one client type for the service that `file` declares.
@@ -16,8 +15,8 @@ pub fn client_source(
     service: Option<&str>,
     externs: &[ExternFile],
 ) -> Result<String, Error> {
-    let service = service::read(descriptors, file, service)?;
-    let types = Types {
+    let service = service::read(descriptors, file, service, &TAKEN)?;
+    let types = MessageTypes {
         descriptors,
         externs,
     };
@@ -25,22 +24,20 @@ pub fn client_source(
     for call in &service.calls {
         methods.push_str(&method(call, &types)?);
     }
-    let source = crate_source(file, &service, &methods);
-    let header = format!("// Generated from {file}: do not edit.\n\n");
-    Ok(header + &prettyplease::unparse(&syn::parse_file(&source)?))
+    source_of(file, &crate_source(file, &service, &methods))
 }
 
 fn crate_source(file: &str, service: &Service, methods: &str) -> String {
     let Service {
         full_name,
-        client,
         documentation,
         ..
     } = service;
-    let type_documentation = attributes(&match documentation.as_str() {
-        "" => format!("Calls of `{full_name}`, each answered in a fresh sandboxed process."),
-        text => text.to_owned(),
-    });
+    let client = service.client_name();
+    let type_documentation = attributes(&or(
+        documentation,
+        format!("Calls of `{full_name}`, each answered in a fresh sandboxed process."),
+    ));
     let crate_documentation = format!(
         "#![doc = {:?}]",
         format!(" A typed client of `{full_name}` ({file}).")
@@ -64,7 +61,20 @@ fn crate_source(file: &str, service: &Service, methods: &str) -> String {
     )
 }
 
-/// What every client has. [`service::RESERVED`] lists the names.
+/// What a client has beside the service's calls.
+const TAKEN: [&str; 9] = [
+    "create",
+    "new",
+    "service",
+    "register",
+    "register_for_logging",
+    "delete",
+    "cancel",
+    "clone",
+    "shutdown",
+];
+
+/// What every client has. [`TAKEN`] lists the names.
 const COMMON: &str = "
     /// Starts a service in this mode, configured as `config` says otherwise.
     ///
@@ -114,7 +124,7 @@ const COMMON: &str = "
     pub async fn shutdown(&self) { self.service.shutdown().await; }
 ";
 
-fn method(call: &Call, types: &Types<'_>) -> Result<String, Error> {
+fn method(call: &Call, types: &MessageTypes<'_>) -> Result<String, Error> {
     let Call {
         name,
         method,
@@ -123,53 +133,13 @@ fn method(call: &Call, types: &Types<'_>) -> Result<String, Error> {
     } = call;
     let request = types.path(&call.request, name)?;
     let response = types.path(&call.response, name)?;
-    let documentation = attributes(&match documentation.as_str() {
-        "" => format!("Calls `{name}`."),
-        text => text.to_owned(),
-    });
+    let documentation = attributes(&or(documentation, format!("Calls `{name}`.")));
     Ok(format!(
         "{documentation}
         pub fn {method}(&self, code: &CodeToken, request: &{request}, options: ExecuteOptions) -> Execution<{response}> {{
             self.service.call(code, request, options)
         }}\n"
     ))
-}
-
-/// Where message types are.
-struct Types<'a> {
-    descriptors: &'a DescriptorSet,
-    externs: &'a [ExternFile],
-}
-
-impl Types<'_> {
-    fn path(&self, full_name: &str, call: &str) -> Result<String, Error> {
-        if full_name == ".google.protobuf.Empty" {
-            return Ok("()".into());
-        }
-        let files = self.descriptors.files();
-        let file = files
-            .into_iter()
-            .find(|file| declared_in(file).iter().any(|name| name == full_name));
-        let name = file.map_or("", |file| file.name());
-        let owner = self.externs.iter().find(|it| it.file == name);
-        match owner {
-            Some(owner) => Ok(format!("::{}::{}", owner.crate_name, rust_path(full_name))),
-            None => Err(Error::UnreachableType {
-                field: call.into(),
-                type_name: full_name.trim_start_matches('.').into(),
-                defined_in: file.map_or("no known file", |file| file.name()).into(),
-            }),
-        }
-    }
-}
-
-/// Documentation as attributes, which cannot be broken by what the text holds.
-fn attributes(text: &str) -> String {
-    text.lines().fold(String::new(), |mut all, line| {
-        let space = if line.is_empty() { "" } else { " " };
-        let _ = writeln!(all, "#[doc = {:?}]", format!("{space}{line}"));
-        all
-    })
 }
 
 #[cfg(test)]

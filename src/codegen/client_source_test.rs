@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::compile;
+use crate::testing::{assert_has, compile};
 
 const MESSAGES: &str = "message Question { string text = 1; } message Answer { string text = 1; }";
 
@@ -13,15 +13,6 @@ fn client_of(content: &str, service: Option<&str>) -> Result<String, Error> {
     let descriptors = compile(&[("api/p.proto", &file)]);
     let externs = ["messages=api/p.proto".parse().unwrap()];
     client_source(&descriptors, "api/p.proto", service, &externs)
-}
-
-#[track_caller]
-fn assert_has(source: &str, part: &str) {
-    let squeeze = |text: &str| text.split_whitespace().collect::<String>();
-    assert!(
-        squeeze(source).contains(&squeeze(part)),
-        "no {part} in\n{source}"
-    );
 }
 
 #[test]

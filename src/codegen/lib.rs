@@ -17,9 +17,12 @@ mod client_source;
 mod descriptors;
 mod error;
 mod extern_files;
+mod host_source;
+mod message_types;
 mod modules;
 mod prost_source;
 mod service;
+mod source_text;
 #[cfg(test)]
 mod testing;
 mod type_names;
@@ -28,4 +31,5 @@ pub use client_source::client_source;
 pub use descriptors::DescriptorSet;
 pub use error::Error;
 pub use extern_files::ExternFile;
+pub use host_source::{host_client_source, host_source};
 pub use prost_source::prost_source;

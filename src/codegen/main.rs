@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::Context;
-use clap::Parser;
-use roma_codegen::{DescriptorSet, ExternFile, client_source, prost_source};
+use anyhow::{Context, bail};
+use clap::{Parser, ValueEnum};
+use roma_codegen::{
+    DescriptorSet, ExternFile, client_source, host_client_source, host_source, prost_source,
+};
 
 /// Turns protobuf descriptor sets into one self-contained Rust source file.
 #[derive(Parser)]
@@ -14,26 +16,39 @@ struct Arguments {
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     descriptor_set: Vec<PathBuf>,
 
-    /// A proto file to generate code for, by the name that other files import it by.
-    #[arg(long, required_unless_present = "client", num_args = 1.., value_name = "PROTO")]
+    /// What to generate.
+    #[arg(long, value_enum, default_value_t = Output::Messages)]
+    make: Output,
+
+    /// A proto file to generate from, by the name that other files import it by. Only messages can be
+    /// made of several at once.
+    #[arg(long, required = true, num_args = 1.., value_name = "PROTO")]
     file: Vec<String>,
 
     /// A proto file whose types are in another crate.
     #[arg(long = "extern", num_args = 1.., value_name = "CRATE=PROTO")]
     externs: Vec<ExternFile>,
 
-    /// Generate a client of a service in this proto file instead, whose messages are all in other
-    /// crates.
-    #[arg(long, value_name = "PROTO", conflicts_with = "file")]
-    client: Option<String>,
-
     /// The service, where the file declares several.
-    #[arg(long, value_name = "NAME", requires = "client")]
+    #[arg(long, value_name = "NAME")]
     service: Option<String>,
 
     /// Where to write the source.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+}
+
+/// What there is to generate.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// A crate with the files' messages and enums.
+    Messages,
+    /// A crate with a client of a service whose calls UDFs answer.
+    Client,
+    /// A crate for who serves a service that UDFs call.
+    Host,
+    /// A crate for UDFs that call it.
+    HostClient,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -42,11 +57,24 @@ fn main() -> anyhow::Result<()> {
     for path in &arguments.descriptor_set {
         descriptors.read(path)?;
     }
-    let externs = &arguments.externs;
-    let source = match &arguments.client {
-        Some(file) => client_source(&descriptors, file, arguments.service.as_deref(), externs)?,
-        None => prost_source(&descriptors, &arguments.file, externs)?,
-    };
-    fs::write(&arguments.out, source)
+    let text = generate(&arguments, &descriptors)?;
+    fs::write(&arguments.out, text)
         .with_context(|| format!("cannot write {}", arguments.out.display()))
+}
+
+fn generate(arguments: &Arguments, descriptors: &DescriptorSet) -> anyhow::Result<String> {
+    let externs = &arguments.externs;
+    let service = arguments.service.as_deref();
+    if arguments.make == Output::Messages {
+        return Ok(prost_source(descriptors, &arguments.file, externs)?);
+    }
+    let [file] = arguments.file.as_slice() else {
+        bail!("one service is declared in one file: name only that one");
+    };
+    Ok(match arguments.make {
+        Output::Client => client_source(descriptors, file, service, externs),
+        Output::Host => host_source(descriptors, file, service, externs),
+        Output::HostClient => host_client_source(descriptors, file, service, externs),
+        Output::Messages => prost_source(descriptors, &arguments.file, externs),
+    }?)
 }

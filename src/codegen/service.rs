@@ -11,28 +11,42 @@ use crate::{DescriptorSet, Error};
 const SERVICES: i32 = 6;
 const CALLS: i32 = 2;
 
-/// What a client has beside the service's calls.
-const RESERVED: [&str; 9] = [
-    "create",
-    "new",
-    "service",
-    "register",
-    "register_for_logging",
-    "delete",
-    "cancel",
-    "clone",
-    "shutdown",
-];
-
 /// A service.
 #[derive(Debug)]
 pub(crate) struct Service {
     /// Its full name, without a leading dot.
     pub(crate) full_name: String,
-    /// The name of the client's type.
-    pub(crate) client: String,
+    /// Its name, as the proto has it.
+    name: String,
+    /// What the client's type is to be called, if the author says so.
+    rust_client: String,
     pub(crate) documentation: String,
     pub(crate) calls: Vec<Call>,
+}
+
+impl Service {
+    /// The name of the type with which an integrator has calls answered.
+    pub(crate) fn client_name(&self) -> String {
+        match self.rust_client.as_str() {
+            "" => format!("Byob{}Service", self.stem()),
+            chosen => chosen.to_owned(),
+        }
+    }
+
+    /// The name of the trait of those who serve the calls.
+    pub(crate) fn trait_name(&self) -> String {
+        identifier(&self.name.to_upper_camel_case())
+    }
+
+    /// The name of the type with which a UDF calls its host.
+    pub(crate) fn udf_client_name(&self) -> String {
+        format!("{}Client", self.stem())
+    }
+
+    fn stem(&self) -> String {
+        let name = self.name.to_upper_camel_case();
+        name.strip_suffix("Service").unwrap_or(&name).to_owned()
+    }
 }
 
 /// One of its calls.
@@ -47,11 +61,13 @@ pub(crate) struct Call {
     pub(crate) response: String,
 }
 
-/// The one service that `file` declares, or the one named.
+/// The one service that `file` declares, or the one named. No call of it may have a name that is
+/// `taken`.
 pub(crate) fn read(
     descriptors: &DescriptorSet,
     file: &str,
     named: Option<&str>,
+    taken: &[&str],
 ) -> Result<Service, Error> {
     let file = descriptors.file(file)?;
     let (index, service) = choose(file, named)?;
@@ -62,6 +78,7 @@ pub(crate) fn read(
     for (number, method) in service.method.iter().enumerate() {
         let path = [SERVICES, index as i32, CALLS, number as i32];
         let call = read_call(descriptors, file, &full_name, method, &path)?;
+        refuse_taken(file, &path, &call, taken)?;
         if let Some(first) = calls.iter().find(|first| first.method == call.method) {
             return Err(Error::NameClash {
                 place: place(file, &path),
@@ -73,7 +90,8 @@ pub(crate) fn read(
         calls.push(call);
     }
     Ok(Service {
-        client: client_name(service.name(), &annotation.rust_client),
+        name: service.name().into(),
+        rust_client: annotation.rust_client,
         documentation: documentation(file, &path, &annotation.description),
         full_name,
         calls,
@@ -116,14 +134,6 @@ fn read_call(
         "" => method.name().to_snake_case(),
         chosen => chosen.to_owned(),
     };
-    if RESERVED.contains(&name.as_str()) {
-        return Err(Error::NameClash {
-            place: place(file, path),
-            call: method.name().into(),
-            method: name,
-            taken_by: "every client".into(),
-        });
-    }
     Ok(Call {
         name: method.name().into(),
         method: identifier(&name),
@@ -133,13 +143,21 @@ fn read_call(
     })
 }
 
-fn client_name(service: &str, chosen: &str) -> String {
-    if !chosen.is_empty() {
-        return chosen.to_owned();
+fn refuse_taken(
+    file: &FileDescriptorProto,
+    path: &[i32],
+    call: &Call,
+    taken: &[&str],
+) -> Result<(), Error> {
+    if !taken.contains(&call.method.trim_start_matches("r#")) {
+        return Ok(());
     }
-    let name = service.to_upper_camel_case();
-    let stem = name.strip_suffix("Service").unwrap_or(&name);
-    format!("Byob{stem}Service")
+    Err(Error::NameClash {
+        place: place(file, path),
+        call: call.name.clone(),
+        method: call.method.clone(),
+        taken_by: "every client".into(),
+    })
 }
 
 /// A name that may be a keyword.

@@ -41,3 +41,13 @@ pub(crate) fn compile(sources: &[(&str, &str)]) -> DescriptorSet {
     descriptors.decode(&encoded, "the test").unwrap();
     descriptors
 }
+
+/// Asserts that `source` has `part`, however it is laid out.
+#[track_caller]
+pub(crate) fn assert_has(source: &str, part: &str) {
+    let squeeze = |text: &str| text.split_whitespace().collect::<String>();
+    assert!(
+        squeeze(source).contains(&squeeze(part)),
+        "no {part} in\n{source}"
+    );
+}

@@ -1,14 +1,19 @@
-//! Taking the descriptor that the arguments name.
+//! Taking the descriptors that this process was started with.
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::{FromRawFd, IntoRawFd, RawFd};
+use std::os::unix::fs::FileTypeExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::Error;
+use crate::{Error, HostError};
+
+/// Where the host's functions are called, if the code was loaded with them.
+const HOST: RawFd = 4;
 
 /// Whether the descriptor has an owner already.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+static HOST_TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Takes the descriptor that the process's arguments name, once.
 pub(crate) fn take_descriptor() -> Result<File, Error> {
@@ -17,6 +22,26 @@ pub(crate) fn take_descriptor() -> Result<File, Error> {
         return Err(Error::AlreadyTaken);
     }
     adopt(descriptor)
+}
+
+/// Takes the descriptor for calls of the host, once.
+pub(crate) fn take_host_descriptor() -> Result<File, HostError> {
+    if HOST_TAKEN.swap(true, Ordering::Relaxed) {
+        return Err(HostError::AlreadyTaken);
+    }
+    adopt_socket(HOST)
+}
+
+fn adopt_socket(descriptor: RawFd) -> Result<File, HostError> {
+    let file = adopt(descriptor).map_err(|_| HostError::NotOffered)?;
+    match file.metadata() {
+        Ok(metadata) if metadata.file_type().is_socket() => Ok(file),
+        _ => {
+            // It belongs to whoever opened it.
+            let _ = file.into_raw_fd();
+            Err(HostError::NotOffered)
+        }
+    }
 }
 
 fn descriptor(arguments: impl Iterator<Item = OsString>) -> Result<RawFd, Error> {
@@ -39,7 +64,7 @@ fn parse(argument: &OsString) -> Option<RawFd> {
 #[allow(unsafe_code)]
 fn adopt(descriptor: RawFd) -> Result<File, Error> {
     // SAFETY: whoever started this process opened the descriptor for it, nothing else here knows
-    // its number, and `TAKEN` lets this happen once. Should nothing be open there, the owner is
+    // its number, and `TAKEN` or `HOST_TAKEN` lets this happen once. Should nothing be open there, the owner is
     // given up below before it could close anything.
     let file = unsafe { File::from_raw_fd(descriptor) };
     match file.metadata() {
@@ -53,6 +78,9 @@ fn adopt(descriptor: RawFd) -> Result<File, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
     use super::*;
 
     fn of(arguments: &[&str]) -> Result<RawFd, Error> {
@@ -100,5 +128,17 @@ mod tests {
             ),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_connection_to_the_host_is_a_socket_and_nothing_else() {
+        let (_host, udf) = UnixStream::pair().unwrap();
+        assert!(adopt_socket(udf.into_raw_fd()).is_ok());
+        let file = File::open("/dev/null").unwrap();
+        for descriptor in [file.as_raw_fd(), RawFd::MAX] {
+            let error = adopt_socket(descriptor).unwrap_err();
+            assert!(matches!(error, HostError::NotOffered), "{error}");
+        }
+        assert!(file.metadata().is_ok(), "its owner has lost it");
     }
 }

@@ -76,7 +76,7 @@ impl Connection {
 
     /// Waits for the request, and leaves it encoded.
     pub fn read_request_bytes(&mut self) -> Result<Vec<u8>, Error> {
-        frame::read(&mut self.stream, self.request_limit)
+        Ok(frame::read(&mut self.stream, self.request_limit)?)
     }
 
     /// Answers.
@@ -86,11 +86,7 @@ impl Connection {
 
     /// Answers with a message that is encoded already.
     pub fn write_response_bytes(&mut self, response: &[u8]) -> Result<(), Error> {
-        let mut frame =
-            Vec::with_capacity(prost::length_delimiter_len(response.len()) + response.len());
-        prost::encoding::encode_varint(response.len() as u64, &mut frame);
-        frame.extend_from_slice(response);
-        self.write("the response", &frame)
+        self.write("the response", &frame::framed(response))
     }
 
     fn write(&mut self, what: &'static str, bytes: &[u8]) -> Result<(), Error> {

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::RawFd;
 
 use crate::exit_code;
+use crate::frame::FrameError;
 
 /// Why a request was not served.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +103,18 @@ impl Error {
             Error::NoRequest => exit_code::NO_REQUEST,
             Error::Failed(_) => exit_code::FAILED,
             Error::Read(_) | Error::Write { .. } => exit_code::IO,
+        }
+    }
+}
+
+impl From<FrameError> for Error {
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::Ended => Error::NoRequest,
+            FrameError::Truncated => Error::Truncated,
+            FrameError::InvalidLength => Error::InvalidLength,
+            FrameError::TooLarge { length, limit } => Error::TooLarge { length, limit },
+            FrameError::Read(source) => Error::Read(source),
         }
     }
 }

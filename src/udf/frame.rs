@@ -2,7 +2,20 @@
 
 use std::io::{self, Read};
 
-use crate::Error;
+/// Why there is no message.
+#[derive(Debug)]
+pub(crate) enum FrameError {
+    /// The stream ended before its first byte.
+    Ended,
+    /// The stream ended within it.
+    Truncated,
+    /// Its length has too many digits.
+    InvalidLength,
+    /// It is longer than accepted.
+    TooLarge { length: u64, limit: usize },
+    /// The stream could not be read.
+    Read(io::Error),
+}
 
 /// A varint has seven bits of a number in each byte, so five hold any length below 4 GiB.
 const MAX_LENGTH_BYTES: usize = 5;
@@ -13,8 +26,9 @@ const FIRST_READ: usize = 16 * 1024;
 
 /// Reads one message of at most `limit` bytes.
 ///
-/// The other side sends nothing after it, so reading ahead takes nothing from anybody.
-pub(crate) fn read(stream: &mut impl Read, limit: usize) -> Result<Vec<u8>, Error> {
+/// The other side sends nothing after it before it hears from us, so reading ahead takes nothing from
+/// anybody.
+pub(crate) fn read(stream: &mut impl Read, limit: usize) -> Result<Vec<u8>, FrameError> {
     let mut received = Vec::with_capacity(FIRST_READ);
     let (length, length_bytes) = loop {
         if let Some(length) = length(&received)? {
@@ -22,16 +36,16 @@ pub(crate) fn read(stream: &mut impl Read, limit: usize) -> Result<Vec<u8>, Erro
         }
         if read_some(stream, &mut received)? == 0 {
             return Err(if received.is_empty() {
-                Error::NoRequest
+                FrameError::Ended
             } else {
-                Error::Truncated
+                FrameError::Truncated
             });
         }
     };
     let message_length = usize::try_from(length)
         .ok()
         .filter(|&length| length <= limit)
-        .ok_or(Error::TooLarge { length, limit })?;
+        .ok_or(FrameError::TooLarge { length, limit })?;
 
     received.drain(..length_bytes);
     received.truncate(message_length);
@@ -40,16 +54,16 @@ pub(crate) fn read(stream: &mut impl Read, limit: usize) -> Result<Vec<u8>, Erro
     let arrived = stream
         .take(missing as u64)
         .read_to_end(&mut received)
-        .map_err(Error::Read)?;
+        .map_err(FrameError::Read)?;
     if arrived == missing {
         Ok(received)
     } else {
-        Err(Error::Truncated)
+        Err(FrameError::Truncated)
     }
 }
 
 /// The length at the start of `received` and how many bytes it takes, once all of them are there.
-fn length(received: &[u8]) -> Result<Option<(u64, usize)>, Error> {
+fn length(received: &[u8]) -> Result<Option<(u64, usize)>, FrameError> {
     let mut length = 0;
     for (index, byte) in received.iter().take(MAX_LENGTH_BYTES).enumerate() {
         length |= u64::from(byte & 0x7f) << (7 * index);
@@ -60,18 +74,27 @@ fn length(received: &[u8]) -> Result<Option<(u64, usize)>, Error> {
     if received.len() < MAX_LENGTH_BYTES {
         Ok(None)
     } else {
-        Err(Error::InvalidLength)
+        Err(FrameError::InvalidLength)
     }
 }
 
+/// A message after its length.
+pub(crate) fn framed(message: &[u8]) -> Vec<u8> {
+    let length = prost::length_delimiter_len(message.len()) + message.len();
+    let mut frame = Vec::with_capacity(length);
+    prost::encoding::encode_varint(message.len() as u64, &mut frame);
+    frame.extend_from_slice(message);
+    frame
+}
+
 /// Appends what one read gives; 0 is the end of the stream.
-fn read_some(stream: &mut impl Read, received: &mut Vec<u8>) -> Result<usize, Error> {
+fn read_some(stream: &mut impl Read, received: &mut Vec<u8>) -> Result<usize, FrameError> {
     let start = received.len();
     received.resize(FIRST_READ, 0);
     let count = loop {
         match stream.read(&mut received[start..]) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => break result.map_err(Error::Read)?,
+            result => break result.map_err(FrameError::Read)?,
         }
     };
     received.truncate(start + count);
@@ -97,13 +120,6 @@ mod tests {
             let count = buffer.len().min(1);
             self.left.read(&mut buffer[..count])
         }
-    }
-
-    fn framed(message: &[u8]) -> Vec<u8> {
-        let mut frame = Vec::new();
-        prost::encoding::encode_varint(message.len() as u64, &mut frame);
-        frame.extend(message);
-        frame
     }
 
     #[test]
@@ -138,16 +154,16 @@ mod tests {
     }
 
     #[test]
-    fn an_end_before_the_first_byte_is_no_request() {
-        assert!(matches!(read(&mut &b""[..], 9), Err(Error::NoRequest)));
+    fn an_end_before_the_first_byte_is_no_message() {
+        assert!(matches!(read(&mut &b""[..], 9), Err(FrameError::Ended)));
     }
 
     #[test]
-    fn an_end_anywhere_else_is_a_truncated_request() {
+    fn an_end_anywhere_else_is_a_truncated_message() {
         let frame = framed(&[7; 300]);
         for end in 1..frame.len() {
             let result = read(&mut &frame[..end], 300);
-            assert!(matches!(result, Err(Error::Truncated)), "{end}");
+            assert!(matches!(result, Err(FrameError::Truncated)), "{end}");
         }
     }
 
@@ -156,18 +172,18 @@ mod tests {
         let result = read(&mut &[0xac, 0x02][..], 299);
         assert!(matches!(
             result,
-            Err(Error::TooLarge {
+            Err(FrameError::TooLarge {
                 length: 300,
                 limit: 299
             })
         ));
         let result = read(&mut &[0xff, 0xff, 0xff, 0xff, 0x7f][..], 299);
-        assert!(matches!(result, Err(Error::TooLarge { .. })));
+        assert!(matches!(result, Err(FrameError::TooLarge { .. })));
     }
 
     #[test]
     fn an_endless_length_is_refused() {
         let result = read(&mut &[0x80; 5][..], 300);
-        assert!(matches!(result, Err(Error::InvalidLength)));
+        assert!(matches!(result, Err(FrameError::InvalidLength)));
     }
 }

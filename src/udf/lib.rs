@@ -22,6 +22,23 @@
 //! after the response, goes through the steps of a [`Connection`] itself; [`run`] gives it one and
 //! turns its errors into exit codes.
 //!
+//! # Functions of the host
+//!
+//! Where the server team offers functions, a UDF calls them by name through a [`Host`]:
+//!
+//! ```no_run
+//! # #[derive(Clone, PartialEq, prost::Message)]
+//! # struct Id { #[prost(uint64, tag = "1")] id: u64 }
+//! # #[derive(Clone, PartialEq, prost::Message)]
+//! # struct Profile { #[prost(string, tag = "1")] name: String }
+//! fn main() -> std::process::ExitCode {
+//!     roma_udf::try_serve(|request: Id| {
+//!         Host::connect()?.call::<Profile>("shop.Profiles/Find", &request)
+//!     })
+//! }
+//! # use roma_udf::Host;
+//! ```
+//!
 //! # Exit codes
 //!
 //! | code | meaning |
@@ -39,8 +56,10 @@ mod connection;
 mod error;
 pub mod exit_code;
 mod frame;
+mod host;
 mod serve;
 
 pub use connection::{Connection, DEFAULT_REQUEST_LIMIT, READY};
 pub use error::Error;
+pub use host::{Host, HostError};
 pub use serve::{run, serve, try_serve};

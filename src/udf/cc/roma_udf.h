@@ -18,6 +18,8 @@
 // UDF that needs more control, such as work after the response, goes through the steps of a
 // Connection itself; Run() gives it one.
 //
+// A Host calls functions that the server team offers.
+//
 // Nothing here throws. The library reports by Status, whose values are the exit codes of the
 // process; what it has to say beyond that it writes to standard error.
 
@@ -27,6 +29,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -38,9 +41,11 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
+#include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/message_lite.h"
 
 namespace roma::udf {
@@ -87,65 +92,26 @@ inline constexpr char kReady = 1;
 // How large a request may be unless the UDF says otherwise.
 inline constexpr std::size_t kDefaultRequestLimit = std::size_t{64} << 20;
 
-// The descriptor that a UDF serves. The steps, in this order: Ready(), ReadRequest(),
-// WriteResponse().
-class Connection {
+namespace internal {
+
+// A descriptor with messages on it, each after its length as a varint. Closes it in the end.
+class Stream {
  public:
-  // Takes the descriptor that the process's only argument names. Without a value, the arguments
-  // are wrong (Status::kUsage), and standard error has the reason.
-  static std::optional<Connection> FromArgs(int argc, char** argv) {
-    if (argc != 2) {
-      std::fprintf(stderr, "expected one argument, the descriptor to serve, but there are %d\n",
-                   std::max(argc - 1, 0));
-      return std::nullopt;
-    }
-    const char* const end = argv[1] + std::strlen(argv[1]);
-    int descriptor = -1;
-    const auto [parsed, error] = std::from_chars(argv[1], end, descriptor);
-    if (error != std::errc() || parsed != end || descriptor <= STDERR_FILENO) {
-      std::fprintf(stderr, "\"%s\" is not the decimal number of a descriptor above 2\n", argv[1]);
-      return std::nullopt;
-    }
-    if (fcntl(descriptor, F_GETFD) == -1) {
-      std::fprintf(stderr, "descriptor %d is not open\n", descriptor);
-      return std::nullopt;
-    }
-    return Connection(descriptor);
-  }
+  explicit Stream(int descriptor) : descriptor_(descriptor) {}
 
-  // Owns `descriptor` from now on: closes it in the end.
-  explicit Connection(int descriptor, std::size_t request_limit = kDefaultRequestLimit)
-      : descriptor_(descriptor), request_limit_(request_limit) {}
+  Stream(Stream&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
 
-  Connection(Connection&& other) noexcept
-      : descriptor_(std::exchange(other.descriptor_, -1)), request_limit_(other.request_limit_) {}
-
-  Connection& operator=(Connection&& other) noexcept {
+  Stream& operator=(Stream&& other) noexcept {
     std::swap(descriptor_, other.descriptor_);
-    request_limit_ = other.request_limit_;
     return *this;
   }
 
-  ~Connection() {
+  ~Stream() {
     if (descriptor_ != -1) close(descriptor_);
   }
 
-  // Accepts requests of up to `bytes` bytes.
-  void set_request_limit(std::size_t bytes) { request_limit_ = bytes; }
-
-  // Says that this process is ready. From here on a request may come, and its time counts.
-  Status Ready() { return WriteAll(&kReady, sizeof(kReady)); }
-
-  // Waits for the request.
-  Status ReadRequest(google::protobuf::MessageLite& request) {
-    std::string bytes;
-    if (const Status status = ReadRequestBytes(bytes); status != Status::kOk) return status;
-    const bool parsed = request.ParseFromString(bytes);
-    return parsed ? Status::kOk : Status::kBadRequest;
-  }
-
-  // Waits for the request, and leaves it encoded.
-  Status ReadRequestBytes(std::string& request) {
+  // Waits for one message of at most `limit` bytes. Status::kNoRequest is the end of the stream.
+  Status Read(std::size_t limit, std::string& message) {
     std::string received;
     std::optional<Length> length;
     while (!(length = ParseLength(received))) {
@@ -156,9 +122,10 @@ class Connection {
         return received.empty() ? Status::kNoRequest : Status::kBadRequest;
       }
     }
-    if (length->value > request_limit_) return Status::kBadRequest;
+    if (length->value > limit) return Status::kBadRequest;
 
-    // The other side sends nothing after the request: what was read ahead is all part of it.
+    // The other side sends nothing more before it hears from us: what was read ahead is all part of
+    // this message.
     received.erase(0, length->bytes);
     std::size_t filled = std::min<std::size_t>(received.size(), length->value);
     received.resize(length->value);
@@ -168,25 +135,31 @@ class Connection {
       if (count == 0) return Status::kBadRequest;
       filled += static_cast<std::size_t>(count);
     }
-    request = std::move(received);
+    message = std::move(received);
     return Status::kOk;
   }
 
-  // Answers.
-  Status WriteResponse(const google::protobuf::MessageLite& response) {
-    std::string bytes;
-    return response.SerializeToString(&bytes) ? WriteResponseBytes(bytes) : Status::kFailed;
-  }
-
-  // Answers with a message that is encoded already.
-  Status WriteResponseBytes(const std::string& response) {
+  // Writes one message.
+  Status Write(const std::string& message) {
     std::string frame;
-    frame.reserve(kMaxLengthBytes + response.size());
-    std::uint64_t length = response.size();
+    frame.reserve(kMaxLengthBytes + message.size());
+    std::uint64_t length = message.size();
     for (; length >= 0x80; length >>= 7) frame += static_cast<char>(length | 0x80);
     frame += static_cast<char>(length);
-    frame += response;
+    frame += message;
     return WriteAll(frame.data(), frame.size());
+  }
+
+  // Writes just these bytes.
+  Status WriteAll(const char* data, std::size_t size) {
+    while (size > 0) {
+      const ssize_t count = write(descriptor_, data, size);
+      if (count == -1 && errno == EINTR) continue;
+      if (count == -1) return Status::kIo;
+      data += count;
+      size -= static_cast<std::size_t>(count);
+    }
+    return Status::kOk;
   }
 
  private:
@@ -230,19 +203,196 @@ class Connection {
     return count;
   }
 
-  Status WriteAll(const char* data, std::size_t size) {
-    while (size > 0) {
-      const ssize_t count = write(descriptor_, data, size);
-      if (count == -1 && errno == EINTR) continue;
-      if (count == -1) return Status::kIo;
-      data += count;
-      size -= static_cast<std::size_t>(count);
+  int descriptor_;
+};
+
+}  // namespace internal
+
+// The descriptor that a UDF serves. The steps, in this order: Ready(), ReadRequest(),
+// WriteResponse().
+class Connection {
+ public:
+  // Takes the descriptor that the process's only argument names. Without a value, the arguments
+  // are wrong (Status::kUsage), and standard error has the reason.
+  static std::optional<Connection> FromArgs(int argc, char** argv) {
+    if (argc != 2) {
+      std::fprintf(stderr, "expected one argument, the descriptor to serve, but there are %d\n",
+                   std::max(argc - 1, 0));
+      return std::nullopt;
     }
-    return Status::kOk;
+    const char* const end = argv[1] + std::strlen(argv[1]);
+    int descriptor = -1;
+    const auto [parsed, error] = std::from_chars(argv[1], end, descriptor);
+    if (error != std::errc() || parsed != end || descriptor <= STDERR_FILENO) {
+      std::fprintf(stderr, "\"%s\" is not the decimal number of a descriptor above 2\n", argv[1]);
+      return std::nullopt;
+    }
+    if (fcntl(descriptor, F_GETFD) == -1) {
+      std::fprintf(stderr, "descriptor %d is not open\n", descriptor);
+      return std::nullopt;
+    }
+    return Connection(descriptor);
   }
 
-  int descriptor_;
+  // Owns `descriptor` from now on: closes it in the end.
+  explicit Connection(int descriptor, std::size_t request_limit = kDefaultRequestLimit)
+      : stream_(descriptor), request_limit_(request_limit) {}
+
+  // Accepts requests of up to `bytes` bytes.
+  void set_request_limit(std::size_t bytes) { request_limit_ = bytes; }
+
+  // Says that this process is ready. From here on a request may come, and its time counts.
+  Status Ready() { return stream_.WriteAll(&kReady, sizeof(kReady)); }
+
+  // Waits for the request.
+  Status ReadRequest(google::protobuf::MessageLite& request) {
+    std::string bytes;
+    if (const Status status = ReadRequestBytes(bytes); status != Status::kOk) return status;
+    const bool parsed = request.ParseFromString(bytes);
+    return parsed ? Status::kOk : Status::kBadRequest;
+  }
+
+  // Waits for the request, and leaves it encoded.
+  Status ReadRequestBytes(std::string& request) { return stream_.Read(request_limit_, request); }
+
+  // Answers.
+  Status WriteResponse(const google::protobuf::MessageLite& response) {
+    std::string bytes;
+    return response.SerializeToString(&bytes) ? WriteResponseBytes(bytes) : Status::kFailed;
+  }
+
+  // Answers with a message that is encoded already.
+  Status WriteResponseBytes(const std::string& response) { return stream_.Write(response); }
+
+ private:
+  internal::Stream stream_;
   std::size_t request_limit_;
+};
+
+// What came of a call of the host.
+struct [[nodiscard]] CallResult {
+  // 0, or a gRPC status code: the host's, kBroken or kMalformed.
+  int code = 0;
+  // What the host, or this library, says about it.
+  std::string message;
+
+  // The connection broke. The host closes it when a call is larger than it accepts, and when there
+  // are too many.
+  static constexpr int kBroken = 14;
+  // The result is not the expected message.
+  static constexpr int kMalformed = 13;
+
+  explicit operator bool() const { return code == 0; }
+};
+
+// The connection on which a UDF calls functions of its host, one after the other. The host answers
+// once this process has its request: a call before that waits for it.
+//
+//   std::optional<roma::udf::Host> host = roma::udf::Host::Connect();
+//   if (!host) return std::nullopt;
+//   Profile profile;
+//   if (const auto result = host->Call("shop.Profiles/Find", id, profile); !result) {
+//     std::fprintf(stderr, "no profile: %s\n", result.message.c_str());
+//   }
+class Host {
+ public:
+  // Takes the connection, descriptor 4. Without a value there is none: the code was loaded without
+  // host functions. A process that opens sockets of its own should do this first, and once: it
+  // cannot tell one of them at that place from the host.
+  static std::optional<Host> Connect() {
+    struct stat found;
+    if (fstat(kDescriptor, &found) == -1 || !S_ISSOCK(found.st_mode)) {
+      std::fprintf(stderr, "the host offers no functions to this code\n");
+      return std::nullopt;
+    }
+    return Host(kDescriptor);
+  }
+
+  // Owns `descriptor` from now on: closes it in the end.
+  explicit Host(int descriptor) : stream_(descriptor) {}
+
+  // Calls a function whose argument and result are messages.
+  CallResult Call(std::string_view function, const google::protobuf::MessageLite& argument,
+                  google::protobuf::MessageLite& result) {
+    std::string bytes;
+    CallResult outcome = CallBytes(function, argument.SerializeAsString(), bytes);
+    if (outcome && !result.ParseFromString(bytes)) {
+      return {CallResult::kMalformed, "the result is not the expected message"};
+    }
+    return outcome;
+  }
+
+  // Calls a function whose argument and result are bytes.
+  CallResult CallBytes(std::string_view function, std::string_view argument, std::string& result) {
+    const std::uint64_t id = ++calls_;
+    std::string answer;
+    if (stream_.Write(EncodeCall(id, function, argument)) != Status::kOk ||
+        stream_.Read(kDefaultRequestLimit, answer) != Status::kOk) {
+      return {CallResult::kBroken, "the connection to the host broke"};
+    }
+    CallResult outcome;
+    std::uint64_t answered = 0;
+    if (!DecodeAnswer(answer, answered, outcome, result) || answered != id) {
+      return {CallResult::kBroken, "the host answered something else"};
+    }
+    return outcome;
+  }
+
+ private:
+  static constexpr int kDescriptor = 4;
+
+  // message HostCallRequest { uint64 id = 1; string function = 2; bytes payload = 3; }
+  static std::string EncodeCall(std::uint64_t id, std::string_view function,
+                                std::string_view payload) {
+    std::string call;
+    AppendVarint(1 << 3, call);
+    AppendVarint(id, call);
+    AppendBytes(2, function, call);
+    AppendBytes(3, payload, call);
+    return call;
+  }
+
+  // message HostCallResponse {
+  //   uint64 id = 1; int32 code = 2; string error = 3; bytes payload = 4;
+  // }
+  static bool DecodeAnswer(const std::string& answer, std::uint64_t& id, CallResult& outcome,
+                           std::string& payload) {
+    google::protobuf::io::CodedInputStream input(
+        reinterpret_cast<const std::uint8_t*>(answer.data()), static_cast<int>(answer.size()));
+    payload.clear();
+    while (const std::uint32_t tag = input.ReadTag()) {
+      std::uint64_t number = 0;
+      std::string bytes;
+      const bool is_number = (tag & 7) == 0;
+      if (is_number ? !input.ReadVarint64(&number) : !ReadBytes(tag, input, bytes)) return false;
+      if (tag == (1 << 3)) id = number;
+      if (tag == (2 << 3)) outcome.code = static_cast<int>(number);
+      if (tag == (3 << 3 | 2)) outcome.message = std::move(bytes);
+      if (tag == (4 << 3 | 2)) payload = std::move(bytes);
+    }
+    return input.ConsumedEntireMessage();
+  }
+
+  static bool ReadBytes(std::uint32_t tag, google::protobuf::io::CodedInputStream& input,
+                        std::string& bytes) {
+    std::uint32_t size = 0;
+    return (tag & 7) == 2 && input.ReadVarint32(&size) &&
+           input.ReadString(&bytes, static_cast<int>(size));
+  }
+
+  static void AppendBytes(int field, std::string_view bytes, std::string& message) {
+    AppendVarint(static_cast<std::uint64_t>(field) << 3 | 2, message);
+    AppendVarint(bytes.size(), message);
+    message += bytes;
+  }
+
+  static void AppendVarint(std::uint64_t number, std::string& message) {
+    for (; number >= 0x80; number >>= 7) message += static_cast<char>(number | 0x80);
+    message += static_cast<char>(number);
+  }
+
+  internal::Stream stream_;
+  std::uint64_t calls_ = 0;
 };
 
 // Serves one request on `connection`. The handler takes a const Request& and returns a Response, or

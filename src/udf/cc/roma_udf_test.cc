@@ -187,6 +187,70 @@ TEST_F(RomaUdfTest, HandlerMayThrow) {
   EXPECT_EQ(ReceiveAll(), std::string(1, kReady));
 }
 
+// As HostCallResponse: an id, perhaps a code with a text, and a payload.
+std::string Answer(char id, const std::string& failure, const std::string& payload) {
+  std::string answer = {1 << 3, id};
+  if (!failure.empty()) answer += std::string{2 << 3, 9, 3 << 3 | 2} + Frame(failure);
+  return Frame(answer + char{4 << 3 | 2} + Frame(payload));
+}
+
+TEST_F(RomaUdfTest, HostAnswersACall) {
+  Host host(udf_);
+  Send(Answer(1, "", EncodedEcho("hello")));
+  EchoRequest argument;
+  EchoResponse result;
+  EXPECT_TRUE(host.Call("f", argument, result));
+  EXPECT_EQ(result.message(), "hello");
+  char call[64];
+  const ssize_t size = read(caller_, call, sizeof(call));
+  EXPECT_EQ(std::string(call, size), Frame({1 << 3, 1, 2 << 3 | 2, 1, 'f', 3 << 3 | 2, 0}));
+
+  Send(Answer(2, "", "second"));
+  std::string bytes;
+  EXPECT_TRUE(host.CallBytes("f", "", bytes));
+  EXPECT_EQ(bytes, "second");
+}
+
+TEST_F(RomaUdfTest, HostMayRefuse) {
+  Host host(udf_);
+  Send(Answer(1, "not today", ""));
+  std::string bytes;
+  const CallResult result = host.CallBytes("f", "", bytes);
+  EXPECT_FALSE(result);
+  EXPECT_EQ(result.code, 9);
+  EXPECT_EQ(result.message, "not today");
+}
+
+TEST_F(RomaUdfTest, AnythingElseFromTheHostIsAnError) {
+  const std::vector<std::string> wrong = {Answer(2, "", ""), Frame("\x22\x05half"), Frame("\xff"),
+                                          Frame(std::string(1, '\x80')), Frame("")};
+  for (const std::string& answer : wrong) {
+    int pair[2];
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    Connection far_end(pair[0]);
+    Host host(pair[1]);
+    ASSERT_EQ(write(pair[0], answer.data(), answer.size()), static_cast<ssize_t>(answer.size()));
+    std::string bytes;
+    EXPECT_EQ(host.CallBytes("f", "", bytes).code, CallResult::kBroken)
+        << ::testing::PrintToString(answer);
+  }
+}
+
+TEST_F(RomaUdfTest, ResultMayBeAnotherMessage) {
+  Host host(udf_);
+  Send(Answer(1, "", "\xff"));
+  EchoRequest argument;
+  EchoResponse result;
+  EXPECT_EQ(host.Call("f", argument, result).code, CallResult::kMalformed);
+}
+
+TEST_F(RomaUdfTest, HostThatLeftIsAnError) {
+  Host host(udf_);
+  Leave();
+  std::string bytes;
+  EXPECT_EQ(host.CallBytes("f", "", bytes).code, CallResult::kBroken);
+}
+
 TEST_F(RomaUdfTest, DescriptorIsTakenFromTheArguments) {
   Send(Frame(EncodedEcho("hello")));
   EXPECT_EQ(ServeWith({"udf", std::to_string(udf_)}), 0);

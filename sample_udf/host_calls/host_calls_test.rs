@@ -1,0 +1,139 @@
+//! UDFs of every language call a host whose functions are typed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ask_host_client::ByobAskHostService;
+use host_calls_messages::roma::sample::host_calls::{
+    Answer, AskHostRequest, Payload, Question, Size,
+};
+use roma_byob::{
+    Error, ExecuteOptions, GrpcCode, HostCall, HostCallError, LoadOptions, Metadata, Mode,
+    Platform, Service, ServiceBuilder,
+};
+use sample_host::SampleHostService;
+
+/// Bounds hangs, never speed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Customer(&'static str);
+
+struct Host;
+
+impl SampleHostService for Host {
+    async fn ask(&self, request: Question, call: HostCall) -> Result<Answer, HostCallError> {
+        let customer = call.metadata.get::<Customer>().map_or("nobody", |it| it.0);
+        let text = format!("{} of {customer}", request.text);
+        Ok(Answer { text })
+    }
+
+    async fn take(&self, request: Payload, _: HostCall) -> Result<Size, HostCallError> {
+        let bytes = request.data.len() as u64;
+        Ok(Size { bytes })
+    }
+
+    async fn give(&self, request: Size, _: HostCall) -> Result<Payload, HostCallError> {
+        let data = vec![7; request.bytes as usize];
+        Ok(Payload { data })
+    }
+
+    async fn refuse(&self, _: Question, call: HostCall) -> Result<Answer, HostCallError> {
+        let message = format!("{} is closed", call.function);
+        Err(HostCallError::new(GrpcCode::FailedPrecondition, message))
+    }
+}
+
+fn program(variable: &str) -> PathBuf {
+    std::path::absolute(std::env::var_os(variable).unwrap()).unwrap()
+}
+
+fn udfs() -> Vec<PathBuf> {
+    let names = std::env::var("HOST_CALLS_UDFS").unwrap();
+    let paths = names.split(':').map(|name| std::path::absolute(name));
+    paths.map(Result::unwrap).collect()
+}
+
+fn config(folder: &tempfile::TempDir) -> ServiceBuilder {
+    let builder = Service::builder()
+        .run_dir(folder.path())
+        .run_workers(program("ROMA_RUN_WORKERS"))
+        .obey_environment(false);
+    sample_host::register(builder, Host)
+}
+
+fn for_customer(name: &'static str) -> ExecuteOptions {
+    ExecuteOptions {
+        queue_timeout: PATIENCE,
+        deadline: PATIENCE,
+        metadata: Metadata::new(Customer(name)),
+        ..Default::default()
+    }
+}
+
+fn request(payload_bytes: u64) -> AskHostRequest {
+    AskHostRequest {
+        question: "last order".to_owned(),
+        payload_bytes,
+    }
+}
+
+async fn calls_its_host(client: &ByobAskHostService, udf: PathBuf) {
+    let options = LoadOptions::with_workers(2).calling_host();
+    let code = client.register(&*udf, options).await.unwrap();
+    for customer in ["acme", "umbrella"] {
+        for payload_bytes in [0, 1 << 10, 1 << 19] {
+            let execution = client.ask_host(&code, &request(payload_bytes), for_customer(customer));
+            let response = execution.await.unwrap();
+            assert_eq!(response.answer, format!("last order of {customer}"));
+            assert_eq!(response.sent_bytes, payload_bytes);
+            assert_eq!(response.received_bytes, payload_bytes);
+            assert_eq!(response.refusal_code, GrpcCode::FailedPrecondition as i32);
+            assert_eq!(
+                response.refusal,
+                "roma.sample.host_calls.SampleHostService/Refuse is closed"
+            );
+        }
+    }
+    client.delete(&code).await.unwrap();
+}
+
+/// What a host refuses to take, and what it does not offer at all, a UDF is told.
+async fn is_told_what_cannot_be(client: &ByobAskHostService, udf: PathBuf) {
+    let options = LoadOptions::with_workers(1)
+        .calling_host()
+        .keeping_logs();
+    let code = client.register(&*udf, options).await.unwrap();
+    let execution = client.ask_host(&code, &request(2 << 20), for_customer("acme"));
+    let error = execution.await.unwrap_err();
+    assert!(matches!(error, Error::Died { .. }), "{udf:?}: {error:?}");
+    let silent = client.register(code, 1).await.unwrap();
+    let execution = client.ask_host(&silent, &request(1), for_customer("acme"));
+    let error = execution.await.unwrap_err();
+    assert!(matches!(error, Error::Died { .. }), "{udf:?}: {error:?}");
+    client.delete(&code).await.unwrap();
+    client.delete(&silent).await.unwrap();
+}
+
+async fn every_language_calls(config: ServiceBuilder, mode: Mode) {
+    let client = ByobAskHostService::create(config, mode).await.unwrap();
+    for udf in udfs() {
+        calls_its_host(&client, udf.clone()).await;
+        is_told_what_cannot_be(&client, udf).await;
+    }
+    client.shutdown().await;
+}
+
+#[tokio::test]
+async fn in_gvisor() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(&folder)
+        .runsc(program("ROMA_RUNSC"))
+        .platform(Platform::Systrap);
+    every_language_calls(config, Mode::Gvisor).await;
+}
+
+#[tokio::test]
+async fn in_minimal_mode() {
+    let folder = tempfile::tempdir().unwrap();
+    every_language_calls(config(&folder), Mode::Minimal).await;
+}

@@ -1,0 +1,198 @@
+//! Both sides of a service that UDFs call: the trait that its host serves, and the client in the UDF.
+
+use crate::message_types::MessageTypes;
+use crate::service::{self, Call, Service};
+use crate::source_text::{attributes, or, source_of};
+use crate::{DescriptorSet, Error, ExternFile};
+
+/// What a client in a UDF has beside the service's calls.
+const TAKEN: [&str; 1] = ["new"];
+
+/// Generates the source of a crate for the host's side of the service that `file` declares: a trait with
+/// an async method for each call, and a function that registers whoever implements it.
+///
+/// `service` chooses among several. The messages are those of other crates, as `externs` says. The
+/// source depends on `roma_byob`.
+pub fn host_source(
+    descriptors: &DescriptorSet,
+    file: &str,
+    service: Option<&str>,
+    externs: &[ExternFile],
+) -> Result<String, Error> {
+    let side = Side::of(descriptors, file, service, externs)?;
+    let documentation = side.documentation("Functions that UDFs may call.");
+    let name = side.service.trait_name();
+    let methods = side.each_call(host_method)?;
+    let registrations = side.each_call(registration)?;
+    let crate_documentation = side.crate_documentation("The host's side of");
+    let source = format!(
+        "{crate_documentation}
+        use std::future::Future;
+        use std::sync::Arc;
+
+        use roma_byob::{{HostCall, HostCallError, ServiceBuilder}};
+
+        {documentation}
+        ///
+        /// Implemented with `async fn`. The [`HostCall`] says which execution calls, and has the metadata
+        /// of whoever asked for it.
+        pub trait {name}: Send + Sync + 'static {{
+            {methods}
+        }}
+
+        /// Lets UDFs call these functions, where their code is loaded with host functions
+        /// (`LoadOptions::calling_host`).
+        pub fn register(builder: ServiceBuilder, functions: impl {name}) -> ServiceBuilder {{
+            let functions = Arc::new(functions);
+            {registrations}
+            builder
+        }}"
+    );
+    source_of(file, &source)
+}
+
+/// Generates the source of a crate for UDFs that call the service that `file` declares. The rest is as
+/// for [`host_source`], but the source depends on `roma_udf`.
+pub fn host_client_source(
+    descriptors: &DescriptorSet,
+    file: &str,
+    service: Option<&str>,
+    externs: &[ExternFile],
+) -> Result<String, Error> {
+    let side = Side::of(descriptors, file, service, externs)?;
+    let documentation = side.documentation("Functions of the host.");
+    let name = side.service.udf_client_name();
+    let methods = side.each_call(udf_method)?;
+    let crate_documentation = side.crate_documentation("Calls, from inside a UDF, of");
+    let source = format!(
+        "{crate_documentation}
+        use roma_udf::{{Host, HostError}};
+
+        {documentation}
+        #[derive(Debug)]
+        pub struct {name}<'a> {{ host: &'a mut Host }}
+
+        impl<'a> {name}<'a> {{
+            /// Calls that go through this connection.
+            pub fn new(host: &'a mut Host) -> Self {{
+                Self {{ host }}
+            }}
+
+            {methods}
+        }}"
+    );
+    source_of(file, &source)
+}
+
+/// What both sides are made of.
+struct Side<'a> {
+    file: &'a str,
+    service: Service,
+    types: MessageTypes<'a>,
+}
+
+/// A call with the paths of its messages.
+struct TypedCall<'a> {
+    call: &'a Call,
+    /// How it is called on the wire.
+    wire_name: String,
+    documentation: String,
+    request: String,
+    response: String,
+}
+
+impl<'a> Side<'a> {
+    fn of(
+        descriptors: &'a DescriptorSet,
+        file: &'a str,
+        service: Option<&str>,
+        externs: &'a [ExternFile],
+    ) -> Result<Self, Error> {
+        let service = service::read(descriptors, file, service, &TAKEN)?;
+        let types = MessageTypes {
+            descriptors,
+            externs,
+        };
+        Ok(Self {
+            file,
+            service,
+            types,
+        })
+    }
+
+    fn documentation(&self, otherwise: &str) -> String {
+        attributes(&or(&self.service.documentation, otherwise.to_owned()))
+    }
+
+    fn crate_documentation(&self, what: &str) -> String {
+        let text = format!(" {what} `{}` ({}).", self.service.full_name, self.file);
+        format!("#![doc = {text:?}]")
+    }
+
+    fn each_call(&self, source: impl Fn(&TypedCall<'_>) -> String) -> Result<String, Error> {
+        let sources = self.service.calls.iter().map(|call| {
+            let typed = TypedCall {
+                call,
+                wire_name: format!("{}/{}", self.service.full_name, call.name),
+                documentation: attributes(&or(
+                    &call.documentation,
+                    format!("Calls `{}`.", call.name),
+                )),
+                request: self.types.path(&call.request, &call.name)?,
+                response: self.types.path(&call.response, &call.name)?,
+            };
+            Ok(source(&typed))
+        });
+        sources.collect()
+    }
+}
+
+fn host_method(typed: &TypedCall<'_>) -> String {
+    let TypedCall {
+        call,
+        documentation,
+        request,
+        response,
+        ..
+    } = typed;
+    let method = &call.method;
+    format!(
+        "{documentation}
+        fn {method}(&self, request: {request}, call: HostCall) -> impl Future<Output = Result<{response}, HostCallError>> + Send;\n"
+    )
+}
+
+fn registration(typed: &TypedCall<'_>) -> String {
+    let TypedCall {
+        call, wire_name, ..
+    } = typed;
+    let method = &call.method;
+    format!(
+        "let shared = Arc::clone(&functions);
+        let builder = builder.host_call({wire_name:?}, move |request, call| {{
+            let functions = Arc::clone(&shared);
+            async move {{ functions.{method}(request, call).await }}
+        }});\n"
+    )
+}
+
+fn udf_method(typed: &TypedCall<'_>) -> String {
+    let TypedCall {
+        call,
+        wire_name,
+        documentation,
+        request,
+        response,
+    } = typed;
+    let method = &call.method;
+    format!(
+        "{documentation}
+        pub fn {method}(&mut self, request: &{request}) -> Result<{response}, HostError> {{
+            self.host.call({wire_name:?}, request)
+        }}\n"
+    )
+}
+
+#[cfg(test)]
+#[path = "host_source_test.rs"]
+mod tests;

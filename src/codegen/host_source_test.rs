@@ -1,0 +1,71 @@
+use super::*;
+use crate::testing::{assert_has, compile};
+
+const PROFILES: &str = "package shop;
+    message Id { uint64 id = 1; }
+    message Profile { string name = 1; }
+    // Who customers are.
+    service ProfilesService {
+        // Finds one.
+        rpc Find(Id) returns (Profile);
+        rpc Type(Id) returns (Profile);
+    }";
+
+type Generator = fn(&DescriptorSet, &str, Option<&str>, &[ExternFile]) -> Result<String, Error>;
+
+fn generated(generator: Generator, content: &str) -> Result<String, Error> {
+    let descriptors = compile(&[("shop.proto", content)]);
+    let externs = ["messages=shop.proto".parse().unwrap()];
+    generator(&descriptors, "shop.proto", None, &externs)
+}
+
+#[test]
+fn the_host_implements_a_trait_with_a_method_for_each_call() {
+    let source = generated(host_source, PROFILES).unwrap();
+    assert_has(&source, "/// Who customers are. ///");
+    assert_has(
+        &source,
+        "pub trait ProfilesService: Send + Sync + 'static {",
+    );
+    assert_has(
+        &source,
+        "/// Finds one.
+        fn find(&self, request: ::messages::shop::Id, call: HostCall,)
+            -> impl Future<Output = Result<::messages::shop::Profile, HostCallError>> + Send;",
+    );
+    assert_has(&source, "fn r#type(&self");
+    assert_has(
+        &source,
+        "builder.host_call(\"shop.ProfilesService/Find\", move |request, call|",
+    );
+}
+
+#[test]
+fn a_udf_calls_by_the_same_names() {
+    let source = generated(host_client_source, PROFILES).unwrap();
+    assert_has(
+        &source,
+        "/// Who customers are. #[derive(Debug)] pub struct ProfilesClient<'a>",
+    );
+    assert_has(
+        &source,
+        "/// Finds one.
+        pub fn find(&mut self, request: &::messages::shop::Id,)
+            -> Result<::messages::shop::Profile, HostError> {
+            self.host.call(\"shop.ProfilesService/Find\", request) }",
+    );
+}
+
+#[test]
+fn what_clashes_or_streams_is_refused() {
+    for call in [
+        "rpc New(Id) returns (Id);",
+        "rpc Flow(stream Id) returns (Id);",
+    ] {
+        let content = format!("message Id {{}} service S {{ {call} }}");
+        for generator in [host_source, host_client_source] {
+            let message = generated(generator, &content).unwrap_err().to_string();
+            assert!(message.starts_with("shop.proto:2: the "), "{message}");
+        }
+    }
+}
