@@ -24,6 +24,22 @@ CODEGEN_ATTRS = {
     ),
 }
 
+def import_name(file, proto):
+    """The name that other proto files import a file by.
+
+    Args:
+        file: the file.
+        proto: the `ProtoInfo` of a `proto_library` that it is in, or that imports it.
+
+    Returns:
+        the name.
+    """
+    roots = [proto.proto_source_root] + proto.transitive_proto_path.to_list() + [file.root.path]
+    for root in reversed(sorted(roots, key = len)):
+        if root not in ("", ".") and file.path.startswith(root + "/"):
+            return file.path[len(root) + 1:]
+    return file.path
+
 def proto_files(proto):
     """The names that other proto files import the files of a `proto_library` by.
 
@@ -33,14 +49,23 @@ def proto_files(proto):
     Returns:
         the names.
     """
-    return [_import_name(file, proto.proto_source_root) for file in proto.direct_sources]
+    return [import_name(file, proto) for file in proto.direct_sources]
 
-def _import_name(file, root):
-    path = file.path
-    for prefix in (root + "/", file.root.path + "/"):
-        if prefix != "./" and prefix != "/" and path.startswith(prefix):
-            return path[len(prefix):]
-    return path
+def declaring_file(ctx):
+    """The file that declares a rule's service, by the name that others import it by.
+
+    Args:
+        ctx: the rule's, with the attributes `proto` and `proto_basename`.
+
+    Returns:
+        the name.
+    """
+    names = proto_files(ctx.attr.proto[ProtoInfo])
+    wanted = ctx.attr.proto_basename + ".proto"
+    fitting = [name for name in names if name.split("/")[-1] == wanted]
+    if len(fitting) != 1:
+        fail("%s has the files %s, of which not one is %s" % (ctx.attr.proto.label, ", ".join(names), wanted))
+    return fitting[0]
 
 def generate(ctx, make, arguments, extension = ".rs"):
     """Registers the action that generates a rule's output.

@@ -29,9 +29,8 @@ that UDFs call.
 `roma_host_api_rust_library` is for the other direction: functions of the integrator that UDFs call.
 """
 
-load("@rules_proto//proto:defs.bzl", "ProtoInfo")
 load("@rules_rust//rust:defs.bzl", "rust_library")
-load("//bzl:codegen.bzl", "CODEGEN_ATTRS", "generate", "proto_files")
+load("//bzl:codegen.bzl", "CODEGEN_ATTRS", "declaring_file", "generate")
 load("//bzl:proto.bzl", "source_label")
 
 def declare_roma_api(proto, proto_basename, rust_protos, service = None, host_apis = []):
@@ -55,17 +54,9 @@ def declare_roma_api(proto, proto_basename, rust_protos, service = None, host_ap
         host_apis = host_apis,
     )
 
-def _declaring_file(ctx):
-    names = proto_files(ctx.attr.proto[ProtoInfo])
-    wanted = ctx.attr.proto_basename + ".proto"
-    fitting = [name for name in names if name.split("/")[-1] == wanted]
-    if len(fitting) != 1:
-        fail("%s has the files %s, of which not one is %s" % (ctx.attr.proto.label, ", ".join(names), wanted))
-    return fitting[0]
-
 def _rust_service_source_impl(ctx):
     arguments = ctx.actions.args()
-    arguments.add("--file", _declaring_file(ctx))
+    arguments.add("--file", declaring_file(ctx))
     if ctx.attr.service:
         arguments.add("--service", ctx.attr.service)
     return [DefaultInfo(files = depset([generate(ctx, ctx.attr.make, arguments)]))]

@@ -99,9 +99,7 @@ async fn calls_its_host(client: &ByobAskHostService, udf: PathBuf) {
 
 /// What a host refuses to take, and what it does not offer at all, a UDF is told.
 async fn is_told_what_cannot_be(client: &ByobAskHostService, udf: PathBuf) {
-    let options = LoadOptions::with_workers(1)
-        .calling_host()
-        .keeping_logs();
+    let options = LoadOptions::with_workers(1).calling_host().keeping_logs();
     let code = client.register(&*udf, options).await.unwrap();
     let execution = client.ask_host(&code, &request(2 << 20), for_customer("acme"));
     let error = execution.await.unwrap_err();
