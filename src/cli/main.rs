@@ -5,6 +5,7 @@ mod checks;
 mod demo;
 mod descriptors;
 mod doctor;
+mod duration;
 mod loading;
 mod programs;
 mod request;
@@ -12,6 +13,7 @@ mod soak;
 mod summary;
 mod target;
 mod terminal;
+mod traffic;
 mod verify;
 mod wrong_use;
 
@@ -39,6 +41,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Runs good, hostile and crashing UDFs for a long time; fails if anything grows or is left.
     Soak(soak::SoakArgs),
+    /// Sends calls at a steady rate, or searches for how much a service takes.
+    Traffic(traffic::TrafficArgs),
     /// Checks whether a binary can be a UDF, and advises its developer.
     Verify(verify::VerifyArgs),
 }
@@ -62,6 +66,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(arguments).await.map(done),
         Command::Doctor(arguments) => doctor::run(arguments).await,
         Command::Soak(arguments) => soak::run(arguments).await.map(done),
+        Command::Traffic(arguments) => traffic::run(arguments).await,
         Command::Verify(arguments) => verify::run(arguments).await,
     }
 }

@@ -1,0 +1,108 @@
+//! What each call asks.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use bytes::Bytes;
+use clap::ValueEnum;
+use prost::Message;
+use roma_sample_proto::roma::sample::prime_sieve_request::Limit;
+use roma_sample_proto::roma::sample::sample_request::Task;
+use roma_sample_proto::roma::sample::{
+    CloneRequest, HelloWorldRequest, PrimeSieveRequest, SampleRequest,
+};
+
+/// `CLONE_NEWNS`.
+const NEW_MOUNT_NAMESPACE: u64 = 0x0002_0000;
+/// How far primes are looked for if nobody says.
+const PRIMES: u32 = 100_000;
+
+/// What the sample UDF is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Function {
+    /// A greeting.
+    #[value(alias = "HelloWorld")]
+    HelloWorld,
+    /// Primes: up to a number, or for a time (`100000`, `5ms`).
+    #[value(alias = "PrimeSieve")]
+    PrimeSieve,
+    /// To make a process.
+    #[value(alias = "Clone")]
+    Clone,
+    /// To make a process in a mount namespace of its own.
+    #[value(alias = "CloneWithNewNsFlag")]
+    CloneWithNewNsFlag,
+}
+
+impl Function {
+    /// The request, with what the user gave as its input.
+    pub fn request(self, input: Option<&str>) -> anyhow::Result<Bytes> {
+        ensure!(
+            input.is_none() || self == Self::PrimeSieve,
+            "only prime-sieve takes an input"
+        );
+        Ok(match self {
+            Self::HelloWorld => encoded(Task::HelloWorld(HelloWorldRequest {})),
+            Self::PrimeSieve => match input.map(crate::duration::parse) {
+                Some(Ok(time)) if input.is_some_and(has_unit) => primes_for(time)?,
+                _ => primes_up_to(input)?,
+            },
+            Self::Clone => cloning(0),
+            Self::CloneWithNewNsFlag => cloning(NEW_MOUNT_NAMESPACE),
+        })
+    }
+}
+
+fn has_unit(text: &str) -> bool {
+    text.ends_with(|letter: char| letter.is_ascii_alphabetic())
+}
+
+fn primes_up_to(input: Option<&str>) -> anyhow::Result<Bytes> {
+    let up_to = match input {
+        Some(text) => text
+            .parse()
+            .with_context(|| format!("{text}: neither a number nor a time"))?,
+        None => PRIMES,
+    };
+    Ok(sieve(Limit::UpTo(up_to)))
+}
+
+/// A request that takes at least so long.
+pub fn primes_for(time: Duration) -> anyhow::Result<Bytes> {
+    Ok(sieve(Limit::AtLeast(time.try_into()?)))
+}
+
+fn sieve(limit: Limit) -> Bytes {
+    encoded(Task::PrimeSieve(PrimeSieveRequest { limit: Some(limit) }))
+}
+
+fn cloning(namespace_flags: u64) -> Bytes {
+    encoded(Task::Clone(CloneRequest { namespace_flags }))
+}
+
+fn encoded(task: Task) -> Bytes {
+    SampleRequest { task: Some(task) }.encode_to_vec().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sieve_of(input: Option<&str>) -> Option<Limit> {
+        let bytes = Function::PrimeSieve.request(input).unwrap();
+        match SampleRequest::decode(bytes).unwrap().task {
+            Some(Task::PrimeSieve(request)) => request.limit,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_sieve_has_a_number_or_a_time() {
+        assert_eq!(sieve_of(None), Some(Limit::UpTo(PRIMES)));
+        assert_eq!(sieve_of(Some("7")), Some(Limit::UpTo(7)));
+        let time = Duration::from_millis(5).try_into().unwrap();
+        assert_eq!(sieve_of(Some("5ms")), Some(Limit::AtLeast(time)));
+        assert!(Function::PrimeSieve.request(Some("many")).is_err());
+        assert!(Function::HelloWorld.request(Some("7")).is_err());
+    }
+}
