@@ -9,6 +9,7 @@ mod duration;
 mod loading;
 mod programs;
 mod request;
+mod shell;
 mod soak;
 mod summary;
 mod target;
@@ -25,7 +26,7 @@ use wrong_use::WrongUse;
 
 /// Runs other people's binaries on private data, a fresh sandboxed process for each request.
 #[derive(Debug, Parser)]
-#[command(name = "roma", version)]
+#[command(name = "roma", version, max_term_width = 80)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -39,6 +40,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Tells what this machine can do, tries it, and says how to mend what does not work.
     Doctor(doctor::DoctorArgs),
+    /// Loads UDFs and asks them, by hand or by a script.
+    Shell(shell::ShellArgs),
     /// Runs good, hostile and crashing UDFs for a long time; fails if anything grows or is left.
     Soak(soak::SoakArgs),
     /// Sends calls at a steady rate, or searches for how much a service takes.
@@ -65,6 +68,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Bench(arguments) => bench::run(arguments).await.map(done),
         Command::Demo(arguments) => demo::run(arguments).await.map(done),
         Command::Doctor(arguments) => doctor::run(arguments).await,
+        Command::Shell(arguments) => shell::run(arguments).await,
         Command::Soak(arguments) => soak::run(arguments).await.map(done),
         Command::Traffic(arguments) => traffic::run(arguments).await,
         Command::Verify(arguments) => verify::run(arguments).await,

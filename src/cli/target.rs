@@ -4,20 +4,22 @@ use std::path::PathBuf;
 
 use clap::Args;
 use roma_byob::{
-    LibraryMount, Mode, Platform, Service, ServiceBuilder, SyscallFilter, system_libraries,
+    ConfigError, LibraryMount, Mode, Platform, Service, ServiceBuilder, SyscallFilter,
+    system_libraries,
 };
 
 /// Where requests run.
 #[derive(Debug, Clone, Args)]
 pub struct Target {
     /// The outer sandbox: gvisor, gvisor-debug, minimal or external.
-    #[arg(long, default_value_t = Mode::Gvisor)]
+    #[arg(long, alias = "sandbox", default_value_t = Mode::Gvisor, value_parser = mode)]
     mode: Mode,
     /// gVisor's platform: auto, systrap, ptrace or kvm.
     #[arg(long, default_value_t = Platform::Auto)]
     platform: Platform,
     /// The system call filter: none, engine or strict.
-    #[arg(long, default_value_t = SyscallFilter::Strict)]
+    #[arg(long, aliases = ["syscall-filtering", "syscall_filtering"])]
+    #[arg(default_value_t = SyscallFilter::Strict, value_parser = filter)]
     filter: SyscallFilter,
     /// The program run_workers. By default $ROMA_RUN_WORKERS, beside this program, or in $PATH.
     #[arg(long)]
@@ -75,5 +77,39 @@ impl Target {
             None => LibraryMount::same(text),
         }));
         mounts
+    }
+}
+
+/// Reads a mode. One that Roma does not have any more stands for what took its place.
+fn mode(text: &str) -> Result<Mode, ConfigError> {
+    match text {
+        "nsjail" => Ok(Mode::Minimal),
+        text => text.parse(),
+    }
+}
+
+/// Reads a level, by its name or by its older one.
+fn filter(text: &str) -> Result<SyscallFilter, ConfigError> {
+    match text {
+        "no" => Ok(SyscallFilter::None),
+        "worker-engine" => Ok(SyscallFilter::Engine),
+        "untrusted" => Ok(SyscallFilter::Strict),
+        text => text.parse(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn older_names_still_mean_something() {
+        assert_eq!(mode("nsjail"), Ok(Mode::Minimal));
+        assert_eq!(mode("gvisor-debug"), Ok(Mode::GvisorDebug));
+        assert!(mode("chroot").is_err());
+        assert_eq!(filter("untrusted"), Ok(SyscallFilter::Strict));
+        assert_eq!(filter("worker-engine"), Ok(SyscallFilter::Engine));
+        assert_eq!(filter("no"), Ok(SyscallFilter::None));
+        assert!(filter("some").is_err());
     }
 }

@@ -7,10 +7,6 @@ use std::fmt;
 pub struct WrongUse(String);
 
 impl WrongUse {
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
     /// The same error, but the user's.
     pub fn of(error: anyhow::Error) -> anyhow::Error {
         Self(format!("{error:#}")).into()

@@ -51,7 +51,7 @@ fn main() -> io::Result<()> {
         _ => data.write_all(&READY)?,
     }
     let request = read_frame(&mut data)?;
-    serve(&mut data, &String::from_utf8_lossy(&request))
+    serve(&mut data, &request)
 }
 
 /// What the third argument says, or else what a file says that the host may change at any time.
@@ -62,8 +62,9 @@ fn behaviour() -> String {
     }
 }
 
-fn serve(data: &mut File, request: &str) -> io::Result<()> {
-    match request.split_once(' ').unwrap_or((request, "")) {
+fn serve(data: &mut File, request: &[u8]) -> io::Result<()> {
+    let text = String::from_utf8_lossy(request);
+    match text.split_once(' ').unwrap_or((&text, "")) {
         ("truncated", _) => data.write_all(b"\x10half of it"),
         ("truncated-length", _) => data.write_all(b"\xff"),
         ("trailing", _) => data.write_all(b"\x02okand more"),
@@ -80,18 +81,18 @@ fn serve(data: &mut File, request: &str) -> io::Result<()> {
         ("pipe", _) => respond_if(data, starts_a_program_with_a_pipe()),
         ("bind", _) => respond_if(data, !listeners().is_empty()),
         ("descriptors", _) => respond_if(data, opens_many_descriptors()),
-        ("environment", _) => respond(data, &environment()),
-        ("arguments", _) => respond(data, &arguments()),
+        ("environment", _) => respond(data, environment()),
+        ("arguments", _) => respond(data, arguments()),
         ("burn", _) => burn(),
         ("hoard", _) => hoard(),
-        ("tmp", text) => respond(data, &use_tmp(text)),
-        ("read", path) => respond(data, &read_file(path)),
+        ("tmp", text) => respond(data, use_tmp(text)),
+        ("read", path) => respond(data, read_file(path)),
         ("listen", _) => respond(data, met(&mut listeners())),
         ("reach", _) => respond(
             data,
             met(&mut [reach_by_network as fn() -> bool, reach_by_name]),
         ),
-        ("call", rest) => respond(data, &call(rest)?),
+        ("call", rest) => respond(data, call(rest)?),
         (_, _) => respond(data, request),
     }
 }
@@ -248,10 +249,10 @@ fn call(rest: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-fn respond(data: &mut File, text: &str) -> io::Result<()> {
+fn respond(data: &mut File, response: impl AsRef<[u8]>) -> io::Result<()> {
     let mut frame = Vec::new();
-    prost::encoding::encode_varint(text.len() as u64, &mut frame);
-    frame.extend_from_slice(text.as_bytes());
+    prost::encoding::encode_varint(response.as_ref().len() as u64, &mut frame);
+    frame.extend_from_slice(response.as_ref());
     data.write_all(&frame)
 }
 

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::checks::{Check, table};
 use crate::descriptors::{self, ApiArgs};
+use crate::duration;
 use crate::loading::LoadArgs;
 use crate::request;
 use crate::target::Target;
@@ -51,9 +52,9 @@ pub struct VerifyArgs {
     /// or @FILE. By default it is empty.
     #[arg(long, value_name = "JSON|FILE")]
     request: Option<String>,
-    /// How many seconds it has to get ready, and again to answer.
-    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
-    deadline: f64,
+    /// How long it has to get ready, and again to answer.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration::parse)]
+    deadline: Duration,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -67,7 +68,7 @@ pub async fn run(arguments: VerifyArgs) -> anyhow::Result<ExitCode> {
         binary: read(&arguments.udf).map_err(WrongUse::of)?,
         options: arguments.load.options(1).map_err(WrongUse::of)?,
         request,
-        limit: limit(arguments.deadline)?,
+        limit: arguments.deadline,
     };
     let asked = Asked {
         mode: arguments.target.mode(),
@@ -100,13 +101,6 @@ async fn verify(arguments: &VerifyArgs, question: &Question, asked: &Asked) -> V
     end_progress();
     checks.extend(judge::judge(&trials, asked));
     checks
-}
-
-fn limit(seconds: f64) -> Result<Duration, WrongUse> {
-    Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|limit| !limit.is_zero())
-        .ok_or_else(|| WrongUse::new("--deadline must be more than 0 seconds"))
 }
 
 fn method(arguments: &VerifyArgs) -> anyhow::Result<Option<MethodDescriptor>> {

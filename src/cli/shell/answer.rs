@@ -1,0 +1,82 @@
+//! What came of a request, shown.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use prost_reflect::MethodDescriptor;
+use roma_byob::Report;
+
+use crate::descriptors::decode;
+use crate::summary::short;
+
+/// A response as text: JSON, or plain bytes with what cannot be printed escaped.
+pub fn text(response: &[u8], method: Option<&MethodDescriptor>) -> anyhow::Result<String> {
+    match (method, std::str::from_utf8(response)) {
+        (Some(method), _) => decode(&method.output(), response),
+        (None, Ok(text)) if !text.contains(|c: char| c.is_control() && c != '\n') => {
+            Ok(text.to_owned())
+        }
+        (None, _) => Ok(response.escape_ascii().to_string()),
+    }
+}
+
+/// Appends a response to a file: JSON and a line end, or plain bytes as they are.
+pub fn append(
+    path: &Path,
+    response: &[u8],
+    method: Option<&MethodDescriptor>,
+) -> anyhow::Result<()> {
+    let bytes = match method {
+        Some(method) => format!("{}\n", decode(&method.output(), response)?).into_bytes(),
+        None => response.to_vec(),
+    };
+    append_bytes(path, &bytes)
+}
+
+/// Appends what a UDF printed to a file, below the name of its execution.
+pub fn append_logs(path: &Path, report: &Report) -> anyhow::Result<()> {
+    let logs = report.logs.as_ref();
+    let text = logs.map_or("", |logs| &logs.text);
+    let end = if text.is_empty() || text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
+    append_bytes(
+        path,
+        format!("Execution Token: {}\n{text}{end}", report.id).as_bytes(),
+    )
+}
+
+fn append_bytes(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.and_then(|mut file| file.write_all(bytes))
+        .with_context(|| path.display().to_string())
+}
+
+/// How long it took and how it ended, in a line.
+pub fn summary(report: &Report) -> String {
+    let times = &report.times;
+    let total = short(times.total());
+    let (queue, run) = (short(times.queue), short(times.send + times.run));
+    let end = match &report.exit {
+        Some(exit) => exit.status.to_string(),
+        None => "has not told its end".to_owned(),
+    };
+    format!("took {total} ({queue} in the queue, {run} in the UDF, which {end})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_shown_as_text_if_they_are_text() {
+        let shown = |bytes: &[u8]| text(bytes, None).unwrap();
+        assert_eq!(shown("zwölf\n".as_bytes()), "zwölf\n");
+        assert_eq!(shown(b"\x0a\x03abc\xff"), "\\n\\x03abc\\xff");
+        assert_eq!(shown(b"\x1b[31m"), "\\x1b[31m");
+    }
+}

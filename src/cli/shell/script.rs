@@ -1,0 +1,104 @@
+//! Commands from files, and from whoever writes to standard input.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use super::command::{Command, parse};
+use super::session::Session;
+use super::words::{Uncut, cut};
+
+/// Whether there is more to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    Continue,
+    Exit,
+}
+
+/// The files of commands that are being executed, each called by the one before.
+pub type Chain = Vec<PathBuf>;
+
+/// Does what the lines of a file say, up to the first error.
+pub async fn run_file(
+    session: &mut Session,
+    path: &Path,
+    chain: &mut Chain,
+) -> anyhow::Result<Next> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let canonical = fs::canonicalize(path)?;
+    if chain.contains(&canonical) {
+        let names = chain.iter().chain([&canonical]);
+        let names: Vec<_> = names.map(|path| path.display().to_string()).collect();
+        bail!(
+            "a file of commands cannot call itself: {}",
+            names.join(" -> ")
+        );
+    }
+    chain.push(canonical);
+    let lines = text.lines().map(|line| Ok(line.to_owned()));
+    let next = Box::pin(run_lines(
+        session,
+        &path.display().to_string(),
+        lines,
+        chain,
+    ))
+    .await;
+    chain.pop();
+    next
+}
+
+/// Does what lines say, up to the first error, which names its place.
+pub async fn run_lines(
+    session: &mut Session,
+    name: &str,
+    lines: impl Iterator<Item = io::Result<String>>,
+    chain: &mut Chain,
+) -> anyhow::Result<Next> {
+    let mut text = String::new();
+    let mut first = 1;
+    for (index, line) in lines.enumerate() {
+        if text.is_empty() {
+            first = index + 1;
+        } else {
+            text.push('\n');
+        }
+        text.push_str(&line.with_context(|| format!("{name}:{}", index + 1))?);
+        if is_whole(&text) {
+            let next = run_line(session, &text, chain).await;
+            if next.with_context(|| format!("{name}:{first}"))? == Next::Exit {
+                return Ok(Next::Exit);
+            }
+            text.clear();
+        }
+    }
+    let rest = run_line(session, &text, chain).await;
+    rest.with_context(|| format!("{name}:{first}"))
+}
+
+/// Whether no further line can belong to this one.
+pub fn is_whole(text: &str) -> bool {
+    !matches!(cut(text), Err(Uncut::Incomplete(_)))
+}
+
+/// Does what a line says, and shows what came of requests that are over by then.
+pub async fn run_line(
+    session: &mut Session,
+    text: &str,
+    chain: &mut Chain,
+) -> anyhow::Result<Next> {
+    let words = cut(text).map_err(|uncut| match uncut {
+        Uncut::Incomplete(why) | Uncut::Wrong(why) => anyhow::anyhow!(why),
+    })?;
+    let next = match parse(&words, &session.rpcs())? {
+        Command::Exit => Next::Exit,
+        Command::Commands(path) => run_file(session, &path, chain).await?,
+        command => {
+            session.run(command).await?;
+            Next::Continue
+        }
+    };
+    session.report_jobs(false).await?;
+    Ok(next)
+}
