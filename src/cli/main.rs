@@ -1,7 +1,8 @@
-//! `roma`: measures and shows what Roma does on this machine.
+//! `roma`: what UDF developers and integrators run by hand.
 
 mod bench;
 mod checks;
+mod completions;
 mod demo;
 mod descriptors;
 mod doctor;
@@ -36,6 +37,8 @@ struct Arguments {
 enum Command {
     /// Measures Roma on this machine, beside the cheapest loop that could do the same.
     Bench(bench::BenchArgs),
+    /// Prints what a command line shell needs to complete this tool's options.
+    Completions(completions::CompletionsArgs),
     /// Starts a service, runs sample UDFs in it and tells what isolated them.
     Demo(demo::DemoArgs),
     /// Tells what this machine can do, tries it, and says how to mend what does not work.
@@ -66,6 +69,10 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Bench(arguments) => bench::run(arguments).await.map(done),
+        Command::Completions(arguments) => {
+            completions::run::<Arguments>(&arguments, &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Demo(arguments) => demo::run(arguments).await.map(done),
         Command::Doctor(arguments) => doctor::run(arguments).await,
         Command::Shell(arguments) => shell::run(arguments).await,

@@ -14,7 +14,7 @@ pub enum Colour {
     Grey,
 }
 
-/// Whether standard output is a terminal that is to show colours (<https://no-color.org>).
+/// Whether standard output is a terminal that is to show colours: `NO_COLOR` says no.
 pub fn colours() -> bool {
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     std::io::stdout().is_terminal() && !unwanted

@@ -5,6 +5,7 @@ mod gvisor;
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -129,6 +130,8 @@ fn spawn(command: &mut Command, control: OwnedFd, log: OwnedFd) -> io::Result<Ch
     let errors = log.try_clone()?;
     command
         .env_clear()
+        // Ctrl-C in the host's terminal is for the host, which may want to finish what is under way.
+        .process_group(0)
         .stdin(control)
         .stdout(log)
         .stderr(errors);

@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::messages::{greeting, hello};
 use common::{PATIENCE, TestBed, in_every_sandbox, patient, udf, workers};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgid, getpgrp};
 use roma_byob::{Error, Service};
 
 /// The processes of this service's outer sandbox.
@@ -46,6 +46,13 @@ async fn answers_again(service: &Service, code: &roma_byob::CodeToken) {
 }
 
 in_every_sandbox! {
+    async fn a_signal_to_the_hosts_group_spares_the_sandbox(bed: TestBed) {
+        let service = bed.service().await;
+        let sandbox = Pid::from_raw(service.sandbox_process().unwrap() as i32);
+        assert_ne!(getpgid(Some(sandbox)).unwrap(), getpgrp());
+        service.shutdown().await;
+    }
+
     async fn shutdown_ends_everything_even_what_hangs(bed: TestBed) {
         let service = bed.service().await;
         let code = service.load(udf("pause_udf"), workers(4)).await.unwrap();
