@@ -58,7 +58,7 @@ fn it_is_shown_in_80_columns() {
 fn gvisor_answers_too_and_older_flags_mean_the_same() {
     let said = run(&[
         "traffic",
-        "--mode=gvisor",
+        "--sandbox=gvisor",
         "--platform=systrap",
         "--num_workers=2",
         "--queries_per_second=2",
