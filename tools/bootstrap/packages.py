@@ -47,6 +47,9 @@ HOST = {
     "zlib1g-dev": "",
 }
 
+# Go, for the samples in it: whichever of these the machine's own suite has. The library is a package of its own.
+GO = ["golang-1.19-go", "golang-1.24-go", "golang-1.25-go", "golang-1.26-go"]
+
 # gVisor: trixie's build of 20240729 works. bookworm's is too old for systrap, and forky's build of
 # the same source panics at the first exec.
 RUNSC_SUITE = "trixie"

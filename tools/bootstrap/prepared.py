@@ -77,20 +77,22 @@ def _fetch(cache: pathlib.Path) -> dict:
     with step(f"reading Debian's package lists ({', '.join(suites)})"):
         sources.update()
         java = sources.first(packages.JAVA, packages.BAZEL_SUITE)
+        go = sources.first(packages.GO, own)
         wanted = {
             "bazel": sources.closure({**packages.BAZEL, java: ""}, packages.BAZEL_SUITE),
             "libraries": sources.exactly(packages.HOST, own),
             "runsc": sources.exactly(packages.RUNSC, packages.RUNSC_SUITE),
+            "go": sources.exactly({go: "", go[: -len("go")] + "src": ""}, own),
         }
     folder = cache / "debs"
     every = [package for group in wanted.values() for package in group]
-    with step(f"fetching {len(every)} packages (about 200 MB, those not fetched before)"):
+    with step(f"fetching {len(every)} packages (about 280 MB, those not fetched before)"):
         sources.fetch(every, folder)
     return {group: [folder / package.file_name for package in found] for group, found in wanted.items()}
 
 
 def _unpack_in_parallel(pool, files: dict, system: pathlib.Path) -> None:
-    places = {"bazel": "root", "libraries": "libraries", "runsc": "runsc"}
+    places = {"bazel": "root", "libraries": "libraries", "runsc": "runsc", "go": "go"}
     work = [([file], system / places[group]) for group, found in files.items() for file in found]
     # (the folders that all packages share are made before the packages race for them)
     for place in places.values():
@@ -131,6 +133,7 @@ def _write_repository(folder: pathlib.Path, build: str) -> None:
 
 
 def _write_bazelrc(cache: pathlib.Path, target: pathlib.Path, system: pathlib.Path, cargo_bazel: pathlib.Path) -> None:
+    go = next((system / "go/usr/lib").glob("go-*/bin/go"))
     text = f"""\
         # Modules come from Debian's rule packages and the stand-ins beside this file.
         common --registry=file://{target}/registry
@@ -144,6 +147,8 @@ def _write_bazelrc(cache: pathlib.Path, target: pathlib.Path, system: pathlib.Pa
         common --repo_env=CARGO_HOME={cargo_bazel}/cargo-home
         # Where third_party/runsc finds gVisor if there is none on PATH that works.
         common --repo_env=ROMA_RUNSC_PREPARED={system}/runsc/usr/bin/runsc
+        # Where third_party/go finds Go if there is none on PATH.
+        common --repo_env=ROMA_GO_PREPARED={go}
         # What one clone has built another need not build again.
         common --disk_cache={cache}/disk
         """

@@ -1,0 +1,3 @@
+module roma
+
+go 1.19
