@@ -107,6 +107,13 @@ pub enum Error {
         known: Vec<String>,
     },
 
+    /// A service has nothing to answer.
+    #[error("the service {service} has no call")]
+    NoCall {
+        /// Its full name.
+        service: String,
+    },
+
     /// A call streams. A UDF gets one message and answers with one.
     #[error("{place}: the call {call} streams; a UDF gets one message and answers with one")]
     Streaming {

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::{Parser, ValueEnum};
 use roma_codegen::{
-    DescriptorSet, ExternFile, client_source, host_client_source, host_source, prost_source,
+    DescriptorSet, ExternFile, Language, client_source, example_source, host_client_source,
+    host_source, markdown, prost_source,
 };
 
-/// Turns protobuf descriptor sets into one self-contained Rust source file.
+/// Turns protobuf descriptor sets into one file: Rust source, or a page about an API.
 #[derive(Parser)]
 struct Arguments {
     /// A serialised FileDescriptorSet. All of them together must hold the files and their imports.
@@ -33,7 +34,7 @@ struct Arguments {
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
 
-    /// Where to write the source.
+    /// Where to write it.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -49,6 +50,12 @@ enum Output {
     Host,
     /// A crate for UDFs that call it.
     HostClient,
+    /// A page in Markdown about a service.
+    Markdown,
+    /// A UDF in C++ to begin with.
+    CcExample,
+    /// A UDF in Rust to begin with.
+    RustExample,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -75,6 +82,9 @@ fn generate(arguments: &Arguments, descriptors: &DescriptorSet) -> anyhow::Resul
         Output::Client => client_source(descriptors, file, service, externs),
         Output::Host => host_source(descriptors, file, service, externs),
         Output::HostClient => host_client_source(descriptors, file, service, externs),
+        Output::Markdown => markdown(descriptors, file, service),
+        Output::CcExample => example_source(descriptors, file, service, Language::Cc),
+        Output::RustExample => example_source(descriptors, file, service, Language::Rust),
         Output::Messages => prost_source(descriptors, &arguments.file, externs),
     }?)
 }

@@ -1,10 +1,10 @@
 //! A service as a client needs to know it: names that work in Rust, documentation, types.
 
 use heck::{ToSnakeCase, ToUpperCamelCase};
-use prost_types::source_code_info::Location;
 use prost_types::{FileDescriptorProto, MethodDescriptorProto, ServiceDescriptorProto};
 
 use crate::annotations::join;
+use crate::documentation::{documentation, place};
 use crate::{DescriptorSet, Error};
 
 // Field numbers in FileDescriptorProto and ServiceDescriptorProto, of which locations are made.
@@ -170,33 +170,4 @@ fn identifier(name: &str) -> String {
         Ok(_) => raw,
         Err(_) => format!("{name}_"),
     }
-}
-
-fn location<'a>(file: &'a FileDescriptorProto, path: &[i32]) -> Option<&'a Location> {
-    let locations = &file.source_code_info.as_ref()?.location;
-    locations.iter().find(|location| location.path == path)
-}
-
-/// `file.proto:12`, or only the file where the descriptors came without lines.
-fn place(file: &FileDescriptorProto, path: &[i32]) -> String {
-    let line = location(file, path).and_then(|location| location.span.first());
-    match line {
-        Some(line) => format!("{}:{}", file.name(), line + 1),
-        None => file.name().to_owned(),
-    }
-}
-
-/// The annotation's description, else the comment.
-fn documentation(file: &FileDescriptorProto, path: &[i32], description: &str) -> String {
-    if !description.trim().is_empty() {
-        return description.trim().to_owned();
-    }
-    let comment = location(file, path).map(|location| location.leading_comments());
-    let lines = comment.unwrap_or_default().lines();
-    lines
-        .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end())
-        .collect::<Vec<_>>()
-        .join("\n")
-        .trim()
-        .to_owned()
 }

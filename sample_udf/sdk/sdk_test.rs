@@ -1,0 +1,227 @@
+//! An SDK is enough: unpacked in an empty folder it builds with a plain compiler, and what it builds runs
+//! on the programs that are in it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use offer::shop::v1::Offer;
+use ranking::shop::v1::{CountPurchasesRequest, CountPurchasesResponse, RankRequest};
+use ranking_client::ByobRankingService;
+use roma_byob::{ExecuteOptions, HostCall, HostCallError, LoadOptions, Mode, Platform, Service};
+use shopper_host::ShopperService;
+
+/// Bounds hangs, never speed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a developer fills in: the cheapest first.
+const CC_EMPTY: &str = "Response Answer(const Request& /*request*/) {\n  Response response;\n";
+const CC_FILLED: &str = "\
+#include <algorithm>
+#include <vector>
+Response Answer(const Request& request) {
+  std::vector<shop::v1::Offer> offers(request.offers().begin(), request.offers().end());
+  std::sort(offers.begin(), offers.end(),
+            [](const auto& one, const auto& two) { return one.price() < two.price(); });
+  Response response;
+  for (const auto& offer : offers) response.add_ids(offer.id());
+";
+const RUST_EMPTY: &str = "fn answer(_request: Request) -> Response {\n    Response::default()\n";
+const RUST_FILLED: &str = "\
+fn answer(mut request: Request) -> Response {
+    request.offers.sort_by_key(|offer| offer.price);
+    Response { ids: request.offers.into_iter().map(|offer| offer.id).collect() }
+";
+
+fn file(variable: &str) -> PathBuf {
+    std::path::absolute(std::env::var_os(variable).unwrap()).unwrap()
+}
+
+/// A program of a toolchain, which Bazel names as actions see it.
+fn tool(variable: &str) -> PathBuf {
+    let name = std::env::var(variable).unwrap();
+    let within = name
+        .find("external/")
+        .map_or(name.as_str(), |at| &name[at..]);
+    std::path::absolute(within).unwrap()
+}
+
+fn succeeds(command: &mut Command) {
+    let done = command.output().unwrap();
+    assert!(
+        done.status.success(),
+        "{command:?}\n{}\n{}",
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr)
+    );
+}
+
+/// Unpacks a zip, with the modes that are in it.
+fn unpack(zip: &Path) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let program = "import os, sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as archive:
+    for entry in archive.infolist():
+        path = archive.extract(entry, sys.argv[2])
+        os.chmod(path, entry.external_attr >> 16 & 0o777)";
+    let mut python = Command::new("python3");
+    succeeds(python.args(["-c", program]).arg(zip).arg(folder.path()));
+    folder
+}
+
+fn edit(file: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(file).unwrap();
+    assert!(text.contains(from), "no {from} in {text}");
+    std::fs::write(file, text.replace(from, to)).unwrap();
+}
+
+/// The library's headers and archives, as flags.
+fn protobuf_flags() -> (String, String) {
+    let (mut headers, mut archives) = (String::new(), String::new());
+    let lines = std::fs::read_to_string(file("PROTOBUF_FLAGS")).unwrap();
+    for line in lines.lines() {
+        let (kind, path) = line.split_once(' ').unwrap();
+        let path = std::path::absolute(path).unwrap();
+        match kind {
+            "include" => headers.push_str(&format!(" -isystem {}", path.display())),
+            _ => archives.push_str(&format!(" {}", path.display())),
+        }
+    }
+    (headers, archives)
+}
+
+fn build_cc(sdk: &Path) -> PathBuf {
+    edit(&sdk.join("examples/cc/udf.cc"), CC_EMPTY, CC_FILLED);
+    let (headers, archives) = protobuf_flags();
+    let udf = sdk.join("cc_udf");
+    let mut build = Command::new("sh");
+    build.arg("examples/cc/build.sh").arg(&udf).current_dir(sdk);
+    build.env_clear().env("PATH", "/usr/bin:/bin");
+    build.env("PROTOC", file("PROTOC"));
+    build.env("CXXFLAGS", format!("-O0{headers}"));
+    build.env("LDLIBS", format!("{archives} -pthread"));
+    succeeds(&mut build);
+    udf
+}
+
+fn build_rust(sdk: &Path) -> PathBuf {
+    edit(&sdk.join("examples/rust/main.rs"), RUST_EMPTY, RUST_FILLED);
+    let udf = sdk.join("rust_udf");
+    let mut build = Command::new("sh");
+    build.arg("examples/rust/build.sh").arg(&udf);
+    build
+        .current_dir(sdk)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin");
+    build.env("CARGO", tool("CARGO"));
+    build.env("RUSTC", tool("RUSTC"));
+    build.env("CARGO_HOME", sdk.join("cargo-home"));
+    succeeds(&mut build);
+    udf
+}
+
+struct NoShopper;
+
+impl ShopperService for NoShopper {
+    async fn count_purchases(
+        &self,
+        _: CountPurchasesRequest,
+        _: HostCall,
+    ) -> Result<CountPurchasesResponse, HostCallError> {
+        Ok(CountPurchasesResponse::default())
+    }
+}
+
+async fn ranks(sdk: &Path, udfs: &[PathBuf], mode: Mode) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Service::builder()
+        .run_dir(folder.path())
+        .run_workers(sdk.join("tools/run_workers"))
+        .obey_environment(false);
+    let config = match mode {
+        Mode::Gvisor => config
+            .runsc(sdk.join("tools/runsc"))
+            .platform(Platform::Systrap),
+        _ => config,
+    };
+    let config = shopper_host::register(config, NoShopper);
+    let client = ByobRankingService::create(config, mode).await.unwrap();
+    for udf in udfs {
+        let options = LoadOptions::with_workers(1).calling_host();
+        let code = client.register(&**udf, options).await.unwrap();
+        let offer = |id: &str, price| Offer {
+            id: id.to_owned(),
+            price,
+            maker: "acme".to_owned(),
+        };
+        let request = RankRequest {
+            offers: vec![offer("b", 20), offer("c", 30), offer("a", 10)],
+            places: 3,
+            at: None,
+        };
+        let options = ExecuteOptions {
+            queue_timeout: PATIENCE,
+            deadline: PATIENCE,
+            ..Default::default()
+        };
+        let response = client.rank(&code, &request, options).await.unwrap();
+        assert_eq!(response.ids, ["a", "b", "c"], "{udf:?}");
+    }
+    client.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_examples_build_with_nothing_else_and_run() {
+    let sdk = unpack(&file("SDK"));
+    let udfs = [build_cc(sdk.path()), build_rust(sdk.path())];
+    ranks(sdk.path(), &udfs, Mode::Gvisor).await;
+    ranks(sdk.path(), &udfs, Mode::Minimal).await;
+}
+
+#[test]
+fn every_page_is_there_and_links_lead_somewhere() {
+    let sdk = unpack(&file("SDK"));
+    for (page, said) in [
+        ("README.md", "The shop asks programs such as yours"),
+        ("docs/about.md", "A page of the integrator's own."),
+        ("docs/udf/runtime.md", "one second"),
+        (
+            "docs/udf/interface.md",
+            "The ids of the offers, the best first.",
+        ),
+        ("docs/udf/host_shopperservice.md", "how often the shopper"),
+        ("LICENSE", "Apache License"),
+        ("specs/udf_interface.proto", "service RankingService"),
+        ("specs/sample_udf/sdk/offer.proto", "message Offer"),
+    ] {
+        let text = std::fs::read_to_string(sdk.path().join(page)).unwrap();
+        assert!(text.contains(said), "no {said:?} in {page}");
+    }
+    let mut pages = vec![sdk.path().join("README.md")];
+    for folder in ["docs", "docs/udf"] {
+        let entries = sdk.path().join(folder).read_dir().unwrap();
+        pages.extend(entries.map(|entry| entry.unwrap().path()));
+    }
+    for page in pages.iter().filter(|page| page.is_file()) {
+        let text = std::fs::read_to_string(page).unwrap();
+        for link in text.split("](").skip(1) {
+            let target = link.split([')', '#']).next().unwrap();
+            let leads_out = target.contains("://");
+            let there = page.parent().unwrap().join(target).exists();
+            assert!(leads_out || there, "{page:?} has a link to {target}");
+        }
+    }
+}
+
+#[test]
+fn integrators_get_the_pages_alone() {
+    let docs = unpack(&file("DOCS"));
+    for page in [
+        "docs/udf/interface.md",
+        "docs/udf/host_shopperservice.md",
+        "LICENSE",
+    ] {
+        assert!(docs.path().join(page).is_file(), "{page}");
+    }
+    assert!(!docs.path().join("tools").exists());
+}

@@ -1,0 +1,171 @@
+//! A UDF to begin with: it answers the first call of a service with an empty message.
+
+use crate::service::{self, Call};
+use crate::type_names::{declared_in, rust_path};
+use crate::{DescriptorSet, Error};
+
+/// The crate with the messages, as an SDK calls it.
+const MESSAGES: &str = "udf_interface";
+
+/// A language that examples are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// C++, with `roma_udf.h`.
+    Cc,
+    /// Rust, with `roma_udf`.
+    Rust,
+}
+
+/// Generates a whole program. `service` chooses among several that `file` declares.
+pub fn example_source(
+    descriptors: &DescriptorSet,
+    file: &str,
+    service: Option<&str>,
+    language: Language,
+) -> Result<String, Error> {
+    let service = service::read(descriptors, file, service, &[])?;
+    let call = service.calls.first().ok_or_else(|| Error::NoCall {
+        service: service.full_name.clone(),
+    })?;
+    let path = |name: &str| match language {
+        Language::Cc => cc_path(descriptors, name),
+        Language::Rust => rust_type(name),
+    };
+    let wire_name = format!("{}/{}", service.full_name, call.name);
+    let (request, response) = (path(&call.request), path(&call.response));
+    Ok(match language {
+        Language::Cc => cc_source(&wire_name, call, &request, &response),
+        Language::Rust => rust_source(&wire_name, call, &request, &response),
+    })
+}
+
+fn rust_source(wire_name: &str, call: &Call, request: &str, response: &str) -> String {
+    let documentation = comment("///", call);
+    format!(
+        "//! Answers `{wire_name}`.
+
+type Request = {request};
+type Response = {response};
+
+fn main() -> std::process::ExitCode {{
+    // What is done here is done before there is a request: it costs its caller no time.
+    roma_udf::serve(answer)
+}}
+
+{documentation}fn answer(_request: Request) -> Response {{
+    Response::default()
+}}
+"
+    )
+}
+
+fn cc_source(wire_name: &str, call: &Call, request: &str, response: &str) -> String {
+    let documentation = comment("//", call);
+    format!(
+        "// Answers {wire_name}.
+
+#include \"roma_udf.h\"
+#include \"udf_interface.pb.h\"
+
+using Request = {request};
+using Response = {response};
+
+{documentation}Response Answer(const Request& /*request*/) {{
+  Response response;
+  return response;
+}}
+
+int main(int argc, char** argv) {{
+  // What is done here is done before there is a request: it costs its caller no time.
+  return roma::udf::Serve<Request, Response>(argc, argv, Answer);
+}}
+"
+    )
+}
+
+fn comment(mark: &str, call: &Call) -> String {
+    let lines = call.documentation.lines();
+    lines
+        .map(|line| format!("{mark} {line}").trim_end().to_owned() + "\n")
+        .collect()
+}
+
+fn rust_type(full_name: &str) -> String {
+    match full_name.strip_prefix(".google.protobuf.") {
+        Some("Empty") => "()".into(),
+        Some(name) => format!("prost_types::{name}"),
+        None => format!("{MESSAGES}::{}", rust_path(full_name)),
+    }
+}
+
+/// As protobuf's C++ names a message: that in another has the outer one's name before its own.
+fn cc_path(descriptors: &DescriptorSet, full_name: &str) -> String {
+    let declares = |name: &str| name == full_name;
+    let mut files = descriptors.files();
+    let file = files.find(|file| declared_in(file).iter().any(|name| declares(name)));
+    let package = file.map_or("", |file| file.package());
+    let name = full_name.trim_start_matches('.');
+    let within = name.strip_prefix(package).unwrap_or(name);
+    let within = within.trim_start_matches('.').replace('.', "_");
+    let mut path: String = package
+        .split('.')
+        .filter(|part| !part.is_empty())
+        .map(|part| format!("::{part}"))
+        .collect();
+    path.push_str(&format!("::{within}"));
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::compile;
+
+    fn example(language: Language) -> String {
+        let descriptors = compile(&[(
+            "shop.proto",
+            "package shop.v1; import \"google/protobuf/empty.proto\";
+            message Query { message Inner {} }
+            service Shop {
+                // Finds one.
+                //
+                // Or none.
+                rpc Find(Query.Inner) returns (google.protobuf.Empty);
+                rpc Another(Query) returns (Query);
+            }",
+        )]);
+        example_source(&descriptors, "shop.proto", None, language).unwrap()
+    }
+
+    #[test]
+    fn the_first_call_is_answered_in_rust() {
+        let source = example(Language::Rust);
+        syn::parse_file(&source).unwrap();
+        for part in [
+            "//! Answers `shop.v1.Shop/Find`.\n",
+            "type Request = udf_interface::shop::v1::query::Inner;\ntype Response = ();\n",
+            "/// Finds one.\n///\n/// Or none.\nfn answer(",
+        ] {
+            assert!(source.contains(part), "no {part:?} in {source}");
+        }
+    }
+
+    #[test]
+    fn the_first_call_is_answered_in_cc() {
+        let source = example(Language::Cc);
+        for part in [
+            "using Request = ::shop::v1::Query_Inner;\n",
+            "using Response = ::google::protobuf::Empty;\n",
+            "// Finds one.\n//\n// Or none.\nResponse Answer(",
+        ] {
+            assert!(source.contains(part), "no {part:?} in {source}");
+        }
+    }
+
+    #[test]
+    fn a_service_without_calls_has_no_example() {
+        let descriptors = compile(&[("s.proto", "service Empty {}")]);
+        let error = example_source(&descriptors, "s.proto", None, Language::Cc).unwrap_err();
+        assert!(matches!(error, Error::NoCall { .. }), "{error}");
+    }
+}
