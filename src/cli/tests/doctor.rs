@@ -1,4 +1,9 @@
 //! `roma doctor` looks, tries and tells, in both real modes, and where something is missing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 

@@ -1,4 +1,9 @@
 //! `roma shell` does what scripts say, in both real modes, and stops where they are wrong.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 

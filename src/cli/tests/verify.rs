@@ -1,4 +1,9 @@
 //! `roma verify` passes good UDFs, and has a verdict of its own for each kind of bad one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 
