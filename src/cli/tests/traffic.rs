@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{WIDTH, run};
+use common::{WIDTH, program, run};
 use serde_json::Value;
 
 const SMALL: &[&str] = &["--num-workers", "4", "--burst-size", "2"];
@@ -86,7 +86,7 @@ fn searches_end_with_what_they_found() {
         "{report:#}"
     );
     // Whose calls all fail has no budget, which the second step makes sure of.
-    let udf = common::udf("abort_early_udf");
+    let udf = program("ROMA_SAMPLE_UDF").with_file_name("abort_early_udf");
     let search = ["--find-latency-budget", "--udf", udf.to_str().unwrap()];
     let said = traffic(&[&short[..], &search].concat());
     let report = said.json();
