@@ -12,6 +12,7 @@ pub mod frame;
 pub mod host_calls;
 pub mod seeds;
 pub mod spawner;
+pub mod udf_request;
 pub mod worker;
 
 mod pieces;
@@ -32,5 +33,6 @@ pub const TARGETS: &[Target] = &[
     ("host_calls", host_calls::run),
     ("to_run_workers", control::to_run_workers),
     ("to_spawner", spawner::to_spawner),
+    ("udf_request", udf_request::run),
     ("worker", worker::run),
 ];

@@ -160,6 +160,13 @@ fn data() -> Vec<Seed> {
     vec![
         seed("frame", "message", pieces(&message)),
         seed("frame", "empty", pieces(&[0])),
+        seed("udf_request", "message", pieces(&message)),
+        seed("udf_request", "empty", pieces(&[0])),
+        seed(
+            "udf_request",
+            "long-length",
+            pieces(&[0x85, 0, 1, 2, 3, 4, 5]),
+        ),
         seed("frame", "oversize", pieces(&framed(&[b'x'; 300]))),
         seed("worker", "answers", pieces(&[b"r", &message[..]].concat())),
         seed("worker", "talks-on", pieces(b"r\x02ok and more")),

@@ -63,3 +63,9 @@ pub use connection::{Connection, DEFAULT_REQUEST_LIMIT, READY};
 pub use error::Error;
 pub use host::{Host, HostError};
 pub use serve::{run, serve, try_serve};
+
+/// Reads one message of at most `limit` bytes: for fuzzers, which have no connection.
+#[doc(hidden)]
+pub fn read_message(stream: &mut impl std::io::Read, limit: usize) -> Result<Vec<u8>, Error> {
+    Ok(frame::read(stream, limit)?)
+}
