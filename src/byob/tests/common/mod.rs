@@ -68,16 +68,21 @@ pub struct TestBed {
     pub run_dir: TempDir,
 }
 
+/// What tests run on.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
 /// Runs a test in one of the sandboxes and checks that it left nothing.
 pub fn run<F: Future<Output = ()>>(sandbox: usize, test: impl FnOnce(TestBed) -> F) {
     let (mode, filter) = SANDBOXES[sandbox];
     let run_dir = tempfile::tempdir().unwrap();
     let path = run_dir.path().to_owned();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = runtime();
     runtime.block_on(async {
         let bed = TestBed {
             mode,

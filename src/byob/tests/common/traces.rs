@@ -50,6 +50,8 @@ pub fn run_without_traces<F: Future<Output = ()>>(sandbox: usize, test: impl FnO
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     set_child_subreaper(true).unwrap();
+    // The first runtime of a process leaves it a pair of sockets for signals.
+    drop(super::runtime());
     let before = Traces::now();
     super::run(sandbox, test);
     let since = Instant::now();
