@@ -16,7 +16,7 @@ use crate::summary::short;
 use crate::terminal::progress;
 
 /// A mode that takes longer does not work here.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// What does not answer by then hangs, as kvm may in virtual machines.
 const PLATFORM_PATIENCE: Duration = Duration::from_secs(10);
 

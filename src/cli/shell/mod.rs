@@ -22,7 +22,7 @@ use crate::duration;
 use crate::loading::LoadArgs;
 use crate::target::Target;
 use crate::wrong_use::WrongUse;
-use script::{Chain, run_file, run_lines};
+use script::{Chain, Next, run_file, run_lines};
 use session::{Session, Settings};
 
 /// Where, what and how.
@@ -90,26 +90,28 @@ pub async fn run(arguments: ShellArgs) -> anyhow::Result<ExitCode> {
         log_file: arguments.udf_log_file,
         interactive,
     };
-    let mut session = Session::new(service, api, settings);
+    let mut session = Session::new(service, api, settings)?;
     let result = run_commands(&mut session, arguments.commands_file).await;
     session.end().await;
     result.map(|()| ExitCode::SUCCESS)
 }
 
+/// What nobody waited for is waited for at the end of a script, but not where somebody wants to leave.
 async fn run_commands(session: &mut Session, file: Option<PathBuf>) -> anyhow::Result<()> {
     let mut chain = Chain::new();
-    match file {
-        Some(file) => {
-            run_file(session, &file, &mut chain).await?;
-        }
+    let next = match file {
+        Some(file) => run_file(session, &file, &mut chain).await?,
         None if session.is_interactive() => {
             println!("`help` lists the commands, Tab completes them, Ctrl-D ends.");
-            terminal::run(session).await?;
+            return terminal::run(session).await;
         }
         None => {
             let lines = io::stdin().lines();
-            run_lines(session, "standard input", lines, &mut chain).await?;
+            run_lines(session, "standard input", lines, &mut chain).await?
         }
+    };
+    match next {
+        Next::Continue => session.report_jobs(true).await,
+        Next::Exit => Ok(()),
     }
-    session.report_jobs(true).await
 }

@@ -1,5 +1,6 @@
 //! A service, what is loaded into it, and what is asked of it.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,6 +8,8 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use prost_reflect::{MethodDescriptor, ServiceDescriptor};
 use roma_byob::{Error, ExecuteOptions, Execution, LogTail, Outcome, Report, Service};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::answer;
 use super::codes::{Codes, Loaded};
@@ -39,18 +42,34 @@ pub struct Session {
     codes: Codes,
     jobs: Jobs,
     last_logs: Option<LogTail>,
+    /// Ctrl-C, where a person sits there. Elsewhere it ends the whole program, as usual.
+    interrupts: Option<Signal>,
 }
 
 impl Session {
-    pub fn new(service: Service, api: Option<ServiceDescriptor>, settings: Settings) -> Self {
-        Self {
+    pub fn new(
+        service: Service,
+        api: Option<ServiceDescriptor>,
+        settings: Settings,
+    ) -> io::Result<Self> {
+        let interrupts = settings.interactive.then(interrupts).transpose()?;
+        Ok(Self {
             service,
             api,
             settings,
             codes: Codes::default(),
             jobs: Jobs::default(),
             last_logs: None,
+            interrupts,
+        })
+    }
+
+    /// Ctrl-C was not for what comes now.
+    pub fn forget_interrupts(&mut self) -> io::Result<()> {
+        if self.interrupts.is_some() {
+            self.interrupts = Some(interrupts()?);
         }
+        Ok(())
     }
 
     pub fn is_interactive(&self) -> bool {
@@ -157,13 +176,13 @@ impl Session {
         self.show(&call, outcome)
     }
 
-    async fn unless_interrupted(&self, execution: Execution) -> Outcome {
+    async fn unless_interrupted(&mut self, execution: Execution) -> Outcome {
         let canceller = execution.canceller();
         let work = execution.outcome();
         tokio::pin!(work);
         tokio::select! {
             outcome = &mut work => return outcome,
-            () = interrupt(self.settings.interactive) => canceller.cancel(),
+            () = next(&mut self.interrupts) => canceller.cancel(),
         }
         work.await
     }
@@ -321,10 +340,16 @@ fn file_name(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// Waits for Ctrl-C. Without a person there, Ctrl-C ends the whole program, as usual.
-async fn interrupt(interactive: bool) {
-    let pressed = interactive && tokio::signal::ctrl_c().await.is_ok();
-    if !pressed {
+fn interrupts() -> io::Result<Signal> {
+    signal(SignalKind::interrupt())
+}
+
+async fn next(signals: &mut Option<Signal>) {
+    let came = match signals {
+        Some(signals) => signals.recv().await,
+        None => None,
+    };
+    if came.is_none() {
         std::future::pending().await
     }
 }

@@ -34,6 +34,7 @@ pub async fn run(session: &mut Session) -> anyhow::Result<()> {
         match tokio::task::block_in_place(|| editor.readline(PROMPT)) {
             Ok(line) => {
                 let _ = editor.add_history_entry(&line);
+                session.forget_interrupts()?;
                 if run_shown(session, &line).await == Next::Exit {
                     break;
                 }
