@@ -183,6 +183,7 @@ fn layers(service: &Service) -> Vec<String> {
 fn explain(error: &roma_byob::Error) {
     eprintln!("\n*** The service did not start. ***\n{error}\n");
     eprintln!("What may help:");
+    eprintln!("  - roma doctor: what this machine can do, and how to mend what it cannot");
     eprintln!("  - a runsc that works here: name it with --runsc or ROMA_RUNSC");
     eprintln!(
         "  - inside containers: --security-opt seccomp=unconfined --security-opt apparmor=unconfined"

@@ -100,12 +100,22 @@ fn needs<'a>(mode: &Mode, programs: &'a Programs) -> Result<&'a Path, &'static s
     programs.echo.as_deref().ok_or("echo UDF")
 }
 
+/// What keeps a mode from working, if it is not as it should be.
+const STANDS_IN_THE_WAY: [&str; 5] = [
+    "kernel",
+    "architecture",
+    "user",
+    "user namespaces",
+    "seccomp",
+];
+
 /// What may help where a mode does not work although its programs are there.
 fn advice(mode: Mode, before: &[Check]) -> String {
     let suspects: Vec<_> = before
         .iter()
         .filter(|check| !matches!(check.verdict, Verdict::Ok | Verdict::Skipped))
         .map(|check| check.name.as_str())
+        .filter(|name| STANDS_IN_THE_WAY.contains(name))
         .collect();
     match (suspects.is_empty(), mode) {
         (false, _) => format!("first those above: {}", suspects.join(", ")),
@@ -187,6 +197,7 @@ mod tests {
             Check::weak("seccomp", ""),
             Check::missing("user namespaces", ""),
             Check::skipped("platform kvm", ""),
+            Check::weak("control groups", ""),
         ];
         let text = advice(Mode::Gvisor, &before);
         assert_eq!(text, "first those above: seccomp, user namespaces");

@@ -30,7 +30,8 @@ impl Terminal {
     }
 
     fn remembering(command: &str, state: TempDir) -> Self {
-        let line = format!("{} {command}", program("ROMA").display());
+        // Without `exec`, Ctrl-C would end the shell that starts it, too.
+        let line = format!("exec {} {command}", program("ROMA").display());
         let mut child = Command::new("script")
             .args([
                 "--quiet",

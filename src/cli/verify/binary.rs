@@ -8,10 +8,6 @@ use crate::checks::Check;
 /// From here on a binary is large: each load sends all of it into the sandbox, where it stays.
 const LARGE: u64 = 64 << 20;
 
-const LINK_STATICALLY: &str = "link it statically. Rust: cargo build --target \
-    x86_64-unknown-linux-musl; C++: -static-pie, or -static; Go: CGO_ENABLED=0. Or give it the \
-    libraries: --system-libraries here, ServiceBuilder::libraries in the service";
-
 /// What kind of program it is, whether this machine can run it, what it needs and how large it is.
 pub fn look(file: &[u8], has_libraries: bool) -> Vec<Check> {
     let mut checks = match elf::inspect(file) {
@@ -78,9 +74,18 @@ fn libraries(elf: &Elf, has_libraries: bool) -> Check {
 fn needs(files: &[String], has_libraries: bool) -> Check {
     let found = format!("it needs {}", files.join(", "));
     match has_libraries {
-        true => Check::weak("libraries", found).fix(LINK_STATICALLY),
-        false => Check::failed("libraries", found).fix(LINK_STATICALLY),
+        true => Check::weak("libraries", found).fix(link_statically()),
+        false => Check::failed("libraries", found).fix(link_statically()),
     }
+}
+
+fn link_statically() -> String {
+    format!(
+        "link it statically. Rust: cargo build --target {}-unknown-linux-musl; C++: -static-pie, or \
+         -static; Go: CGO_ENABLED=0. Or give it the libraries: --system-libraries here, \
+         ServiceBuilder::libraries in the service",
+        std::env::consts::ARCH
+    )
 }
 
 fn size(bytes: u64) -> Check {
@@ -101,6 +106,7 @@ fn size(bytes: u64) -> Check {
 pub fn human(bytes: u64) -> String {
     let kib = bytes as f64 / 1024.0;
     match bytes {
+        1 => "1 byte".to_owned(),
         0..1024 => format!("{bytes} bytes"),
         1024..0x10_0000 => format!("{kib:.1} KiB"),
         _ => format!("{:.1} MiB", kib / 1024.0),
@@ -161,6 +167,6 @@ mod tests {
         assert_eq!(size(LARGE).verdict, Verdict::Weak);
         assert_eq!(size(MAX_BINARY_BYTES + 1).verdict, Verdict::Failed);
         let texts = [1, 1536, 3 << 20].map(human);
-        assert_eq!(texts, ["1 bytes", "1.5 KiB", "3.0 MiB"]);
+        assert_eq!(texts, ["1 byte", "1.5 KiB", "3.0 MiB"]);
     }
 }

@@ -125,8 +125,13 @@ pub async fn until_it_answers(target: &Target, question: &Question) -> Vec<Trial
 
 async fn run(target: &Target, question: &Question, setting: Setting) -> Trial {
     progress(&format!("Trying filter level {} ...", setting.filter));
-    let builder = target.builder().syscall_filter(setting.filter);
-    let got = match builder.banner(false).start().await {
+    let builder = target
+        .builder()
+        .syscall_filter(setting.filter)
+        // The verdict names the mode, so that has to be the mode.
+        .obey_environment(false)
+        .banner(false);
+    let got = match builder.start().await {
         Err(error) => Got::Nowhere(error),
         Ok(service) => {
             let got = attempt(&service, question, setting.readiness).await;
