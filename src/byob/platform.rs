@@ -31,6 +31,8 @@ const CYCLES: u64 = 40;
 const WARM_UP: u64 = 8;
 /// A platform that takes longer does not work here. On a machine that is busy all are slow.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// One that takes longer is not worth waiting for if another works.
+const PATIENCE_WITH_ANOTHER: Duration = Duration::from_secs(5);
 /// One that takes so many times as long as another that was measured is not worth waiting for. (In
 /// virtual machines kvm may hang although its device is there.)
 const MOST_TIMES: u32 = 4;
@@ -76,7 +78,8 @@ async fn fastest(config: &OuterConfig) -> Result<Platform, Error> {
         match timeout(patience, measure(&config)).await {
             Ok(Ok(time)) => {
                 tracing::info!(%platform, ?time, "measured");
-                patience = patience.min(since.elapsed() * MOST_TIMES);
+                let limit = PATIENCE_WITH_ANOTHER.min(since.elapsed() * MOST_TIMES);
+                patience = patience.min(limit);
                 if best.is_none_or(|(shortest, _)| time < shortest) {
                     best = Some((time, platform));
                 }

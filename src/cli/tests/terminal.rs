@@ -1,4 +1,9 @@
 //! The tool on a terminal, with a person in front of it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 
