@@ -51,6 +51,18 @@ def proto_files(proto):
     """
     return [import_name(file, proto) for file in proto.direct_sources]
 
+def all_protos(ctx):
+    """The protos that a rule is about: that of its API, and those of what UDFs may call.
+
+    Args:
+        ctx: the rule's, with the attribute `proto` and perhaps `host_protos`.
+
+    Returns:
+        their `ProtoInfo`s.
+    """
+    targets = [ctx.attr.proto] + getattr(ctx.attr, "host_protos", [])
+    return [target[ProtoInfo] for target in targets]
+
 def declaring_file(ctx):
     """The file that declares a rule's service, by the name that others import it by.
 
@@ -79,7 +91,7 @@ def generate(ctx, make, arguments, extension = ".rs"):
     Returns:
         the generated file.
     """
-    sets = ctx.attr.proto[ProtoInfo].transitive_descriptor_sets
+    sets = depset(transitive = [proto.transitive_descriptor_sets for proto in all_protos(ctx)])
     source = ctx.actions.declare_file(ctx.label.name + extension)
     common = ctx.actions.args()
     common.add("--make", make)

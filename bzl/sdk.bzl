@@ -13,8 +13,8 @@
 load("@rules_pkg//pkg:mappings.bzl", "pkg_files", "strip_prefix")
 load("@rules_pkg//pkg:zip.bzl", "pkg_zip")
 load("@rules_proto//proto:defs.bzl", "ProtoInfo")
-load("//bzl:codegen.bzl", "CODEGEN_ATTRS", "declaring_file", "generate", "import_name")
-load("//bzl:specs.bzl", "udf_specs")
+load("//bzl:codegen.bzl", "CODEGEN_ATTRS", "all_protos", "declaring_file", "generate", "import_name")
+load("//bzl:specs.bzl", "host_protos", "udf_specs")
 
 # Files of these are no part of what UDFs are written against.
 _NOT_OF_THE_API = ("google/protobuf/", "privacysandbox/apis/roma/app_api/")
@@ -25,8 +25,11 @@ def _common(kwargs):
 def _api_output_impl(ctx):
     arguments = ctx.actions.args()
     if ctx.attr.make == "messages":
-        proto = ctx.attr.proto[ProtoInfo]
-        names = [import_name(file, proto) for file in proto.transitive_sources.to_list()]
+        names = {
+            import_name(file, proto): None
+            for proto in all_protos(ctx)
+            for file in proto.transitive_sources.to_list()
+        }
         arguments.add_all("--file", [name for name in names if not name.startswith(_NOT_OF_THE_API)])
     else:
         arguments.add("--file", declaring_file(ctx))
@@ -38,6 +41,7 @@ _api_output = rule(
     implementation = _api_output_impl,
     doc = "One file that is made of an API.",
     attrs = CODEGEN_ATTRS | {
+        "host_protos": attr.label_list(providers = [ProtoInfo], doc = "Those of what UDFs may call."),
         "make": attr.string(mandatory = True, doc = "What it is: see the generator's --help."),
         "proto_basename": attr.string(mandatory = True, doc = "The file with the service."),
         "service": attr.string(doc = "The service, where the file declares several."),
@@ -53,6 +57,7 @@ def _made_of(name, api, make, path, **kwargs):
         proto = api.proto,
         proto_basename = api.proto_basename,
         service = api.service,
+        host_protos = host_protos(api),
         **kwargs
     )
     return _packed_as(target, path, **kwargs)

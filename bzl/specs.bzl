@@ -5,17 +5,20 @@ and reservations cannot differ from those of the API, because nothing writes the
 """
 
 load("@rules_proto//proto:defs.bzl", "ProtoInfo")
-load("//bzl:codegen.bzl", "declaring_file", "import_name")
+load("//bzl:codegen.bzl", "all_protos", "declaring_file", "import_name")
 
 # What every protobuf compiler has.
 _WELL_KNOWN = "google/protobuf/"
 
 def _udf_specs_impl(ctx):
-    proto = ctx.attr.proto[ProtoInfo]
     interface = declaring_file(ctx)
+    sources = {
+        import_name(file, proto): file
+        for proto in all_protos(ctx)
+        for file in proto.transitive_sources.to_list()
+    }
     copies = []
-    for file in proto.transitive_sources.to_list():
-        name = import_name(file, proto)
+    for name, file in sources.items():
         if name == interface:
             copies.append(_copy(ctx, file, ctx.outputs.interface))
         elif not name.startswith(_WELL_KNOWN):
@@ -24,11 +27,12 @@ def _udf_specs_impl(ctx):
     # Sets one after the other are a set.
     arguments = ctx.actions.args()
     arguments.add(ctx.outputs.descriptors)
-    arguments.add_all(proto.transitive_descriptor_sets)
+    sets = depset(transitive = [proto.transitive_descriptor_sets for proto in all_protos(ctx)])
+    arguments.add_all(sets)
     ctx.actions.run_shell(
         command = 'out=$1; shift; cat "$@" > "$out"',
         arguments = [arguments],
-        inputs = proto.transitive_descriptor_sets,
+        inputs = sets,
         outputs = [ctx.outputs.descriptors],
         mnemonic = "UdfDescriptors",
     )
@@ -49,11 +53,23 @@ _udf_specs = rule(
     doc = "The proto files that UDFs are written against, and their descriptors.",
     attrs = {
         "descriptors": attr.output(mandatory = True, doc = "The descriptor set of them all."),
+        "host_protos": attr.label_list(providers = [ProtoInfo], doc = "Those of what UDFs may call."),
         "interface": attr.output(mandatory = True, doc = "The file with the service."),
         "proto": attr.label(mandatory = True, providers = [ProtoInfo]),
         "proto_basename": attr.string(mandatory = True, doc = "The file with the service."),
     },
 )
+
+def host_protos(api):
+    """The protos of what UDFs may call, but for the API's own.
+
+    Args:
+        api: what `declare_roma_api` returned.
+
+    Returns:
+        their labels, each once.
+    """
+    return {host.proto: None for host in api.host_apis if host.proto != api.proto}.keys()
 
 def udf_specs(name, roma_app_api, **kwargs):
     """A folder `name` with `udf_interface.proto`, all that it imports, and `udf_interface.binpb`.
@@ -66,6 +82,7 @@ def udf_specs(name, roma_app_api, **kwargs):
     _udf_specs(
         name = name,
         proto = roma_app_api.proto,
+        host_protos = host_protos(roma_app_api),
         proto_basename = roma_app_api.proto_basename,
         interface = name + "/udf_interface.proto",
         descriptors = name + "/udf_interface.binpb",

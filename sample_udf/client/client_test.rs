@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use roma_byob::{CodeToken, ExecuteOptions, Mode, Platform, Service, ServiceBuilder};
+use roma_byob::{CodeToken, ExecuteOptions, LoadOptions, Mode, Platform, Service, ServiceBuilder};
 use roma_sample_proto::roma::sample::prime_sieve_request::Limit;
 use roma_sample_proto::roma::sample::sample_request::Task;
 use roma_sample_proto::roma::sample::sample_response::Outcome;
@@ -49,7 +49,12 @@ async fn ask(client: &ByobSampleService, code: &CodeToken, task: Task) -> Outcom
 }
 
 async fn answers(client: &ByobSampleService, udf: PathBuf) {
-    let code = client.register(udf, 2).await.unwrap();
+    // What the server team says to a UDF does not keep it from serving.
+    let options = LoadOptions {
+        args: vec!["--model=small".to_owned()],
+        ..LoadOptions::with_workers(2)
+    };
+    let code = client.register(udf, options).await.unwrap();
     let hello = ask(client, &code, Task::HelloWorld(HelloWorldRequest {})).await;
     assert!(matches!(hello, Outcome::HelloWorld(hello) if hello.greeting == "Hello, world!"));
     let sieve = Task::PrimeSieve(PrimeSieveRequest {

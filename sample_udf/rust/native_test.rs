@@ -158,7 +158,7 @@ fn echo() {
 #[test]
 fn wrong_arguments() {
     for binary in each("echo_udf") {
-        for arguments in [&[][..], &["3", "4"], &["x"], &["1"], &["1000"]] {
+        for arguments in [&[][..], &["x"], &["1"], &["1000"]] {
             let output = Command::new(&binary).args(arguments).output().unwrap();
             let code = i32::from(roma_udf::exit_code::USAGE);
             assert_eq!(output.status.code(), Some(code), "{arguments:?}");

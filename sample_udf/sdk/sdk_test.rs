@@ -6,30 +6,55 @@ use std::process::Command;
 use std::time::Duration;
 
 use offer::shop::v1::Offer;
-use ranking::shop::v1::{CountPurchasesRequest, CountPurchasesResponse, RankRequest};
+use ranking::shop::v1::RankRequest;
 use ranking_client::ByobRankingService;
 use roma_byob::{ExecuteOptions, HostCall, HostCallError, LoadOptions, Mode, Platform, Service};
+use shopper::shop::v1::{CountPurchasesRequest, CountPurchasesResponse};
 use shopper_host::ShopperService;
 
 /// Bounds hangs, never speed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a developer fills in: the cheapest first.
+/// What a developer fills in: first what is of makers whom the shopper knows, then what is cheap.
 const CC_EMPTY: &str = "Response Answer(const Request& /*request*/) {\n  Response response;\n";
 const CC_FILLED: &str = "\
 #include <algorithm>
+#include <tuple>
 #include <vector>
+
+#include \"sample_udf/sdk/shopper.pb.h\"
+
+int Count(roma::udf::Host& shop, const std::string& maker) {
+  shop::v1::CountPurchasesRequest request;
+  request.set_maker(maker);
+  shop::v1::CountPurchasesResponse response;
+  return shop.Call(\"shop.v1.ShopperService/CountPurchases\", request, response) ? response.count() : 0;
+}
+
 Response Answer(const Request& request) {
-  std::vector<shop::v1::Offer> offers(request.offers().begin(), request.offers().end());
-  std::sort(offers.begin(), offers.end(),
-            [](const auto& one, const auto& two) { return one.price() < two.price(); });
   Response response;
-  for (const auto& offer : offers) response.add_ids(offer.id());
+  std::optional<roma::udf::Host> shop = roma::udf::Host::Connect();
+  if (!shop) return response;
+  std::vector<std::tuple<int, int, std::string>> offers;
+  for (const auto& offer : request.offers()) {
+    offers.emplace_back(-Count(*shop, offer.maker()), offer.price(), offer.id());
+  }
+  std::sort(offers.begin(), offers.end());
+  for (const auto& offer : offers) response.add_ids(std::get<2>(offer));
 ";
 const RUST_EMPTY: &str = "fn answer(_request: Request) -> Response {\n    Response::default()\n";
 const RUST_FILLED: &str = "\
+use std::cmp::Reverse;
+use udf_interface::shop::v1::{CountPurchasesRequest, CountPurchasesResponse};
+
 fn answer(mut request: Request) -> Response {
-    request.offers.sort_by_key(|offer| offer.price);
+    let mut shop = roma_udf::Host::connect().unwrap();
+    let mut count = |maker: &str| {
+        let argument = CountPurchasesRequest { maker: maker.to_owned() };
+        let answer = shop.call(\"shop.v1.ShopperService/CountPurchases\", &argument);
+        answer.map_or(0, |it: CountPurchasesResponse| it.count)
+    };
+    request.offers.sort_by_cached_key(|offer| (Reverse(count(&offer.maker)), offer.price));
     Response { ids: request.offers.into_iter().map(|offer| offer.id).collect() }
 ";
 
@@ -120,15 +145,17 @@ fn build_rust(sdk: &Path) -> PathBuf {
     udf
 }
 
-struct NoShopper;
+/// Has bought of `acme` only.
+struct Shopper;
 
-impl ShopperService for NoShopper {
+impl ShopperService for Shopper {
     async fn count_purchases(
         &self,
-        _: CountPurchasesRequest,
+        request: CountPurchasesRequest,
         _: HostCall,
     ) -> Result<CountPurchasesResponse, HostCallError> {
-        Ok(CountPurchasesResponse::default())
+        let count = u32::from(request.maker == "acme");
+        Ok(CountPurchasesResponse { count })
     }
 }
 
@@ -144,18 +171,22 @@ async fn ranks(sdk: &Path, udfs: &[PathBuf], mode: Mode) {
             .platform(Platform::Systrap),
         _ => config,
     };
-    let config = shopper_host::register(config, NoShopper);
+    let config = shopper_host::register(config, Shopper);
     let client = ByobRankingService::create(config, mode).await.unwrap();
     for udf in udfs {
         let options = LoadOptions::with_workers(1).calling_host();
         let code = client.register(&**udf, options).await.unwrap();
-        let offer = |id: &str, price| Offer {
+        let offer = |id: &str, price, maker: &str| Offer {
             id: id.to_owned(),
             price,
-            maker: "acme".to_owned(),
+            maker: maker.to_owned(),
         };
         let request = RankRequest {
-            offers: vec![offer("b", 20), offer("c", 30), offer("a", 10)],
+            offers: vec![
+                offer("dear", 30, "acme"),
+                offer("cheap", 10, "umbrella"),
+                offer("fair", 20, "acme"),
+            ],
             places: 3,
             at: None,
         };
@@ -165,7 +196,7 @@ async fn ranks(sdk: &Path, udfs: &[PathBuf], mode: Mode) {
             ..Default::default()
         };
         let response = client.rank(&code, &request, options).await.unwrap();
-        assert_eq!(response.ids, ["a", "b", "c"], "{udf:?}");
+        assert_eq!(response.ids, ["fair", "dear", "cheap"], "{udf:?}");
     }
     client.shutdown().await;
 }
@@ -193,6 +224,10 @@ fn every_page_is_there_and_links_lead_somewhere() {
         ("LICENSE", "Apache License"),
         ("specs/udf_interface.proto", "service RankingService"),
         ("specs/sample_udf/sdk/offer.proto", "message Offer"),
+        (
+            "specs/sample_udf/sdk/shopper.proto",
+            "service ShopperService",
+        ),
     ] {
         let text = std::fs::read_to_string(sdk.path().join(page)).unwrap();
         assert!(text.contains(said), "no {said:?} in {page}");

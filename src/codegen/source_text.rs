@@ -7,7 +7,34 @@ use crate::Error;
 /// The source, formatted, and where it is from.
 pub(crate) fn source_of(file: &str, source: &str) -> Result<String, Error> {
     let header = format!("// Generated from {file}: do not edit.\n\n");
-    Ok(header + &prettyplease::unparse(&syn::parse_file(source)?))
+    let formatted = prettyplease::unparse(&syn::parse_file(source)?);
+    Ok(header + &with_room_between_items(&formatted))
+}
+
+/// Puts an empty line before each item but the first of its block, as people do.
+fn with_room_between_items(source: &str) -> String {
+    let mut spaced = String::with_capacity(source.len());
+    let mut before = "";
+    for line in source.lines().map(str::trim_end) {
+        if begins_item(line.trim_start()) && !belong_together(before, line.trim_start()) {
+            spaced.push('\n');
+        }
+        let _ = writeln!(spaced, "{line}");
+        before = line.trim_start();
+    }
+    spaced
+}
+
+fn begins_item(line: &str) -> bool {
+    let beginnings = ["///", "#[", "pub ", "impl", "trait ", "fn ", "use "];
+    beginnings.iter().any(|it| line.starts_with(it))
+}
+
+/// Whether two lines are of one item, or of one list, or the second begins a block.
+fn belong_together(before: &str, line: &str) -> bool {
+    let attached = ["///", "#["].iter().any(|it| before.starts_with(it));
+    let both_use = before.starts_with("use ") && line.starts_with("use ");
+    attached || both_use || before.is_empty() || before.ends_with(['{', ','])
 }
 
 /// What the author says, or else this.
@@ -25,4 +52,49 @@ pub(crate) fn attributes(text: &str) -> String {
         let _ = writeln!(all, "#[doc = {:?}]", format!("{space}{line}"));
         all
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_are_apart_and_what_belongs_together_is_not() {
+        let source = "//! A crate.\nuse a::A; use b::B; /// A type.\n#[derive(Debug)] pub struct S { a: A, /// B.\n pub b: B }
+            impl S { /// One.\npub fn one() { let _ = 1; } fn two() {} }
+            trait T { fn three(); /// Four.\nfn four(); }";
+        let expected = "\
+// Generated from a.proto: do not edit.
+
+//! A crate.
+
+use a::A;
+use b::B;
+
+/// A type.
+#[derive(Debug)]
+pub struct S {
+    a: A,
+    /// B.
+    pub b: B,
+}
+
+impl S {
+    /// One.
+    pub fn one() {
+        let _ = 1;
+    }
+
+    fn two() {}
+}
+
+trait T {
+    fn three();
+
+    /// Four.
+    fn four();
+}
+";
+        assert_eq!(source_of("a.proto", source).unwrap(), expected);
+    }
 }

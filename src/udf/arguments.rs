@@ -44,13 +44,10 @@ fn adopt_socket(descriptor: RawFd) -> Result<File, HostError> {
     }
 }
 
-fn descriptor(arguments: impl Iterator<Item = OsString>) -> Result<RawFd, Error> {
-    let mut arguments: Vec<_> = arguments.collect();
-    match (arguments.pop(), arguments.len()) {
-        (Some(argument), 0) => parse(&argument).ok_or(Error::InvalidDescriptor { argument }),
-        (None, _) => Err(Error::ArgumentCount { count: 0 }),
-        (Some(_), others) => Err(Error::ArgumentCount { count: others + 1 }),
-    }
+/// The descriptor is the first argument. Those after it are between the server team and the UDF.
+fn descriptor(mut arguments: impl Iterator<Item = OsString>) -> Result<RawFd, Error> {
+    let argument = arguments.next().ok_or(Error::NoArgument)?;
+    parse(&argument).ok_or(Error::InvalidDescriptor { argument })
 }
 
 fn parse(argument: &OsString) -> Option<RawFd> {
@@ -88,20 +85,20 @@ mod tests {
     }
 
     #[test]
-    fn one_number_above_the_standard_streams_is_taken() {
+    fn a_number_above_the_standard_streams_is_taken() {
         assert_eq!(of(&["3"]).unwrap(), 3);
         assert_eq!(of(&["1023"]).unwrap(), 1023);
     }
 
     #[test]
-    fn any_other_count_is_refused() {
-        for arguments in [&[][..], &["3", "4"], &["3", "4", "5"]] {
-            let error = of(arguments).unwrap_err();
-            assert!(
-                matches!(error, Error::ArgumentCount { count } if count == arguments.len()),
-                "{error}"
-            );
-        }
+    fn further_arguments_are_the_udfs_own() {
+        assert_eq!(of(&["3", "4", "--model=small"]).unwrap(), 3);
+    }
+
+    #[test]
+    fn no_argument_is_refused() {
+        let error = of(&[]).unwrap_err();
+        assert!(matches!(error, Error::NoArgument), "{error}");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Takes the descriptor that the process's only argument names. This works once in a process.
+    /// Takes the descriptor that the process's first argument names. This works once in a process.
     pub fn from_args() -> Result<Self, Error> {
         take_descriptor().map(|stream| OwnedFd::from(stream).into())
     }

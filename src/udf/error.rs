@@ -12,12 +12,9 @@ use crate::frame::FrameError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is not exactly one argument.
-    #[error("expected one argument, the descriptor to serve, but there are {count}")]
-    ArgumentCount {
-        /// How many there are.
-        count: usize,
-    },
+    /// There is no argument.
+    #[error("the first argument must be the descriptor to serve, and there is none")]
+    NoArgument,
 
     /// The argument is not a number, or that of a standard stream.
     #[error("{argument:?} is not the decimal number of a descriptor above 2")]
@@ -92,7 +89,7 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::ArgumentCount { .. }
+            Error::NoArgument
             | Error::InvalidDescriptor { .. }
             | Error::NotOpen { .. }
             | Error::AlreadyTaken => exit_code::USAGE,

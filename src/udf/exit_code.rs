@@ -1,7 +1,7 @@
 //! How a UDF that uses this crate tells by its exit code what went wrong. The numbers are those of
 //! the BSD convention (`sysexits.h`) that come closest.
 
-/// The arguments are not one number of an open descriptor.
+/// The first argument is not the number of an open descriptor.
 pub const USAGE: u8 = 64;
 
 /// The request is truncated, too large or not the expected message.

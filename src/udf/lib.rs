@@ -1,6 +1,6 @@
 //! What a UDF written in Rust needs to serve its one request.
 //!
-//! A UDF is a program that is started once for each request. Its only argument is the decimal
+//! A UDF is a program that is started once for each request. Its first argument is the decimal
 //! number of an open descriptor. It writes one byte there when it is ready, reads one request,
 //! writes one response and exits. Request and response are protobuf messages, each after its length
 //! as a varint. [`serve`] does all of this:
@@ -44,7 +44,7 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | the response was written |
-//! | [`exit_code::USAGE`] | the arguments are not one number of an open descriptor |
+//! | [`exit_code::USAGE`] | the first argument is not the number of an open descriptor |
 //! | [`exit_code::BAD_REQUEST`] | the request is truncated, too large or not the expected message |
 //! | [`exit_code::NO_REQUEST`] | the connection was closed before any request came |
 //! | [`exit_code::FAILED`] | the UDF's own code returned an error; the error is on standard error |

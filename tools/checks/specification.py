@@ -10,7 +10,17 @@ import re
 import sys
 
 WORKSPACE = pathlib.Path(__file__).resolve().parent.parent.parent
-SUITES = (WORKSPACE / "src/byob/tests", WORKSPACE / "src/run_workers/tests/cases")
+SUITES = [
+    WORKSPACE / folder
+    for folder in (
+        "src/byob/tests",
+        "src/run_workers/tests/cases",
+        "bzl/tests",
+        "sample_udf/client",
+        "sample_udf/host_calls",
+        "sample_udf/sdk",
+    )
+]
 
 
 def main() -> int:
@@ -47,7 +57,7 @@ def unproven(test: tuple, results: list) -> list:
 
 
 def exists(suite: str, test: str) -> bool:
-    files = [folder / f"{suite}.rs" for folder in SUITES]
+    files = [folder / name for folder in SUITES for name in (f"{suite}.rs", f"{suite}_test.rs")]
     return any(file.exists() and re.search(rf"\bfn {test}\(", file.read_text()) for file in files)
 
 

@@ -1,6 +1,6 @@
 // What a UDF written in C++17 needs to serve its one request.
 //
-// A UDF is a program that is started once for each request. Its only argument is the decimal number
+// A UDF is a program that is started once for each request. Its first argument is the decimal number
 // of an open descriptor. It writes one byte there when it is ready, reads one request, writes one
 // response and exits. Request and response are protobuf messages, each after its length as a
 // varint. Serve() does all of this:
@@ -55,7 +55,7 @@ namespace roma::udf {
 enum class [[nodiscard]] Status : int {
   // All is well.
   kOk = 0,
-  // The arguments are not one number of an open descriptor.
+  // The first argument is not the number of an open descriptor.
   kUsage = 64,
   // The request is truncated, too large or not the expected message.
   kBadRequest = 65,
@@ -73,7 +73,7 @@ inline const char* Meaning(Status status) {
     case Status::kOk:
       return "the response was written";
     case Status::kUsage:
-      return "the arguments are not one number of an open descriptor";
+      return "the first argument is not the number of an open descriptor";
     case Status::kBadRequest:
       return "the request is truncated, too large or not the expected message";
     case Status::kNoRequest:
@@ -212,12 +212,12 @@ class Stream {
 // WriteResponse().
 class Connection {
  public:
-  // Takes the descriptor that the process's only argument names. Without a value, the arguments
+  // Takes the descriptor that the process's first argument names. Without a value, the arguments
   // are wrong (Status::kUsage), and standard error has the reason.
   static std::optional<Connection> FromArgs(int argc, char** argv) {
-    if (argc != 2) {
-      std::fprintf(stderr, "expected one argument, the descriptor to serve, but there are %d\n",
-                   std::max(argc - 1, 0));
+    // Those after it are between the server team and the UDF.
+    if (argc < 2) {
+      std::fprintf(stderr, "the first argument must be the descriptor to serve; there is none\n");
       return std::nullopt;
     }
     const char* const end = argv[1] + std::strlen(argv[1]);

@@ -253,15 +253,24 @@ TEST_F(RomaUdfTest, HostThatLeftIsAnError) {
 
 TEST_F(RomaUdfTest, DescriptorIsTakenFromTheArguments) {
   Send(Frame(EncodedEcho("hello")));
-  EXPECT_EQ(ServeWith({"udf", std::to_string(udf_)}), 0);
+  EXPECT_EQ(ServeWith({"udf", std::to_string(udf_), "--model=small"}), 0);
   EXPECT_EQ(ReceiveAll(), kReady + Frame(EncodedEcho("hello")));
 }
 
 TEST(RomaUdfArgumentsTest, AnythingElseIsRefused) {
   const std::vector<std::vector<std::string>> wrong = {
-      {},           {"udf"},       {"udf", "3", "4"}, {"udf", ""},  {"udf", "x"}, {"udf", "3x"},
-      {"udf", "-3"}, {"udf", "+3"}, {"udf", " 3"},     {"udf", "2"}, {"udf", "99999999999"},
-      {"udf", "2147483647"}};
+      {},
+      {"udf"},
+      {"udf", ""},
+      {"udf", "x"},
+      {"udf", "3x"},
+      {"udf", "-3"},
+      {"udf", "+3"},
+      {"udf", " 3"},
+      {"udf", "2"},
+      {"udf", "99999999999"},
+      {"udf", "2147483647"},
+  };
   for (const std::vector<std::string>& arguments : wrong) {
     EXPECT_EQ(ServeWith(arguments), static_cast<int>(Status::kUsage))
         << ::testing::PrintToString(arguments);
