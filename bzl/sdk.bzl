@@ -105,7 +105,7 @@ for each request, in a sandbox. It reads one message, writes one message, and ex
 |---|---|
 | `specs/udf_interface.proto` | the messages, and beside it what it imports; `udf_interface.binpb` describes them to tools |
 | `docs/udf/interface.md` | the same, to read |
-| [`docs/udf/index.md`](docs/udf/index.md) | how a UDF talks to its host, what it finds in its sandbox, and what it may do there |
+{host_pages}| [`docs/udf/index.md`](docs/udf/index.md) | how a UDF talks to its host, what it finds in its sandbox, and what it may do there |
 | `examples/cc`, `examples/rust` | a UDF to begin with, in C++ and in Rust |
 | `helpers/` | the helper for each language that the examples use |
 {tools}
@@ -156,6 +156,10 @@ def sdk_guide_doc(name, roma_app_api, intro_text = "", with_tools = True, **kwar
             proto = roma_app_api.service or roma_app_api.proto_basename + ".proto",
             rust = "1.88",
             tools = _TOOLS_ROW if with_tools else "",
+            host_pages = "".join([
+                "| `%s` | what a UDF may ask the host, by the names `package.Service/Method` |\n" % _host_page(host)
+                for host in roma_app_api.host_apis
+            ]),
         ),
         **_common(kwargs)
     )
@@ -296,13 +300,16 @@ def roma_byob_sdk(
         **kwargs
     )
 
+def _host_page(host):
+    return "docs/udf/host_%s.md" % (host.service or host.proto_basename).lower()
+
 def _host_pages(name, api, **kwargs):
     return [
         _made_of(
             "%s_host_%d" % (name, number),
             host,
             "markdown",
-            "docs/udf/host_%s.md" % (host.service or host.proto_basename).lower(),
+            _host_page(host),
             **kwargs
         )
         for number, host in enumerate(api.host_apis)

@@ -214,13 +214,14 @@ fn every_page_is_there_and_links_lead_somewhere() {
     let sdk = unpack(&file("SDK"));
     for (page, said) in [
         ("README.md", "The shop asks programs such as yours"),
+        ("README.md", "`docs/udf/host_shopper.md`"),
         ("docs/about.md", "A page of the integrator's own."),
         ("docs/udf/runtime.md", "one second"),
         (
             "docs/udf/interface.md",
             "The ids of the offers, the best first.",
         ),
-        ("docs/udf/host_shopperservice.md", "how often the shopper"),
+        ("docs/udf/host_shopper.md", "how often the shopper"),
         ("LICENSE", "Apache License"),
         ("specs/udf_interface.proto", "service RankingService"),
         ("specs/sample_udf/sdk/offer.proto", "message Offer"),
@@ -253,7 +254,7 @@ fn integrators_get_the_pages_alone() {
     let docs = unpack(&file("DOCS"));
     for page in [
         "docs/udf/interface.md",
-        "docs/udf/host_shopperservice.md",
+        "docs/udf/host_shopper.md",
         "LICENSE",
     ] {
         assert!(docs.path().join(page).is_file(), "{page}");
