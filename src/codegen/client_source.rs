@@ -40,7 +40,7 @@ fn crate_source(file: &str, service: &Service, methods: &str) -> String {
     ));
     let crate_documentation = format!(
         "#![doc = {:?}]",
-        format!(" A typed client of `{full_name}` ({file}).")
+        format!(" A typed client of `{full_name}` (`{file}`).")
     );
     format!(
         "{crate_documentation}

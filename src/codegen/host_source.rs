@@ -42,7 +42,7 @@ pub fn host_source(
 
         /// Lets UDFs call these functions, where their code is loaded with host functions
         /// (`LoadOptions::calling_host`).
-        pub fn register(builder: ServiceBuilder, functions: impl {name}) -> ServiceBuilder {{
+        pub fn register(mut builder: ServiceBuilder, functions: impl {name}) -> ServiceBuilder {{
             let functions = Arc::new(functions);
             {registrations}
             builder
@@ -109,6 +109,11 @@ impl<'a> Side<'a> {
         externs: &'a [ExternFile],
     ) -> Result<Self, Error> {
         let service = service::read(descriptors, file, service, &TAKEN)?;
+        if service.calls.is_empty() {
+            return Err(Error::NoCall {
+                service: service.full_name,
+            });
+        }
         let types = MessageTypes {
             descriptors,
             externs,
@@ -125,7 +130,7 @@ impl<'a> Side<'a> {
     }
 
     fn crate_documentation(&self, what: &str) -> String {
-        let text = format!(" {what} `{}` ({}).", self.service.full_name, self.file);
+        let text = format!(" {what} `{}` (`{}`).", self.service.full_name, self.file);
         format!("#![doc = {text:?}]")
     }
 
@@ -169,7 +174,7 @@ fn registration(typed: &TypedCall<'_>) -> String {
     let method = &call.method;
     format!(
         "let shared = Arc::clone(&functions);
-        let builder = builder.host_call({wire_name:?}, move |request, call| {{
+        builder = builder.host_call({wire_name:?}, move |request, call| {{
             let functions = Arc::clone(&shared);
             async move {{ functions.{method}(request, call).await }}
         }});\n"
@@ -187,6 +192,10 @@ fn udf_method(typed: &TypedCall<'_>) -> String {
     let method = &call.method;
     format!(
         "{documentation}
+        ///
+        /// # Errors
+        ///
+        /// As [`Host::call`].
         pub fn {method}(&mut self, request: &{request}) -> Result<{response}, HostError> {{
             self.host.call({wire_name:?}, request)
         }}\n"

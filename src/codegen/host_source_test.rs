@@ -49,11 +49,19 @@ fn a_udf_calls_by_the_same_names() {
     );
     assert_has(
         &source,
-        "/// Finds one.
+        "/// Finds one. /// /// # Errors /// /// As [`Host::call`].
         pub fn find(&mut self, request: &::messages::shop::Id,)
             -> Result<::messages::shop::Profile, HostError> {
             self.host.call(\"shop.ProfilesService/Find\", request) }",
     );
+}
+
+#[test]
+fn a_service_without_calls_has_no_sides() {
+    for generator in [host_source, host_client_source] {
+        let error = generated(generator, "service Empty {}").unwrap_err();
+        assert!(matches!(error, Error::NoCall { .. }), "{error}");
+    }
 }
 
 #[test]
