@@ -7,6 +7,8 @@
 
 mod common;
 
+use std::process::Command;
+
 use common::{Said, WIDTH, program, roma, run};
 
 /// As on a machine where nothing is installed but these.
@@ -100,6 +102,34 @@ fn without_runsc_gvisor_is_missing_and_minimal_is_not() {
     assert_eq!(said.verdict("mode minimal"), "ok");
     let said = with_only(&rest, &["doctor", "--mode", "minimal"]);
     assert_eq!(said.code, Some(0), "{said:?}");
+}
+
+#[test]
+fn without_user_namespaces_neither_mode_works_and_the_switch_is_named() {
+    // The switch holds in the namespace in which it is set, and the rest of the machine keeps its own.
+    let switch_off = "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$0\" doctor --json";
+    let said: Said = Command::new("unshare")
+        .args([
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            switch_off,
+        ])
+        .arg(program("ROMA"))
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert_eq!(said.verdict("user namespaces"), "missing");
+    for mode in ["mode gvisor", "mode minimal"] {
+        assert_eq!(said.verdict(mode), "missing");
+        assert_eq!(
+            said.check(mode)["fix"],
+            "first those above: user namespaces"
+        );
+    }
 }
 
 #[test]

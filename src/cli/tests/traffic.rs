@@ -86,8 +86,9 @@ fn searches_end_with_what_they_found() {
         "{report:#}"
     );
     // Whose calls all fail has no budget, which the second step makes sure of.
-    let udf = program("ROMA_SAMPLE_UDF").with_file_name("abort_early_udf");
-    let search = ["--find-latency-budget", "--udf", udf.to_str().unwrap()];
+    let udf = program("ROMA_SAMPLE_UDF").with_file_name("pause_udf");
+    let search = ["--find-latency-budget", "--deadline", "50ms"];
+    let search = [&search[..], &["--udf", udf.to_str().unwrap()]].concat();
     let said = traffic(&[&short[..], &search].concat());
     let report = said.json();
     assert_eq!(report["steps"].as_array().unwrap().len(), 2, "{report:#}");

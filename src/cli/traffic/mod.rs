@@ -78,6 +78,9 @@ pub struct TrafficArgs {
     #[arg(long, value_parser = crate::duration::parse, default_value = "10s")]
     #[arg(aliases = ["connection-timeout", "connection_timeout", "byob_connection_timeout"])]
     queue_timeout: Duration,
+    /// How long a call may take once it has a worker.
+    #[arg(long, value_parser = crate::duration::parse, default_value = "10s")]
+    deadline: Duration,
     /// Search for the most bursts a second that go well.
     #[arg(long, alias = "find_max_qps", conflicts_with = "find_latency_budget")]
     find_max_qps: bool,
@@ -146,6 +149,7 @@ pub async fn run(arguments: TrafficArgs) -> anyhow::Result<ExitCode> {
         service,
         code,
         queue_timeout: arguments.queue_timeout,
+        deadline: arguments.deadline,
         quiet: arguments.json,
     };
     let found = if arguments.find_max_qps {
@@ -206,6 +210,7 @@ struct Caller {
     service: Service,
     code: CodeToken,
     queue_timeout: Duration,
+    deadline: Duration,
     quiet: bool,
 }
 
@@ -218,6 +223,7 @@ impl Caller {
             let (code, request) = (self.code, request.clone());
             let options = ExecuteOptions {
                 queue_timeout: self.queue_timeout,
+                deadline: self.deadline,
                 ..Default::default()
             };
             async move {
