@@ -24,15 +24,17 @@ def _common(kwargs):
 
 def _api_output_impl(ctx):
     arguments = ctx.actions.args()
+    names = {
+        import_name(file, proto): None
+        for proto in all_protos(ctx)
+        for file in proto.transitive_sources.to_list()
+    }
+    names = [name for name in names if not name.startswith(_NOT_OF_THE_API)]
     if ctx.attr.make == "messages":
-        names = {
-            import_name(file, proto): None
-            for proto in all_protos(ctx)
-            for file in proto.transitive_sources.to_list()
-        }
-        arguments.add_all("--file", [name for name in names if not name.startswith(_NOT_OF_THE_API)])
+        arguments.add_all("--file", names)
     else:
         arguments.add("--file", declaring_file(ctx))
+        arguments.add_all("--extern", ["udf_interface=" + name for name in names])
         if ctx.attr.service:
             arguments.add("--service", ctx.attr.service)
     return [DefaultInfo(files = depset([generate(ctx, ctx.attr.make, arguments, extension = "")]))]
@@ -137,6 +139,11 @@ What a UDF has to do is described byte by byte in `docs/udf/communication.md`. I
 in any language that can be linked statically.
 """
 
+_HOST_ROW = """\
+| `{page}` | what a UDF may ask the host, by the names `package.Service/Method` |
+| `{crate}` | the same as a crate, for UDFs in Rust |
+"""
+
 _TOOLS_ROW = "| `tools/roma` | runs and checks a UDF here: `tools/roma --help` |\n"
 
 def sdk_guide_doc(name, roma_app_api, intro_text = "", with_tools = True, **kwargs):
@@ -157,7 +164,7 @@ def sdk_guide_doc(name, roma_app_api, intro_text = "", with_tools = True, **kwar
             rust = "1.88",
             tools = _TOOLS_ROW if with_tools else "",
             host_pages = "".join([
-                "| `%s` | what a UDF may ask the host, by the names `package.Service/Method` |\n" % _host_page(host)
+                _HOST_ROW.format(page = _host_page(host), crate = _host_crate(host))
                 for host in roma_app_api.host_apis
             ]),
         ),
@@ -296,12 +303,49 @@ def roma_byob_sdk(
             Label("//sample_udf/go:sdk_files"),
             Label("//src/udf:sdk_files"),
             Label("//src/udf/cc:sdk_files"),
-        ] + _host_pages(name, roma_app_api, **common) + tools,
+        ] + _host_pages(name, roma_app_api, **common) + _host_crates(name, roma_app_api, **common) + tools,
         **kwargs
     )
 
+def _host_name(host):
+    return (host.service or host.proto_basename).lower()
+
 def _host_page(host):
-    return "docs/udf/host_%s.md" % (host.service or host.proto_basename).lower()
+    return "docs/udf/host_%s.md" % _host_name(host)
+
+def _host_crate(host):
+    return "helpers/rust/host-%s" % _host_name(host)
+
+_HOST_MANIFEST = """\
+[package]
+name = "host-{name}"
+description = "Functions of the host, to call from a UDF."
+version = "0.1.0"
+edition = "2024"
+
+[lib]
+path = "lib.rs"
+
+[dependencies]
+roma-udf = {{ path = "../roma-udf" }}
+udf-interface = {{ path = "../udf-interface" }}
+
+[workspace]
+"""
+
+def _host_crates(name, api, **kwargs):
+    """A crate for each API of the host, with a typed client for UDFs in Rust."""
+    files = []
+    for number, host in enumerate(api.host_apis):
+        target = "%s_host_%d" % (name, number)
+        _text(
+            name = target + "_manifest",
+            text = _HOST_MANIFEST.format(name = _host_name(host)),
+            **kwargs
+        )
+        files.append(_packed_as(target + "_manifest", _host_crate(host) + "/Cargo.toml", **kwargs))
+        files.append(_made_of(target, host, "host-client", _host_crate(host) + "/lib.rs", **kwargs))
+    return files
 
 def _host_pages(name, api, **kwargs):
     return [

@@ -45,18 +45,22 @@ Response Answer(const Request& request) {
 const RUST_EMPTY: &str = "fn answer(_request: Request) -> Response {\n    Response::default()\n";
 const RUST_FILLED: &str = "\
 use std::cmp::Reverse;
-use udf_interface::shop::v1::{CountPurchasesRequest, CountPurchasesResponse};
+use host_shopper::ShopperClient;
+use udf_interface::shop::v1::CountPurchasesRequest;
 
 fn answer(mut request: Request) -> Response {
-    let mut shop = roma_udf::Host::connect().unwrap();
+    let mut host = roma_udf::Host::connect().unwrap();
+    let mut shopper = ShopperClient::new(&mut host);
     let mut count = |maker: &str| {
-        let argument = CountPurchasesRequest { maker: maker.to_owned() };
-        let answer = shop.call(\"shop.v1.ShopperService/CountPurchases\", &argument);
-        answer.map_or(0, |it: CountPurchasesResponse| it.count)
+        let maker = maker.to_owned();
+        shopper.count_purchases(&CountPurchasesRequest { maker }).unwrap().count
     };
     request.offers.sort_by_cached_key(|offer| (Reverse(count(&offer.maker)), offer.price));
     Response { ids: request.offers.into_iter().map(|offer| offer.id).collect() }
 ";
+const RUST_DEPENDENCIES: &str = "[dependencies]\n";
+const RUST_HOST_DEPENDENCY: &str =
+    "[dependencies]\nhost-shopper = { path = \"../../helpers/rust/host-shopper\" }\n";
 
 fn file(variable: &str) -> PathBuf {
     std::path::absolute(std::env::var_os(variable).unwrap()).unwrap()
@@ -130,7 +134,13 @@ fn build_cc(sdk: &Path) -> PathBuf {
 }
 
 fn build_rust(sdk: &Path) -> PathBuf {
-    edit(&sdk.join("examples/rust/main.rs"), RUST_EMPTY, RUST_FILLED);
+    let example = sdk.join("examples/rust");
+    edit(&example.join("main.rs"), RUST_EMPTY, RUST_FILLED);
+    edit(
+        &example.join("Cargo.toml"),
+        RUST_DEPENDENCIES,
+        RUST_HOST_DEPENDENCY,
+    );
     let udf = sdk.join("rust_udf");
     let mut build = Command::new("sh");
     build.arg("examples/rust/build.sh").arg(&udf);
