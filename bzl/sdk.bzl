@@ -108,6 +108,7 @@ for each request, in a sandbox. It reads one message, writes one message, and ex
 | `specs/udf_interface.proto` | the messages, and beside it what it imports; `udf_interface.binpb` describes them to tools |
 | `docs/udf/interface.md` | the same, to read |
 {host_pages}| [`docs/udf/index.md`](docs/udf/index.md) | how a UDF talks to its host, what it finds in its sandbox, and what it may do there |
+| `docs/udf/runtime.md` | how this host runs it |
 | `examples/cc`, `examples/rust` | a UDF to begin with, in C++ and in Rust |
 | `helpers/` | the helper for each language that the examples use |
 {tools}

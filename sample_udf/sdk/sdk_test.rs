@@ -225,6 +225,7 @@ fn every_page_is_there_and_links_lead_somewhere() {
     for (page, said) in [
         ("README.md", "The shop asks programs such as yours"),
         ("README.md", "`docs/udf/host_shopper.md`"),
+        ("helpers/rust/host-shopper/lib.rs", "pub struct ShopperClient"),
         ("docs/about.md", "A page of the integrator's own."),
         ("docs/udf/runtime.md", "one second"),
         (
