@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{bail, ensure};
 use bytes::Bytes;
 use clap::ValueEnum;
 use prost::Message;
@@ -43,28 +43,23 @@ impl Function {
         );
         Ok(match self {
             Self::HelloWorld => encoded(Task::HelloWorld(HelloWorldRequest {})),
-            Self::PrimeSieve => match input.map(crate::duration::parse) {
-                Some(Ok(time)) if input.is_some_and(has_unit) => primes_for(time)?,
-                _ => primes_up_to(input)?,
-            },
+            Self::PrimeSieve => primes(input)?,
             Self::Clone => cloning(0),
             Self::CloneWithNewNsFlag => cloning(NEW_MOUNT_NAMESPACE),
         })
     }
 }
 
-fn has_unit(text: &str) -> bool {
-    text.ends_with(|letter: char| letter.is_ascii_alphabetic())
-}
-
-fn primes_up_to(input: Option<&str>) -> anyhow::Result<Bytes> {
-    let up_to = match input {
-        Some(text) => text
-            .parse()
-            .with_context(|| format!("{text}: neither a number nor a time"))?,
-        None => PRIMES,
+/// What a plain number means is primes, not seconds.
+fn primes(input: Option<&str>) -> anyhow::Result<Bytes> {
+    let Some(text) = input else {
+        return Ok(sieve(Limit::UpTo(PRIMES)));
     };
-    Ok(sieve(Limit::UpTo(up_to)))
+    match (text.parse(), crate::duration::parse(text)) {
+        (Ok(up_to), _) => Ok(sieve(Limit::UpTo(up_to))),
+        (Err(_), Ok(time)) => primes_for(time),
+        (Err(_), Err(_)) => bail!("`{text}` is neither a number nor a time such as 5ms"),
+    }
 }
 
 /// A request that takes at least so long.

@@ -7,6 +7,7 @@ mod report;
 mod search;
 mod statistics;
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -245,16 +246,18 @@ impl Caller {
                 terminal::end_progress();
                 measured
             }
-            () = self.news(&progress) => Measured::default(),
+            never = self.news(&progress) => match never {},
         }
     }
 
-    async fn news(&self, progress: &Progress) {
+    async fn news(&self, progress: &Progress) -> Infallible {
         if self.quiet {
             return std::future::pending().await;
         }
-        for second in 1.. {
+        let mut second = 0_u64;
+        loop {
             tokio::time::sleep(NEWS).await;
+            second += 1;
             let now = |number: &std::sync::atomic::AtomicU64| number.load(Ordering::Relaxed);
             let (begun, ended) = (now(&progress.begun), now(&progress.ended));
             terminal::progress(&format!(
@@ -330,12 +333,10 @@ async fn find_latency_budget(
         step: Duration::from_millis(arguments.duration_step_ms.max(1)),
         slope: arguments.latency_slope_threshold,
     };
-    let mut requests = Vec::new();
     let shares = search::shares(lengths, async |length| {
         let Ok(request) = call::primes_for(length) else {
             return 100.0;
         };
-        requests.push(length);
         let measured = caller.measure(&plan, &request).await;
         let percent = match arguments.use_late_bursts_for_budget {
             true => measured.late_percent(),
