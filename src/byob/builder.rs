@@ -20,6 +20,9 @@ use crate::programs::{self, Programs};
 use crate::sandbox::PoolPolicy;
 use crate::service::Service;
 
+/// Below that a watchdog would bite whoever only waits for a processor.
+const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
+
 /// Sets up a [`Service`]. What is not said is at its safe default.
 ///
 /// ```no_run
@@ -121,7 +124,8 @@ impl ServiceBuilder {
     }
 
     /// How long the sandbox, and each process in it that starts workers, may be silent when it is asked
-    /// whether it is there: 10 seconds by default. Then it is replaced, like one that died.
+    /// whether it is there: 10 seconds by default, and no less than one. Then it is replaced, like one
+    /// that died.
     pub fn watchdog(self, silence: Duration) -> Self {
         Self { silence, ..self }
     }
@@ -280,6 +284,12 @@ impl ServiceBuilder {
         if let Some(error) = &self.error {
             return Err(error.clone());
         }
+        if self.silence < SHORTEST_SILENCE {
+            return Err(ConfigError::ServiceOption {
+                option: "watchdog",
+                reason: "a machine may stand still for that long by itself; allow a second or more",
+            });
+        }
         let conflict = |first, second, reason| {
             Err(ConfigError::Conflict {
                 first,
@@ -385,6 +395,11 @@ mod tests {
         assert!(text.contains("only gVisor has platforms"), "{text}");
         let text = refused(new().mode(Mode::External).memory_limit(1));
         assert!(text.contains("LoadOptions"), "{text}");
+        let text = refused(new().watchdog(Duration::ZERO));
+        assert!(
+            text.contains("watchdog") && text.contains("a second"),
+            "{text}"
+        );
         let text = refused(new().library("/no/such/folder"));
         assert!(text.contains("/no/such/folder"), "{text}");
     }

@@ -279,6 +279,14 @@ pub enum ConfigError {
         /// The other.
         second: PathBuf,
     },
+    /// An option of the service is refused.
+    #[error("option `{option}`: {reason}")]
+    ServiceOption {
+        /// Its name.
+        option: &'static str,
+        /// Why.
+        reason: &'static str,
+    },
     /// A load option is refused.
     #[error("load option `{option}`: {reason}")]
     LoadOption {
