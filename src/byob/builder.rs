@@ -171,7 +171,7 @@ impl ServiceBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::MissingProgram`] says where it could be.
+    /// [`ConfigError::MissingProgram`] says where it could be, [`ConfigError::NoSuchProgram`] where it is not.
     pub fn find_run_workers(&self) -> Result<PathBuf, ConfigError> {
         self.programs.find_run_workers()
     }
@@ -180,7 +180,7 @@ impl ServiceBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::MissingProgram`] says where it could be.
+    /// [`ConfigError::MissingProgram`] says where it could be, [`ConfigError::NoSuchProgram`] where it is not.
     pub fn find_runsc(&self) -> Result<PathBuf, ConfigError> {
         self.programs.find_runsc()
     }

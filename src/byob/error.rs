@@ -303,6 +303,14 @@ pub enum ConfigError {
         /// What to do.
         hint: String,
     },
+    /// A program is named and not there.
+    #[error("cannot find {program}: {} is not a file", path.display())]
+    NoSuchProgram {
+        /// The program.
+        program: &'static str,
+        /// Where it was said to be.
+        path: PathBuf,
+    },
     /// A host function is registered twice or has no name.
     #[error("host function `{0}` has no name or is registered twice")]
     HostFunction(String),

@@ -41,11 +41,10 @@ fn find(
     let named = named
         .map(Path::to_owned)
         .or_else(|| env::var_os(variable).map(PathBuf::from));
-    let missing = |hint: String| ConfigError::MissingProgram { program, hint };
     if let Some(path) = named {
         return match path.is_file() {
             true => Ok(absolute(path)),
-            false => Err(missing(format!("{} is not a file", path.display()))),
+            false => Err(ConfigError::NoSuchProgram { program, path }),
         };
     }
     let beside = env::current_exe()
@@ -58,7 +57,10 @@ fn find(
         .map(|folder| folder.join(program))
         .find(|path| path.is_file())
         .map(absolute)
-        .ok_or_else(|| missing(hint.to_owned()))
+        .ok_or_else(|| ConfigError::MissingProgram {
+            program,
+            hint: hint.to_owned(),
+        })
 }
 
 /// The sandbox's programs run in other folders than this one.

@@ -234,6 +234,23 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
+    async fn a_long_request_does_not_hold_up_its_replacement(bed: TestBed) {
+        let service = bed.service().await;
+        let code = service.load(udf("misbehaving_udf"), workers(4)).await.unwrap();
+        let counts = || service.status(&code).unwrap().counts;
+        let settled = async |busy| {
+            while (counts().busy, counts().ready) != (busy, 4) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        settled(0).await;
+        let long = tokio::spawn(service.execute(&code, "drip", patient()));
+        // Of four workers three are left: enough not to start another at once, but not for long.
+        settled(1).await;
+        long.abort();
+        service.shutdown().await;
+    }
+
     async fn workers_that_nobody_needs_stay(bed: TestBed) {
         let service = bed.service().await;
         let options = LoadOptions { start_timeout: Duration::from_secs(4), ..workers(3) };

@@ -70,12 +70,11 @@ fn runsc(found: Result<PathBuf, ConfigError>) -> (Option<PathBuf>, Check) {
 
 fn what_is_missing(error: &ConfigError) -> String {
     match error {
-        // One that is named and not there says so; otherwise the places are always the same.
-        ConfigError::MissingProgram { hint, .. } if hint.ends_with("is not a file") => hint.clone(),
         ConfigError::MissingProgram { program, .. } => format!(
             "neither named by ROMA_{}, nor beside this program, nor in $PATH",
             program.to_uppercase()
         ),
+        ConfigError::NoSuchProgram { path, .. } => format!("{} is not a file", path.display()),
         other => other.to_string(),
     }
 }
