@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use roma_protocol::control::{DIGEST_BYTES, MAX_BINARY_BYTES};
+use roma_protocol::control::MAX_BINARY_BYTES;
 use roma_sandbox::elf::{self, Elf, Machine};
 use sha2::{Digest, Sha256};
 
@@ -19,13 +19,13 @@ use crate::error::BinaryError;
 #[derive(Debug)]
 pub(crate) struct Image {
     pub(crate) bytes: Bytes,
-    sha256: OnceLock<[u8; DIGEST_BYTES]>,
+    sha256: OnceLock<[u8; 32]>,
 }
 
 impl Image {
-    /// The digest. Whoever asks first takes it, which costs some milliseconds for each megabyte;
-    /// others wait for that.
-    pub(crate) fn sha256(&self) -> [u8; DIGEST_BYTES] {
+    /// The digest by which people know a binary. Whoever asks first takes it, which costs some
+    /// milliseconds for each megabyte; others wait for that.
+    pub(crate) fn sha256(&self) -> [u8; 32] {
         *self
             .sha256
             .get_or_init(|| Sha256::digest(&self.bytes).into())

@@ -408,10 +408,11 @@ fn of_spawner(ready: &Ready) -> InForce {
 /// The binary, then its digest, which is taken here while the other end takes it too.
 async fn send_code(socket: OwnedFd, image: &Arc<Image>) -> io::Result<()> {
     let socket = watched(socket, Interest::WRITABLE)?;
-    let to_digest = Arc::clone(image);
-    let digest = tokio::task::spawn_blocking(move || to_digest.sha256());
+    let bytes = image.bytes.clone();
+    let digest = tokio::task::spawn_blocking(move || blake3::hash(&bytes));
     send_all(&socket, &image.bytes).await?;
-    send_all(&socket, &digest.await.map_err(io::Error::other)?).await
+    let digest = digest.await.map_err(io::Error::other)?;
+    send_all(&socket, digest.as_bytes()).await
 }
 
 async fn send_all(socket: &AsyncFd<OwnedFd>, mut bytes: &[u8]) -> io::Result<()> {

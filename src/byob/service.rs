@@ -151,8 +151,10 @@ impl Service {
         let number = self.handle.next_code.fetch_add(1, Ordering::Relaxed);
         let token = CodeToken::new(self.handle.number, number);
         self.engine()
-            .add(Arc::new(Pool::new(token, options, image)))
+            .add(Arc::new(Pool::new(token, options, Arc::clone(&image))))
             .await?;
+        // Nobody waits for it: whoever asks for the status finds it there.
+        tokio::task::spawn_blocking(move || image.sha256());
         Ok(token)
     }
 

@@ -55,7 +55,7 @@ pub struct Load {
     /// How many spawners it gets; 1 to [`MAX_SPAWNERS`].
     pub spawners: u16,
     /// Length of the binary; 1 to [`MAX_BINARY_BYTES`]. The connection that is attached brings the
-    /// binary and then its digest ([`DIGEST_BYTES`] of SHA-256), so that both ends take it at the
+    /// binary and then its digest ([`DIGEST_BYTES`] of BLAKE3), so that both ends take it at the
     /// same time.
     pub binary_bytes: u64,
     /// Which system calls workers may use.

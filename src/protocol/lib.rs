@@ -26,4 +26,4 @@ pub use ids::{ExecutionName, PoolId, WorkerId};
 pub use wire::DecodeError;
 
 /// Changes whenever a message's bytes or meaning change. The host refuses another `run_workers`.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;

@@ -4,7 +4,6 @@ use nix::errno::Errno;
 use roma_protocol::control::{DIGEST_BYTES, Load};
 use roma_protocol::step::{Step, StepFailure};
 use roma_sandbox::step::{errno_of, take};
-use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -41,7 +40,7 @@ fn copy(from: &mut File, bytes: u64, path: &Path) -> Result<[u8; DIGEST_BYTES], 
         .mode(0o555)
         .open(path)
         .map_err(|error| errno_of(&error))?;
-    let mut digest = Sha256::new();
+    let mut digest = blake3::Hasher::new();
     let mut buffer = vec![0; CHUNK_BYTES];
     let mut missing = bytes;
     while missing > 0 {

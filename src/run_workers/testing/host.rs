@@ -19,7 +19,6 @@ use roma_protocol::{ExecutionName, PoolId, WorkerId};
 use roma_sandbox::Errno;
 use roma_sandbox::fdpass::{self, packet_pair};
 use roma_sandbox::gate::Gate;
-use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::{PipeReader, Read, Write, pipe};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -208,7 +207,7 @@ impl Drop for Host {
 
 /// What the connection for a binary brings.
 pub fn with_digest(binary: &[u8]) -> Vec<u8> {
-    [binary, &Sha256::digest(binary)].concat()
+    [binary, blake3::hash(binary).as_bytes().as_slice()].concat()
 }
 
 pub fn plain_load(pool: PoolId, binary: &[u8]) -> Load {
