@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use roma_sandbox::caps::{self, Capability};
 use serde_json::{Value, json};
 
 use super::OuterConfig;
@@ -129,7 +130,7 @@ fn command(config: &OuterConfig, instance: &InstanceDir, bundle: &Path) -> Comma
         named => named,
     };
     command.arg(format!("--platform={platform}"));
-    if !nix::unistd::geteuid().is_root() {
+    if !may_administer() {
         command.arg("--rootless");
     }
     if config.mode == Mode::GvisorDebug {
@@ -144,6 +145,13 @@ fn command(config: &OuterConfig, instance: &InstanceDir, bundle: &Path) -> Comma
         .arg(instance.name());
     command.current_dir(bundle);
     command
+}
+
+/// Whether runsc may make its namespaces as it is. A container's root may not, as a rule: with a user
+/// namespace of its own runsc needs no more than anybody has.
+fn may_administer() -> bool {
+    let admin = || caps::effective().is_ok_and(|set| set.has(Capability::SysAdmin));
+    nix::unistd::geteuid().is_root() && admin()
 }
 
 fn runsc_root(instance: &Path) -> PathBuf {
