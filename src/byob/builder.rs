@@ -13,6 +13,7 @@ use crate::engine::Engine;
 use crate::error::{ConfigError, Error};
 use crate::grpc::GrpcCode;
 use crate::host_functions::{HostCall, HostCallError, HostCallLimits, HostFunctions};
+use crate::installed;
 use crate::instance;
 use crate::outer::{self, OuterConfig};
 use crate::platform;
@@ -130,8 +131,8 @@ impl ServiceBuilder {
         Self { silence, ..self }
     }
 
-    /// Where the service keeps its files while it runs. By default below `$XDG_RUNTIME_DIR`,
-    /// `/run/roma` or the temporary folder.
+    /// Where the service keeps its files while it runs. By default where the container layers say, or
+    /// below `$XDG_RUNTIME_DIR`, `/run/roma` or the temporary folder.
     pub fn run_dir(self, path: impl Into<PathBuf>) -> Self {
         Self {
             run_dir: Some(path.into()),
@@ -322,10 +323,11 @@ impl ServiceBuilder {
     }
 
     fn outer_config(&self) -> Result<OuterConfig, ConfigError> {
-        let run_dir = self
-            .run_dir
-            .clone()
-            .unwrap_or_else(instance::default_run_dir);
+        let run_dir = match (&self.run_dir, installed::find()?) {
+            (Some(named), _) => named.clone(),
+            (None, Some(installed)) => installed.run_dir,
+            (None, None) => instance::default_run_dir(),
+        };
         let runsc = match self.mode.is_gvisor() {
             true => self.programs.find_runsc()?,
             false => PathBuf::new(),

@@ -295,6 +295,14 @@ pub enum ConfigError {
         /// Why.
         reason: &'static str,
     },
+    /// The file with which container layers name their programs cannot be used.
+    #[error("cannot use {} of the container layers: {reason}", path.display())]
+    Layers {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A program that the service needs is missing.
     #[error("cannot find {program}: {hint}")]
     MissingProgram {

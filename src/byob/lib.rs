@@ -44,6 +44,7 @@ mod health;
 mod host_calls;
 mod host_functions;
 mod image;
+mod installed;
 mod instance;
 mod lease;
 mod limit;

@@ -4,6 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use crate::error::ConfigError;
+use crate::installed;
 
 /// Where the integrator says that they are.
 #[derive(Debug, Default)]
@@ -20,6 +21,7 @@ impl Programs {
             self.run_workers.as_deref(),
             "ROMA_RUN_WORKERS",
             "run_workers",
+            installed::find()?.map(|installed| installed.run_workers),
             hint,
         )
     }
@@ -27,7 +29,13 @@ impl Programs {
     pub(crate) fn find_runsc(&self) -> Result<PathBuf, ConfigError> {
         let hint = "install gVisor, then name its runsc with ROMA_RUNSC or ServiceBuilder::runsc; for \
                     development without gVisor set DISABLE_GVISOR=true";
-        find(self.runsc.as_deref(), "ROMA_RUNSC", "runsc", hint)
+        find(
+            self.runsc.as_deref(),
+            "ROMA_RUNSC",
+            "runsc",
+            installed::find()?.map(|installed| installed.runsc),
+            hint,
+        )
     }
 }
 
@@ -36,11 +44,13 @@ fn find(
     named: Option<&Path>,
     variable: &'static str,
     program: &'static str,
+    installed: Option<PathBuf>,
     hint: &str,
 ) -> Result<PathBuf, ConfigError> {
     let named = named
         .map(Path::to_owned)
-        .or_else(|| env::var_os(variable).map(PathBuf::from));
+        .or_else(|| env::var_os(variable).map(PathBuf::from))
+        .or(installed);
     if let Some(path) = named {
         return match path.is_file() {
             true => Ok(absolute(path)),
@@ -86,10 +96,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_installed_counts_unless_another_is_named() {
+        let installed = Some(PathBuf::from("/bin/sh"));
+        let found = find(None, "ROMA_NO_SUCH_VARIABLE", "ls", installed.clone(), "").unwrap();
+        assert_eq!(found, Path::new("/bin/sh"));
+        let named = Some(Path::new("/bin/ls"));
+        let found = find(named, "ROMA_NO_SUCH_VARIABLE", "ls", installed, "").unwrap();
+        assert_eq!(found, Path::new("/bin/ls"));
+    }
+
+    #[test]
     fn the_path_is_searched() {
-        let found = find(None, "ROMA_NO_SUCH_VARIABLE", "sh", "").unwrap();
+        let found = find(None, "ROMA_NO_SUCH_VARIABLE", "sh", None, "").unwrap();
         assert!(found.is_absolute() && found.ends_with("sh"));
-        let error = find(None, "ROMA_NO_SUCH_VARIABLE", "no-such-program", "do this").unwrap_err();
+        let error = find(
+            None,
+            "ROMA_NO_SUCH_VARIABLE",
+            "no-such-program",
+            None,
+            "do this",
+        )
+        .unwrap_err();
         assert!(error.to_string().contains("do this"));
     }
 }

@@ -50,6 +50,16 @@ HOST = {
 # Go, for the samples in it: whichever of these the machine's own suite has. The library is a package of its own.
 GO = ["golang-1.19-go", "golang-1.24-go", "golang-1.25-go", "golang-1.26-go"]
 
+# What container images are built upon, from the machine's own suite, whose libc programs are linked against.
+BASE = {
+    "base-files": "",
+    "busybox-static": "",
+    "gcc-12-base|gcc-14-base|gcc-15-base|gcc-16-base": "",
+    "libc6": "",
+    "libgcc-s1": "",
+    "libstdc++6": "",
+}
+
 # gVisor: trixie's build of 20240729 works. bookworm's is too old for systrap, and forky's build of
 # the same source panics at the first exec.
 RUNSC_SUITE = "trixie"

@@ -56,6 +56,7 @@ def _system(cache: pathlib.Path, rust: host.Rust, pool):
     cargo_bazel = pool.submit(_cargo_bazel, source, cache, rust)
     with step("unpacking the packages and pointing them at their place"):
         _unpack_in_parallel(pool, files, system)
+        _keep(files["base"], system / "base")
         patchelf = libraries / "usr/bin/patchelf"
         relocate.relocate_bazel(root, patchelf)
         relocate.relocate_program(libraries / "usr/bin/protoc", libraries / "usr/lib" / host.arch().gnu, patchelf)
@@ -83,6 +84,7 @@ def _fetch(cache: pathlib.Path) -> dict:
             "libraries": sources.exactly(packages.HOST, own),
             "runsc": sources.exactly(packages.RUNSC, packages.RUNSC_SUITE),
             "go": sources.exactly({go: "", go[: -len("go")] + "src": ""}, own),
+            "base": sources.exactly(packages.BASE, own),
         }
     folder = cache / "debs"
     every = [package for group in wanted.values() for package in group]
@@ -93,12 +95,19 @@ def _fetch(cache: pathlib.Path) -> dict:
 
 def _unpack_in_parallel(pool, files: dict, system: pathlib.Path) -> None:
     places = {"bazel": "root", "libraries": "libraries", "runsc": "runsc", "go": "go"}
-    work = [([file], system / places[group]) for group, found in files.items() for file in found]
+    work = [([file], system / place) for group, place in places.items() for file in files[group]]
     # (the folders that all packages share are made before the packages race for them)
     for place in places.values():
         debian.unpack([], system / place)
     for done in [pool.submit(debian.unpack, *job) for job in work]:
         done.result()
+
+
+def _keep(files: list, folder: pathlib.Path) -> None:
+    """Package files that Bazel itself unpacks, into images."""
+    folder.mkdir()
+    for file in files:
+        shutil.copy(file, folder)
 
 
 def _cargo_bazel(source: pathlib.Path, cache: pathlib.Path, rust: host.Rust) -> pathlib.Path:
@@ -149,6 +158,8 @@ def _write_bazelrc(cache: pathlib.Path, target: pathlib.Path, system: pathlib.Pa
         common --repo_env=ROMA_RUNSC_PREPARED={system}/runsc/usr/bin/runsc
         # Where third_party/go finds Go if there is none on PATH.
         common --repo_env=ROMA_GO_PREPARED={go}
+        # Where third_party/debian finds what images are built upon.
+        common --repo_env=ROMA_DEBIAN_PREPARED={system}/base
         # What one clone has built another need not build again.
         common --disk_cache={cache}/disk
         """
