@@ -1,5 +1,6 @@
 """Container images with Roma in them: `roma_image`, `roma_byob_image`, and where the layers put things."""
 
+load("@bazel_skylib//rules:copy_file.bzl", "copy_file")
 load("@rules_oci//oci:defs.bzl", "oci_image", "oci_load")
 load("//container/structure_test:defs.bzl", "container_structure_test")
 load("//third_party:container_deps.bzl", "get_user")
@@ -51,11 +52,12 @@ def roma_image(
         output_group = "tarball",
         **common
     )
-    native.genrule(
+    copy_file(
         name = name + "_tar_file",
-        srcs = [name + "_archive"],
-        outs = [name + ".tar"],
-        cmd = "cp $< $@",
+        src = name + "_archive",
+        out = name + ".tar",
+        # (as large as the image, and seldom needed)
+        allow_symlink = True,
         **(common | {"tags": common.get("tags", []) + ["manual"]})
     )
     if container_structure_test_configs:
@@ -63,7 +65,7 @@ def roma_image(
             name = name + "_test",
             configs = container_structure_test_configs,
             image = name,
-            **{key: common[key] for key in common if key != "testonly"}
+            **common
         )
 
 def roma_byob_image(

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Copies the tool images, or those whose names are given (`demo_root`), into the folder dist of the workspace.
+set -eu
+to=${BUILD_WORKSPACE_DIRECTORY:?start this with bazel run}/dist
+cd "$(dirname "$0")"
+[ $# -gt 0 ] || set -- ./*.tar
+mkdir -p "$to"
+for image in "$@"; do
+    file=$(basename "$image" .tar).tar
+    if [ ! -f "$file" ]; then
+        echo "there is no image $image; there are:" ./*.tar >&2
+        exit 1
+    fi
+    # (a link in the runfiles; whoever looks into dist wants a file, and to be able to remove it)
+    cp -fL "$file" "$to/$file"
+    chmod u+w "$to/$file"
+    echo "dist/$file: $(($(wc -c <"$file") / 1048576)) MiB"
+done

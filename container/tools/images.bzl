@@ -1,0 +1,48 @@
+"""Images of the `roma` tool, one for each thing it does."""
+
+load("//bzl:container.bzl", "roma_byob_image")
+load("//third_party:container_deps.bzl", "get_user")
+
+# What each does if it is told nothing else.
+TOOLS = {
+    "bench": ["--mode", "gvisor"],
+    "demo": ["--mode", "gvisor", "/udf/sample_udf", "/udf/echo_udf"],
+    "shell": ["--proto", "/udf/sample.proto"],
+    "traffic": ["--help"],
+}
+
+# Confidential Space of GCP asks images whether they may have these.
+_LAUNCH_POLICY = {
+    "tee.launch_policy.allow_capabilities": "true",
+    "tee.launch_policy.allow_cgroups": "true",
+    "tee.launch_policy.log_redirect": "always",
+}
+
+def tool_images():
+    """All images."""
+    for tool, cmd in TOOLS.items():
+        for flavor in ["root", "nonroot"]:
+            for debug in [False, True]:
+                _tool_image(tool, cmd, flavor, debug)
+
+def _tool_image(tool, cmd, flavor, debug):
+    variant = flavor + ("_debug" if debug else "")
+    roma_byob_image(
+        name = "%s_%s" % (tool, variant),
+        cmd = cmd,
+        debug = debug,
+        container_structure_test_configs = [":%s_test.yaml" % tool],
+        entrypoint = ["/tools/roma", tool],
+        env = {
+            "ROMA_ECHO_UDF": "/udf/echo_udf",
+            "ROMA_FLOOR": "/tools/floor",
+            "ROMA_SAMPLE_UDF": "/udf/sample_udf",
+        },
+        labels = _LAUNCH_POLICY | {
+            "org.opencontainers.image.title": "roma-" + tool,
+            "org.opencontainers.image.licenses": "Apache-2.0",
+        },
+        repo_tags = ["roma/%s:%s" % (tool, variant.replace("_", "-"))],
+        tars = [":layer"],
+        user = get_user(flavor),
+    )
