@@ -131,8 +131,8 @@ impl ServiceBuilder {
         Self { silence, ..self }
     }
 
-    /// Where the service keeps its files while it runs. By default where the container layers say, or
-    /// below `$XDG_RUNTIME_DIR`, `/run/roma` or the temporary folder.
+    /// Where the service keeps its files while it runs. By default `$ROMA_RUN_DIR`, where the container
+    /// layers say, or below `$XDG_RUNTIME_DIR`, `/run/roma` or the temporary folder.
     pub fn run_dir(self, path: impl Into<PathBuf>) -> Self {
         Self {
             run_dir: Some(path.into()),
@@ -322,12 +322,21 @@ impl ServiceBuilder {
         check_mounts(&self.libraries)
     }
 
+    fn find_run_dir(&self) -> Result<PathBuf, ConfigError> {
+        let named = || std::env::var_os("ROMA_RUN_DIR").map(PathBuf::from);
+        if let Some(folder) = self.run_dir.clone().or_else(named) {
+            return Ok(folder);
+        }
+        let installed = installed::find()?.map(|installed| installed.run_dir);
+        Ok(installed.unwrap_or_else(instance::default_run_dir))
+    }
+
     fn outer_config(&self) -> Result<OuterConfig, ConfigError> {
-        let run_dir = match (&self.run_dir, installed::find()?) {
-            (Some(named), _) => named.clone(),
-            (None, Some(installed)) => installed.run_dir,
-            (None, None) => instance::default_run_dir(),
-        };
+        let run_dir = programs::absolute(self.find_run_dir()?);
+        instance::check_run_dir(&run_dir).map_err(|e| ConfigError::RunDirectory {
+            path: run_dir.clone(),
+            reason: e.to_string(),
+        })?;
         let runsc = match self.mode.is_gvisor() {
             true => self.programs.find_runsc()?,
             false => PathBuf::new(),
@@ -335,7 +344,7 @@ impl ServiceBuilder {
         Ok(OuterConfig {
             mode: self.mode,
             platform: self.platform,
-            run_dir: programs::absolute(run_dir),
+            run_dir,
             run_workers: self.programs.find_run_workers()?,
             runsc,
             libraries: self.libraries.clone(),

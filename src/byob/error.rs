@@ -8,6 +8,7 @@ use std::time::Duration;
 use roma_protocol::frame::FrameError;
 use roma_protocol::step::{Step, StepFailure};
 
+use crate::advice;
 use crate::exit::Exit;
 use crate::grpc::GrpcCode;
 use crate::token::CodeToken;
@@ -151,11 +152,11 @@ pub enum Error {
     WorkerStart(StepFailure),
 
     /// The code's root could not be prepared inside the sandbox.
-    #[error("cannot prepare the code inside the sandbox: {0}")]
+    #[error("cannot prepare the code inside the sandbox: {}{}", .0, advice::on(.0))]
     PoolSetup(StepFailure),
 
     /// The outer sandbox could not be started.
-    #[error("cannot start the sandbox: {0}")]
+    #[error("cannot start the sandbox: {}{}", .0, advice::on(.0))]
     SandboxStart(Arc<SandboxFailure>),
 
     /// The outer sandbox ended, and with it what ran in it. It is being restarted.
@@ -299,6 +300,18 @@ pub enum ConfigError {
     #[error("cannot use {} of the container layers: {reason}", path.display())]
     Layers {
         /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The folder for the service's files cannot be used.
+    #[error(
+        "cannot use the run directory {}: {reason}; make it a folder of this user that can be written \
+         to (in a container a tmpfs), or name another with ROMA_RUN_DIR or ServiceBuilder::run_dir",
+        path.display()
+    )]
+    RunDirectory {
+        /// The folder.
         path: PathBuf,
         /// Why.
         reason: String,

@@ -28,6 +28,7 @@
 //! host functions ([`HostCall`]) for what UDFs may ask of the integrator. Metrics go through the
 //! `metrics` facade, events through `tracing`.
 
+mod advice;
 mod attempt;
 mod banner;
 mod book;

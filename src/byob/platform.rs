@@ -84,6 +84,10 @@ async fn fastest(config: &OuterConfig) -> Result<Platform, Error> {
                     best = Some((time, platform));
                 }
             }
+            // (without what would mend it, which is said once, for all)
+            Ok(Err(Error::SandboxStart(failure))) => {
+                failures.push(format!("{platform}: {failure}"))
+            }
             Ok(Err(error)) => failures.push(format!("{platform}: {error}")),
             Err(_) => failures.push(format!("{platform}: hangs")),
         }

@@ -185,12 +185,7 @@ fn explain(error: &roma_byob::Error) {
     eprintln!("What may help:");
     eprintln!("  - roma doctor: what this machine can do, and how to mend what it cannot");
     eprintln!("  - a runsc that works here: name it with --runsc or ROMA_RUNSC");
-    eprintln!(
-        "  - inside containers: --security-opt seccomp=unconfined --security-opt apparmor=unconfined"
-    );
-    eprintln!(
-        "  - as root inside containers: --cap-add SYS_ADMIN; otherwise user namespaces must be allowed"
-    );
+    eprintln!("  - inside containers: the flags that docs/containers.md lists");
     eprintln!("  - another platform: --platform ptrace");
     eprintln!("  - for development only, without gVisor: --mode minimal, or DISABLE_GVISOR=true\n");
 }
