@@ -63,7 +63,7 @@ pub fn effective() -> Result<CapabilitySet, Errno> {
 /// Gives up every capability but `keep`, also those that executing a program could bring back.
 pub fn keep_only(keep: CapabilitySet) -> Result<(), Errno> {
     clear_ambient()?;
-    drop_bounding()?;
+    bound(CapabilitySet::default())?;
     // A change of user takes capabilities out of effect even where it leaves them permitted.
     let [low, high] = get()?;
     let permitted = join(low.permitted, high.permitted);
@@ -120,8 +120,9 @@ fn clear_ambient() -> Result<(), Errno> {
     }
 }
 
-fn drop_bounding() -> Result<(), Errno> {
-    for capability in 0..64 {
+/// Lets programs that are executed from now on gain no capability but `most`, even as root.
+pub fn bound(most: CapabilitySet) -> Result<(), Errno> {
+    for capability in (0..64).filter(|number| most.0 & (1 << number) == 0) {
         match prctl(libc::PR_CAPBSET_DROP, capability, 0) {
             // The first number that the kernel does not know.
             Err(Errno::EINVAL) => return Ok(()),

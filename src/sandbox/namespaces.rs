@@ -16,9 +16,14 @@ pub fn all() -> CloneFlags {
 
 /// After entering a user namespace: makes the user who entered it root within it. Needs `/proc`.
 pub fn become_root_of_user_namespace(outer_uid: u32, outer_gid: u32) -> Result<(), Errno> {
+    become_user_of_user_namespace((0, 0), (outer_uid, outer_gid))
+}
+
+/// As [`become_root_of_user_namespace`], with another user and group within it.
+pub fn become_user_of_user_namespace(inner: (u32, u32), outer: (u32, u32)) -> Result<(), Errno> {
     write("/proc/self/setgroups", "deny")?;
-    write("/proc/self/uid_map", &format!("0 {outer_uid} 1"))?;
-    write("/proc/self/gid_map", &format!("0 {outer_gid} 1"))
+    write("/proc/self/uid_map", &format!("{} {} 1", inner.0, outer.0))?;
+    write("/proc/self/gid_map", &format!("{} {} 1", inner.1, outer.1))
 }
 
 /// Whether a process without capabilities can make user namespaces, and with them the others. Some

@@ -1,0 +1,196 @@
+//! Tests of what the image's programs do.
+
+use crate::container::{Becoming, Container, Report};
+use crate::expand::expand;
+use crate::files::check_text;
+use crate::layout::Image;
+use crate::suite::{CommandTest, Suite};
+use crate::user::{self, User};
+use anyhow::{Context, Result};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::wait;
+use nix::unistd::Pid;
+use std::collections::BTreeMap;
+use std::env;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where programs are looked for, unless the image says so.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// What a shell adds to the number of the signal that ended a program.
+const SIGNALLED: i32 = 128;
+
+/// Runs one test.
+#[must_use]
+pub fn check(test: &CommandTest, suite: &Suite, image: &Image) -> Report {
+    Run::new(test, suite, image)
+        .and_then(|run| run.report(test, image))
+        .unwrap_or_else(|error| Report {
+            problems: vec![format!("{error:#}")],
+            ..Report::default()
+        })
+}
+
+/// What all commands of a test have in common.
+struct Run {
+    variables: BTreeMap<String, String>,
+    user: User,
+    workdir: PathBuf,
+    privileged: bool,
+}
+
+/// How a command ended, and what it wrote.
+struct Ended {
+    code: i32,
+    output: Vec<u8>,
+    error: Vec<u8>,
+}
+
+impl Run {
+    fn new(test: &CommandTest, suite: &Suite, image: &Image) -> Result<Self> {
+        let options = &suite.container_run_options;
+        let settings = &image.settings;
+        let of_image = settings.variables();
+        let mut variables = of_image.clone();
+        for one in suite.global_env_vars.iter().chain(&test.env_vars) {
+            variables.insert(one.key.clone(), expand(&one.value, &of_image));
+        }
+        let given = options
+            .env_vars
+            .iter()
+            .filter_map(|name| Some((name.clone(), env::var(name).ok()?)));
+        variables.extend(given);
+        Ok(Self {
+            variables,
+            user: user::find(options.user.as_ref().unwrap_or(&settings.user), &image.tree)?,
+            workdir: Path::new("/").join(&settings.working_dir),
+            privileged: options.privileged,
+        })
+    }
+
+    fn report(&self, test: &CommandTest, image: &Image) -> Result<Report> {
+        let container = Container {
+            tree: &image.tree,
+            user: self.user.clone(),
+            workdir: self.workdir.clone(),
+            privileged: self.privileged,
+        };
+        container.run(|becoming, report| {
+            self.run_all("setup", &test.setup, becoming, report)?;
+            let words = [std::slice::from_ref(&test.command), &test.args].concat();
+            report
+                .problems
+                .extend(judge(test, &self.run(&words, becoming)?));
+            self.run_all("teardown", &test.teardown, becoming, report)
+        })
+    }
+
+    /// How one of these ends decides nothing, as in Google's tool.
+    fn run_all(
+        &self,
+        what: &str,
+        commands: &[Vec<String>],
+        becoming: Becoming,
+        report: &mut Report,
+    ) -> Result<()> {
+        for words in commands {
+            let ended = self.run(words, becoming).context(what.to_owned())?;
+            if ended.code != 0 {
+                let error = String::from_utf8_lossy(&ended.error);
+                report.notes.push(format!(
+                    "{what} {words:?} ended with {}: {error:?}",
+                    ended.code
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&self, words: &[String], becoming: Becoming) -> Result<Ended> {
+        let words: Vec<String> = words
+            .iter()
+            .map(|word| expand(word, &self.variables))
+            .collect();
+        let (program, arguments) = words.split_first().context("an empty command")?;
+        // Files rather than pipes, since a daemon that is left behind would keep a pipe open.
+        let (mut output, mut error) = (new_file()?, new_file()?);
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PATH", PATH)
+            .env("HOME", &self.user.home)
+            .envs(&self.variables)
+            .current_dir(&self.workdir)
+            .stdin(new_file()?)
+            .stdout(output.try_clone()?)
+            .stderr(error.try_clone()?);
+        if becoming == Becoming::Change {
+            command.uid(self.user.uid).gid(self.user.gid);
+        }
+        let status = command
+            .status()
+            .with_context(|| format!("{program} cannot be started"))?;
+        end_the_rest();
+        Ok(Ended {
+            code: status
+                .code()
+                .or(status.signal().map(|signal| SIGNALLED + signal))
+                .unwrap_or(-1),
+            output: content(&mut output)?,
+            error: content(&mut error)?,
+        })
+    }
+}
+
+fn judge(test: &CommandTest, ended: &Ended) -> Vec<String> {
+    let mut problems = check_text(
+        "output",
+        &ended.output,
+        &test.expected_output,
+        &test.excluded_output,
+    );
+    problems.extend(check_text(
+        "error output",
+        &ended.error,
+        &test.expected_error,
+        &test.excluded_error,
+    ));
+    if ended.code != test.exit_code {
+        problems.push(format!(
+            "exit code: expected {}, is {}",
+            test.exit_code, ended.code
+        ));
+        for (what, text) in [("output", &ended.output), ("error output", &ended.error)] {
+            problems.push(format!("{what}: {}", crate::files::shown(text)));
+        }
+    }
+    problems
+}
+
+/// A container ends with its command, and takes with it whatever that has started.
+fn end_the_rest() {
+    // Anywhere but in a process namespace of its own, this would end much more.
+    if Pid::this().as_raw() == 1 && kill(Pid::from_raw(-1), Signal::SIGKILL).is_ok() {
+        while wait().is_ok() {}
+    }
+}
+
+/// A file in memory.
+fn new_file() -> Result<File> {
+    Ok(File::from(memfd_create(
+        "structure-test",
+        MFdFlags::MFD_CLOEXEC,
+    )?))
+}
+
+fn content(file: &mut File) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut content)?;
+    Ok(content)
+}

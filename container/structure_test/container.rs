@@ -1,0 +1,261 @@
+//! A copy of an image that programs run in: in memory, in namespaces of its own, gone when they end.
+
+use crate::tree::{Kind, Node, Tree};
+use crate::user::User;
+use anyhow::{Context, Result, anyhow};
+use nix::mount::{MsFlags, mount};
+use nix::sched::CloneFlags;
+use nix::sys::stat::Mode;
+use nix::unistd::{getgid, getuid, mkfifo};
+use roma_sandbox::caps::{self, Capability, CapabilitySet};
+use roma_sandbox::clone::{Forked, fork_into};
+use roma_sandbox::{Errno, mounts, namespaces, signals, wait};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fs::{self, File, Permissions};
+use std::io::{self, PipeWriter, Read, Write};
+use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+use std::path::{Path, PathBuf};
+
+/// What programs in the copy may add to it.
+const FREE_BYTES: u64 = 1 << 30;
+/// Of root in Docker, by number: CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP,
+/// NET_BIND_SERVICE, NET_RAW, SYS_CHROOT, MKNOD, AUDIT_WRITE, SETFCAP.
+const USUAL_CAPABILITIES: CapabilitySet = CapabilitySet(0xa804_25fb);
+const DEVICES: [&str; 6] = ["full", "null", "random", "tty", "urandom", "zero"];
+const DEVICE_LINKS: [(&str, &str); 4] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+];
+
+const NOTHING: Option<&str> = None;
+
+/// What is to be copied, for whom.
+#[derive(Debug)]
+pub struct Container<'a> {
+    /// The image's files.
+    pub tree: &'a Tree,
+    /// Who programs run as.
+    pub user: User,
+    /// Where they start.
+    pub workdir: PathBuf,
+    /// Whether they have all rights that this process has.
+    pub privileged: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct Report {
+    /// What is wrong.
+    pub problems: Vec<String>,
+    /// What one has to know to judge that.
+    pub notes: Vec<String>,
+}
+
+/// How programs become the user whom they are to run as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Becoming {
+    /// They take its numbers.
+    Change,
+    /// They are it already.
+    Nothing,
+}
+
+impl Container<'_> {
+    /// Does `work` inside. Whatever it leaves behind, processes, files or mounts, is gone afterwards.
+    pub fn run(&self, work: impl FnOnce(Becoming, &mut Report) -> Result<()>) -> Result<Report> {
+        let (mut reader, writer) = io::pipe()?;
+        let inside = self.needs_user_namespace()?;
+        let mut flags = CloneFlags::CLONE_NEWPID
+            | CloneFlags::CLONE_NEWNS
+            | CloneFlags::CLONE_NEWIPC
+            | CloneFlags::CLONE_NEWUTS;
+        flags.set(CloneFlags::CLONE_NEWUSER, inside);
+        let outer = (getuid().as_raw(), getgid().as_raw());
+        let forked = fork_into(flags).with_context(|| no_namespaces(inside))?;
+        let Forked::Parent(pid) = forked else {
+            let mut report = Report::default();
+            let done = self.enter(inside.then_some(outer), &mut report);
+            answer(
+                writer,
+                done.and_then(|becoming| work(becoming, &mut report))
+                    .map(|()| report),
+            );
+        };
+        drop(writer);
+        let mut text = Vec::new();
+        reader.read_to_end(&mut text)?;
+        let ended = wait::wait_for(pid)?;
+        let answer: Result<Report, String> = serde_json::from_slice(&text)
+            .with_context(|| format!("it ended with {:?}", ended.status))?;
+        answer.map_err(|error| anyhow!(error))
+    }
+
+    /// Without capabilities, or where the user does not exist, there is but one way to be that user.
+    fn needs_user_namespace(&self) -> Result<bool> {
+        let mine = caps::effective()?;
+        let able = [Capability::SysAdmin, Capability::SetUid, Capability::SetGid]
+            .iter()
+            .all(|one| mine.has(*one));
+        Ok(!able || !exists("uid_map", self.user.uid)? || !exists("gid_map", self.user.gid)?)
+    }
+
+    /// Becomes the first process of the container.
+    fn enter(&self, outer: Option<(u32, u32)>, report: &mut Report) -> Result<Becoming> {
+        signals::die_with_parent()?;
+        let User { uid, gid, .. } = self.user;
+        if let Some(outer) = outer {
+            namespaces::become_user_of_user_namespace((uid, gid), outer)
+                .context("taking the user's number")?;
+        }
+        mounts::make_private()?;
+        let staging = mounts::mount_root(size(self.tree) + FREE_BYTES)
+            .context("mounting a file system in memory")?;
+        if !copy(self.tree, staging)? {
+            report.notes.push(format!(
+                "only one user is to be had here: all files belong to {uid}:{gid}"
+            ));
+        }
+        mounts::pivot_into(staging)?;
+        mount_proc(report)?;
+        make_devices().context("filling /dev")?;
+        mounts::detach_old_root()?;
+        namespaces::hide_host_name()?;
+        fs::create_dir_all(&self.workdir).with_context(|| self.workdir.display().to_string())?;
+        if !self.privileged {
+            caps::bound(USUAL_CAPABILITIES)?;
+        }
+        let changes = outer.is_none() && (uid, gid) != (getuid().as_raw(), getgid().as_raw());
+        Ok(if changes {
+            Becoming::Change
+        } else {
+            Becoming::Nothing
+        })
+    }
+}
+
+fn no_namespaces(user: bool) -> String {
+    let how = match user {
+        true => "this machine lets only root make user namespaces, or none be made here",
+        false => "no namespaces can be made here",
+    };
+    format!("commands cannot be run: {how}")
+}
+
+/// Tells the parent, and ends this process.
+fn answer(mut to: PipeWriter, report: Result<Report>) -> ! {
+    let report = report.map_err(|error| format!("{error:#}"));
+    let written = serde_json::to_vec(&report)
+        .map_err(io::Error::from)
+        .and_then(|text| to.write_all(&text));
+    std::process::exit(i32::from(written.is_err()))
+}
+
+/// Whether this process's user namespace has the number `id` in `map`.
+fn exists(map: &str, id: u32) -> Result<bool> {
+    let text =
+        fs::read_to_string(Path::new("/proc/self").join(map)).context("commands need /proc")?;
+    Ok(text.lines().any(|line| {
+        let mut fields = line
+            .split_whitespace()
+            .filter_map(|field| field.parse::<u64>().ok());
+        match (fields.next(), fields.nth(1)) {
+            (Some(first), Some(count)) => (first..first + count).contains(&u64::from(id)),
+            _ => false,
+        }
+    }))
+}
+
+fn size(tree: &Tree) -> u64 {
+    let length = |node: &Node| match &node.kind {
+        // Whole pages are used up.
+        Kind::File(content) => content.len().next_multiple_of(4096) as u64,
+        _ => 4096,
+    };
+    tree.nodes().map(|(_, node)| length(node)).sum()
+}
+
+/// Copies the files into the folder `to`; returns whether all have the owners that they should have.
+fn copy(tree: &Tree, to: &Path) -> Result<bool> {
+    let mut owned = true;
+    let mut copies = HashMap::new();
+    for (path, node) in tree.nodes() {
+        let place = to.join(path.strip_prefix("/")?);
+        owned &=
+            copy_node(node, &place, &mut copies).with_context(|| path.display().to_string())?;
+    }
+    Ok(owned)
+}
+
+fn copy_node(node: &Node, place: &Path, copies: &mut HashMap<*const u8, PathBuf>) -> Result<bool> {
+    match &node.kind {
+        Kind::Directory if place.is_dir() => {}
+        Kind::Directory => fs::create_dir(place)?,
+        Kind::Symlink(target) => symlink(target, place)?,
+        Kind::Fifo => mkfifo(place, Mode::empty())?,
+        // The container has devices of its own.
+        Kind::BlockDevice | Kind::CharacterDevice => return Ok(true),
+        Kind::File(content) => match copies.get(&content.as_ptr()) {
+            Some(first) if !content.is_empty() => {
+                return Ok(fs::hard_link(first, place).map(|()| true)?);
+            }
+            _ => {
+                fs::write(place, content)?;
+                copies.insert(content.as_ptr(), place.to_owned());
+            }
+        },
+    }
+    let owned = match lchown(place, Some(node.uid), Some(node.gid)) {
+        Ok(()) => true,
+        // Users who do not exist in this user namespace.
+        Err(error)
+            if [Errno::EINVAL, Errno::EPERM]
+                .contains(&Errno::from_raw(error.raw_os_error().unwrap_or(0))) =>
+        {
+            false
+        }
+        Err(error) => return Err(error.into()),
+    };
+    // After the owner, whose change clears bits.
+    if !matches!(node.kind, Kind::Symlink(_)) {
+        fs::set_permissions(place, Permissions::from_mode(node.mode))?;
+    }
+    Ok(owned)
+}
+
+/// As it is not allowed everywhere, and most programs do without, a failure is no more than noted.
+fn mount_proc(report: &mut Report) -> Result<()> {
+    fs::create_dir_all("/proc")?;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    if let Err(errno) = mount(Some("proc"), "/proc", Some("proc"), flags, NOTHING) {
+        report.notes.push(format!(
+            "there is no /proc: it cannot be mounted here ({})",
+            errno.desc()
+        ));
+    }
+    Ok(())
+}
+
+fn make_devices() -> Result<()> {
+    let dev = Path::new("/dev");
+    fs::create_dir_all(dev)?;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+    mount(Some("dev"), dev, Some("tmpfs"), flags, Some("mode=755"))?;
+    for device in DEVICES.map(|name| dev.join(name)) {
+        let outside = mounts::old(&device);
+        if outside.exists() {
+            File::create(&device)?;
+            mount(Some(&outside), &device, NOTHING, MsFlags::MS_BIND, NOTHING)?;
+        }
+    }
+    for (name, target) in DEVICE_LINKS {
+        symlink(target, dev.join(name))?;
+    }
+    fs::create_dir(dev.join("shm"))?;
+    Ok(fs::set_permissions(
+        dev.join("shm"),
+        Permissions::from_mode(0o1777),
+    )?)
+}

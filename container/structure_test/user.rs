@@ -1,0 +1,129 @@
+//! Who an image's programs run as.
+
+use crate::tree::Tree;
+use anyhow::{Context, Result};
+use std::path::Path;
+
+const USERS: &str = "/etc/passwd";
+const GROUPS: &str = "/etc/group";
+/// The field of the number, in both files.
+const NUMBER: usize = 2;
+const USERS_GROUP: usize = 3;
+const USERS_HOME: usize = 5;
+
+/// A user of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Its number.
+    pub uid: u32,
+    /// Its group's.
+    pub gid: u32,
+    /// Its home directory.
+    pub home: String,
+}
+
+/// Finds out who `text` is: names or numbers of a user and perhaps a group, with a colon between.
+/// Nobody named is root.
+pub fn find(text: &str, tree: &Tree) -> Result<User> {
+    let (name, group) = text.split_once(':').unwrap_or((text, ""));
+    let name = if name.is_empty() { "0" } else { name };
+    let users = lines(USERS, tree);
+    let entry = find_line(&users, name);
+    let field = |field: usize| entry.and_then(|line| line.split(':').nth(field));
+    let uid = field(NUMBER).unwrap_or(name).parse();
+    let uid = uid.with_context(|| format!("the image has no user {name}"))?;
+    let gid = match group {
+        "" => field(USERS_GROUP)
+            .and_then(|gid| gid.parse().ok())
+            .unwrap_or(0),
+        group => find_group(group, tree)?,
+    };
+    let home = field(USERS_HOME)
+        .filter(|home| !home.is_empty())
+        .unwrap_or("/");
+    Ok(User {
+        uid,
+        gid,
+        home: home.to_owned(),
+    })
+}
+
+fn find_group(name: &str, tree: &Tree) -> Result<u32> {
+    let groups = lines(GROUPS, tree);
+    let number = find_line(&groups, name).and_then(|line| line.split(':').nth(NUMBER));
+    let number = number.unwrap_or(name).parse();
+    number.with_context(|| format!("the image has no group {name}"))
+}
+
+/// The line about a name or, if there is none, about a number.
+fn find_line<'a>(lines: &'a [String], name: &str) -> Option<&'a String> {
+    let with = |field| {
+        lines
+            .iter()
+            .find(move |line| line.split(':').nth(field) == Some(name))
+    };
+    with(0).or_else(|| with(NUMBER))
+}
+
+fn lines(file: &str, tree: &Tree) -> Vec<String> {
+    let content = tree.content(Path::new(file)).unwrap_or_default();
+    String::from_utf8_lossy(content)
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree() -> Tree {
+        let mut layer = tar::Builder::new(Vec::new());
+        for (path, content) in [
+            (
+                "etc/passwd",
+                "root:x:0:0:root:/root:/bin/sh\napp:x:65532:100::/home/app:\n",
+            ),
+            ("etc/group", "root:x:0:\nstaff:x:50:\n"),
+        ] {
+            let mut header = tar::Header::new_gnu();
+            header.set_mode(0o644);
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_size(content.len() as u64);
+            layer
+                .append_data(&mut header, path, content.as_bytes())
+                .unwrap();
+        }
+        let mut tree = Tree::new();
+        tree.apply(layer.into_inner().unwrap().as_slice()).unwrap();
+        tree
+    }
+
+    #[test]
+    fn names_and_numbers_are_found_as_engines_do() {
+        for (text, uid, gid, home) in [
+            ("", 0, 0, "/root"),
+            ("app", 65532, 100, "/home/app"),
+            ("65532", 65532, 100, "/home/app"),
+            ("65532:65532", 65532, 65532, "/home/app"),
+            ("app:staff", 65532, 50, "/home/app"),
+            ("7", 7, 0, "/"),
+            ("7:8", 7, 8, "/"),
+        ] {
+            let user = User {
+                uid,
+                gid,
+                home: home.to_owned(),
+            };
+            assert_eq!(find(text, &tree()).unwrap(), user, "{text}");
+        }
+    }
+
+    #[test]
+    fn who_is_not_there_is_an_error() {
+        for text in ["nobody", "app:wheel", "-1"] {
+            assert!(find(text, &tree()).is_err(), "{text}");
+        }
+    }
+}
