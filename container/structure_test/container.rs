@@ -136,12 +136,13 @@ impl Container<'_> {
     }
 }
 
-fn no_namespaces(user: bool) -> String {
-    let how = match user {
-        true => "this machine lets only root make user namespaces, or none be made here",
-        false => "no namespaces can be made here",
-    };
-    format!("commands cannot be run: {how}")
+fn no_namespaces(user: bool) -> &'static str {
+    if user {
+        "commands need a user namespace, which cannot be made here; \
+         allow user namespaces, or run the test as root with CAP_SYS_ADMIN"
+    } else {
+        "commands need namespaces, which cannot be made here"
+    }
 }
 
 /// Tells the parent, and ends this process.

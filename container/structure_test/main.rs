@@ -19,6 +19,7 @@ mod user;
 use anyhow::{Context, Result, bail};
 use container::Report;
 use layout::Image;
+use std::collections::BTreeSet;
 use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,10 +27,12 @@ use suite::Suite;
 
 const USAGE: &str = "usage: roma-structure-test IMAGE TEST_FILE...";
 
-/// A test that was run.
-struct Done {
-    name: String,
-    report: Report,
+/// What has been run so far.
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    notes: BTreeSet<String>,
 }
 
 fn main() -> ExitCode {
@@ -54,71 +57,66 @@ fn run() -> Result<bool> {
         bail!(USAGE);
     }
     let image = layout::read(&image).context("the image cannot be read")?;
-    let done: Vec<Done> = suites
-        .iter()
-        .flat_map(|suite| run_suite(suite, &image))
-        .collect();
-    let failed = done
-        .iter()
-        .filter(|done| !done.report.problems.is_empty())
-        .count();
-    println!("{} tests passed, {failed} failed", done.len() - failed);
-    if done.is_empty() {
+    let mut tally = Tally::default();
+    for suite in &suites {
+        run_suite(suite, &image, &mut tally);
+    }
+    let Tally { passed, failed, .. } = tally;
+    println!("{passed} tests passed, {failed} failed");
+    if passed + failed == 0 {
         bail!("the test files have no test");
     }
     Ok(failed == 0)
 }
 
-fn run_suite(suite: &Suite, image: &Image) -> Vec<Done> {
-    let mut done = Vec::new();
-    let mut add = |name: String, report: Report| done.push(Done { name, report }.printed());
+fn run_suite(suite: &Suite, image: &Image, tally: &mut Tally) {
     let plain = |problems| Report {
         problems,
         ..Report::default()
     };
     if let Some(test) = &suite.metadata_test {
-        add(
-            "metadata".to_owned(),
-            plain(metadata::check(test, &image.settings)),
-        );
+        tally.add("metadata", plain(metadata::check(test, &image.settings)));
     }
     for test in &suite.file_existence_tests {
-        add(
-            format!("file existence: {}", test.name),
+        tally.add(
+            &format!("file existence: {}", test.name),
             plain(files::check_existence(test, image)),
         );
     }
     for test in &suite.file_content_tests {
-        add(
-            format!("file content: {}", test.name),
+        tally.add(
+            &format!("file content: {}", test.name),
             plain(files::check_content(test, image)),
         );
     }
     for test in &suite.license_tests {
-        add(
-            "licences".to_owned(),
-            plain(files::check_licences(test, &image.tree)),
-        );
+        tally.add("licences", plain(files::check_licences(test, &image.tree)));
     }
     for test in &suite.command_tests {
-        add(
-            format!("command: {}", test.name),
+        tally.add(
+            &format!("command: {}", test.name),
             command::check(test, suite, image),
         );
     }
-    done
 }
 
-impl Done {
-    fn printed(self) -> Self {
-        let passed = self.report.problems.is_empty();
-        println!("{}  {}", if passed { "PASS" } else { "FAIL" }, self.name);
-        for problem in &self.report.problems {
+impl Tally {
+    fn add(&mut self, name: &str, report: Report) {
+        let passed = report.problems.is_empty();
+        println!("{}  {name}", if passed { "PASS" } else { "FAIL" });
+        *(if passed {
+            &mut self.passed
+        } else {
+            &mut self.failed
+        }) += 1;
+        for problem in report.problems {
             println!("      {problem}");
         }
-        for note in &self.report.notes {
-            println!("      note: {note}");
+        for note in report.notes {
+            // What holds for every command is said once.
+            if self.notes.insert(note.clone()) {
+                println!("      note: {note}");
+            }
         }
-        self
     }
 }

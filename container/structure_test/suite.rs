@@ -310,6 +310,12 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_empty_is_nothing() {
+        let suite = parse("schemaVersion: 2.0.0\nfileContentTests:\ncommandTests: [{name: a, command: b, args: }]").unwrap();
+        assert!(suite.file_content_tests.is_empty() && suite.command_tests[0].args.is_empty());
+    }
+
+    #[test]
     fn json_is_read_too() {
         assert!(parse(r#"{"schemaVersion": "2.0.0", "commandTests": []}"#).is_ok());
     }
