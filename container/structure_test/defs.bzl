@@ -36,20 +36,27 @@ A test file says `schemaVersion: 2.0.0` and what the image must be like:
         expectedOutput: [Usage]
 
 The files are those of Google's tool. Who has it at hand can give the same ones to the rule that comes
-with it, `@container_structure_test//:defs.bzl`; the two rules have the same attributes.
+with it, `@container_structure_test//:defs.bzl`: `name`, `image` and `configs` mean the same there.
 
-What the runner knows: `metadataTest`, `fileExistenceTests`, `fileContentTests`, `licenseTests`,
+The runner knows `metadataTest`, `fileExistenceTests`, `fileContentTests`, `licenseTests`,
 `commandTests`, `globalEnvVars`, and of `containerRunOptions` `user`, `privileged` and `envVars`. Any
-other key is an error that names it. Ports can be given with their protocol.
+other key is an error that names it and its line. Regular expressions are in Go's syntax. Beyond what
+Google's tool does, ports can be given with their protocol, and commands of `teardown` are run.
 
-Commands run in namespaces of their own, in a copy of the image in memory that goes away with them,
-with no more rights than the test itself has:
+Tests of files read the layers and need no rights. Each test of a command has a fresh copy of the image
+in memory, in namespaces of its own. Copy, mounts and processes go away with it. A command writes no
+more than 1 GiB. How it differs from Docker:
 
-- As root they run as the user that the image names. Anyone else can be but one user: the command then
-  sees that user's number and owns all files of the image; the output says so.
-- `privileged` leaves root the rights that it has. Otherwise it has those that Docker gives.
-- The network is that of the test.
-- In Bazel's own sandbox nobody may mount /proc; tag the test `no-sandbox` if a program needs it.
+- As root, commands run as the user that the image names. Anyone else, and so root in Bazel's own
+  sandbox, has but one user to give: the command sees the number that it should, but owns all files of
+  the image. The output says so. Tag a test `no-sandbox` where that matters.
+- Root has the capabilities that Docker gives, or with `privileged` all that the test has.
+- The network is that of the test; there is no /sys, and /etc/hosts and the like are the image's.
+- Programs get no rights of their files' owners, and file capabilities are not kept.
+- Where /proc cannot be mounted, there is none, and the output says so.
+
+Layers are plain or compressed with gzip. Of an image for several platforms, that of this machine is
+tested.
 """
 
 _SCRIPT = """\

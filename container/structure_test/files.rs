@@ -120,6 +120,9 @@ pub fn shown(bytes: &[u8]) -> String {
 /// Which licences must not be there.
 #[must_use]
 pub fn check_licences(test: &LicenseTest, tree: &Tree) -> Vec<String> {
+    if test.debian && tree.node(Path::new(DEBIAN)).is_none() {
+        return vec![format!("{DEBIAN} must be there, and is not")];
+    }
     let packages = if test.debian {
         debian_licences(tree)
     } else {
@@ -151,4 +154,68 @@ fn check_licence(file: &str, tree: &Tree) -> Vec<String> {
     found
         .map(|name| format!("{file} names the licence {name}"))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[(&str, &str)]) -> Tree {
+        let mut layer = tar::Builder::new(Vec::new());
+        for (path, content) in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_mode(0o644);
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_size(content.len() as u64);
+            layer
+                .append_data(&mut header, path, content.as_bytes())
+                .unwrap();
+        }
+        let mut tree = Tree::new();
+        tree.apply(layer.into_inner().unwrap().as_slice()).unwrap();
+        tree
+    }
+
+    fn debian(files: &[(&str, &str)]) -> Vec<String> {
+        check_licences(
+            &LicenseTest {
+                debian: true,
+                files: Vec::new(),
+            },
+            &tree(files),
+        )
+    }
+
+    #[test]
+    fn each_debian_package_needs_a_licence_that_may_be_used() {
+        assert!(
+            debian(&[
+                ("usr/share/doc/a/copyright", "Apache"),
+                ("usr/share/doc/x", "AGPL")
+            ])
+            .is_empty()
+        );
+        assert!(debian(&[("usr/share/doc/libgnutls30/copyright", "not the AGPL")]).is_empty());
+        let unwanted = debian(&[
+            ("usr/share/doc/a/copyright", "the wtfpl"),
+            ("usr/share/doc/b/copyright", "MIT"),
+        ]);
+        assert_eq!(
+            unwanted,
+            ["/usr/share/doc/a/copyright names the licence WTFPL"]
+        );
+        let missing = debian(&[("usr/share/doc/a/changelog", "")]);
+        assert_eq!(
+            missing,
+            ["/usr/share/doc/a/copyright cannot be read: there is no such file"]
+        );
+        assert_eq!(debian(&[]), ["/usr/share/doc must be there, and is not"]);
+    }
+
+    #[test]
+    fn what_is_long_is_cut() {
+        let long = shown(&[b'x'; SHOWN_BYTES + 3]);
+        assert!(long.ends_with("x\" and 3 bytes more"), "{long}");
+    }
 }

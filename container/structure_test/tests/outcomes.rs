@@ -304,6 +304,31 @@ fn an_image_that_makes_no_sense_is_refused() {
     }
 }
 
+#[test]
+fn a_layer_that_cannot_be_read_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let blobs = folder.path().join("blobs/sha256");
+    fs::create_dir_all(&blobs).unwrap();
+    let manifest = r#"{"config": {"digest": "sha256:1"}, "layers": [{"digest": "sha256:2"}]}"#;
+    fs::write(
+        folder.path().join("index.json"),
+        r#"{"manifests": [{"digest": "sha256:0"}]}"#,
+    )
+    .unwrap();
+    fs::write(blobs.join("0"), manifest).unwrap();
+    fs::write(blobs.join("1"), "{}").unwrap();
+    for (layer, why) in [
+        (
+            b"\x28\xb5\x2f\xfd".as_slice(),
+            "blobs/sha256/2: a layer compressed with zstd",
+        ),
+        (b"\x1f\x8b broken", "blobs/sha256/2: unexpected end of file"),
+    ] {
+        fs::write(blobs.join("2"), layer).unwrap();
+        is_refused(folder.path(), "metadataTest: {}", &[why]);
+    }
+}
+
 /// A word that no other process on this machine has among its arguments.
 fn marker(folder: &TempDir) -> String {
     folder

@@ -22,6 +22,7 @@ fn main() -> io::Result<ExitCode> {
         ["stay", _] => loop {
             std::thread::park();
         },
+        ["processes"] => println!("{}", processes()?),
         ["crash"] => std::process::abort(),
         ["exit", code] => {
             return Ok(ExitCode::from(
@@ -31,6 +32,13 @@ fn main() -> io::Result<ExitCode> {
         _ => return Ok(ExitCode::from(64)),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// How many there are.
+fn processes() -> io::Result<usize> {
+    let names =
+        fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    Ok(names.filter(|name| name.parse::<u32>().is_ok()).count())
 }
 
 /// Who it is, as the owner of what it makes, and where.
