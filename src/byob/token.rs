@@ -1,7 +1,10 @@
 //! Names for loaded code and for executions.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::ConfigError;
 
 /// Names code that a service has loaded. Cheap to clone; means nothing to another service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,6 +25,22 @@ impl fmt::Display for CodeToken {
     }
 }
 
+impl FromStr for CodeToken {
+    type Err = ConfigError;
+
+    /// Reads what [`Display`](fmt::Display) writes, for callers that can only keep text.
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let numbers = text.strip_prefix("code-").and_then(|it| it.split_once('-'));
+        let parsed = numbers
+            .and_then(|(service, pool)| Some(Self::new(service.parse().ok()?, pool.parse().ok()?)));
+        parsed.ok_or_else(|| ConfigError::UnknownValue {
+            option: "code token",
+            value: text.to_owned(),
+            allowed: "those that loading returned",
+        })
+    }
+}
+
 /// Names one execution, for logs. The UDF never sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExecutionId(u64);
@@ -37,5 +56,33 @@ impl ExecutionId {
 impl fmt::Display for ExecutionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "execution-{}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_survives_as_text() {
+        let token = CodeToken::new(7, u32::MAX);
+        assert_eq!(token.to_string().parse(), Ok(token));
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused() {
+        for text in [
+            "",
+            "code",
+            "code-1",
+            "code-1-",
+            "code-1-2-3",
+            "code--1-2",
+            "execution-1",
+            "code-1-4294967296",
+        ] {
+            let error = text.parse::<CodeToken>().unwrap_err().to_string();
+            assert!(error.contains("is no code token"), "{error}");
+        }
     }
 }

@@ -14,10 +14,12 @@ WORKSPACE = pathlib.Path(__file__).resolve().parent.parent.parent
 LIST = WORKSPACE / "docs/unsafe.md"
 
 HOME = "src/sandbox/"
-# Where else unsafe code may be: what runs on the other side of the boundary, or only in tests.
+# Where else unsafe code may be: at the border to C, on the other side of the sandbox's, or only in tests.
 ELSEWHERE = {
     "sample_udf/": "programs for the sandbox, which try what Rust's own library does not offer",
     "src/byob/test_udf/": "a program for the sandbox",
+    "src/byob_c/abi.rs": "the functions that C calls, whose arguments are known only by contract",
+    "src/byob_c/views.rs": "the structures that C passes, likewise",
     "src/run_workers/testing/": "a program for the sandbox, and a measurement",
     "src/udf/arguments.rs": "adopts the descriptor that a worker is born with, inside the sandbox",
 }

@@ -1,0 +1,211 @@
+//! The functions of `roma_byob.h`. Each checks what it can of what C passes, and no panic leaves it.
+//!
+//! What cannot be checked is the header's contract, which all of them share: a pointer is null or points
+//! to a live value of its type, a text is null or has as many bytes as it says, and a handle is one that
+//! this library returned and that was not freed.
+#![allow(unsafe_code)]
+
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+use roma_byob::Canceller;
+
+use crate::service::Service;
+use crate::status::Status;
+use crate::views::{Callback, CodeOptions, Config, Failure, Outcome, RequestView, Text, Token};
+
+/// `roma_byob_callback`, which C may leave out.
+type CallbackFunction = Option<unsafe extern "C" fn(*mut c_void, *const Outcome)>;
+
+/// Runs a call, and hands out why it failed. A panic must not reach the frames of whoever called.
+fn guarded(call: impl FnOnce() -> Result<(), Status>) -> *mut Status {
+    match catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(Status::broken())) {
+        Ok(()) => ptr::null_mut(),
+        Err(status) => Box::into_raw(Box::new(status)),
+    }
+}
+
+/// Runs a call that has nothing to say of itself.
+fn quietly(call: impl FnOnce()) {
+    // The panic has been printed, and there is nobody to hand it to.
+    let _ = catch_unwind(AssertUnwindSafe(call));
+}
+
+fn missing(what: &str) -> Status {
+    Status::refused(format!("{what} is null"))
+}
+
+/// What a pointer of C points to.
+///
+/// # Safety
+///
+/// It must be null or point to a value that lives, and that nobody changes, for `'a`.
+unsafe fn given<'a, T>(pointer: *const T, what: &str) -> Result<&'a T, Status> {
+    // SAFETY: by this function's contract.
+    unsafe { pointer.as_ref() }.ok_or_else(|| missing(what))
+}
+
+/// Where C wants a result.
+///
+/// # Safety
+///
+/// It must be null or point to memory for a value that nobody else uses for `'a`.
+unsafe fn wanted<'a, T>(pointer: *mut *mut T, what: &str) -> Result<&'a mut *mut T, Status> {
+    // SAFETY: by this function's contract; a pointer is always a value.
+    unsafe { pointer.as_mut() }.ok_or_else(|| missing(what))
+}
+
+/// # Safety
+///
+/// The header's contract.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roma_byob_start(
+    config: *const Config,
+    service: *mut *mut Service,
+) -> *mut Status {
+    guarded(|| {
+        // SAFETY: by the header's contract.
+        let (config, service) = unsafe { (given(config, "config")?, wanted(service, "service")?) };
+        *service = ptr::null_mut();
+        // SAFETY: by the header's contract.
+        let builder = unsafe { config.builder() }?;
+        *service = Box::into_raw(Box::new(Service::start(builder)?));
+        Ok(())
+    })
+}
+
+/// # Safety
+///
+/// The header's contract. The handle is no handle any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roma_byob_end(service: *mut Service) {
+    if service.is_null() {
+        return;
+    }
+    // SAFETY: `roma_byob_start` made it of a box, and by the header's contract it is given back once.
+    let service = unsafe { Box::from_raw(service) };
+    quietly(|| service.end());
+}
+
+/// # Safety
+///
+/// The header's contract.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roma_byob_load(
+    service: *const Service,
+    options: *const CodeOptions,
+    token: *mut Token,
+) -> *mut Status {
+    guarded(|| {
+        // SAFETY: by the header's contract.
+        let (service, options) =
+            unsafe { (given(service, "service")?, given(options, "options")?) };
+        if token.is_null() {
+            return Err(missing("token"));
+        }
+        // SAFETY: by the header's contract.
+        let (binary, options) = unsafe { (options.binary()?, options.options()?) };
+        let loaded = Token::of(service.load(binary, options)?);
+        // SAFETY: not null, hence memory for a token by the header's contract.
+        unsafe { token.write(loaded) };
+        Ok(())
+    })
+}
+
+/// # Safety
+///
+/// The header's contract.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roma_byob_delete(service: *const Service, token: Text) -> *mut Status {
+    guarded(|| {
+        // SAFETY: by the header's contract.
+        let (service, token) = unsafe { (given(service, "service")?, token.token()?) };
+        service.delete(token.ok_or_else(|| Status::refused("which code? the token is empty"))?)
+    })
+}
+
+/// # Safety
+///
+/// The header's contract.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roma_byob_execute(
+    service: *const Service,
+    request: *const RequestView,
+    callback: CallbackFunction,
+    context: *mut c_void,
+    execution: *mut *mut Canceller,
+) -> *mut Status {
+    guarded(|| {
+        // SAFETY: by the header's contract.
+        let (service, request) =
+            unsafe { (given(service, "service")?, given(request, "request")?) };
+        // SAFETY: by the header's contract.
+        let execution = unsafe { wanted(execution, "execution") }?;
+        *execution = ptr::null_mut();
+        let function = callback.ok_or_else(|| missing("callback"))?;
+        // SAFETY: by the header's contract.
+        let request = unsafe { request.request() }?;
+        let callback = Callback { function, context };
+        let canceller = service.execute(request, move |answer| callback.call(&answer))?;
+        *execution = Box::into_raw(Box::new(canceller));
+        Ok(())
+    })
+}
+
+/// # Safety
+///
+/// The header's contract.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roma_byob_execution_id(execution: *const Canceller) -> Token {
+    // SAFETY: by the header's contract.
+    let execution = unsafe { execution.as_ref() };
+    Token::of(
+        execution
+            .map(|execution| execution.id().to_string())
+            .unwrap_or_default(),
+    )
+}
+
+/// # Safety
+///
+/// The header's contract.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roma_byob_cancel(execution: *const Canceller) {
+    // SAFETY: by the header's contract.
+    if let Some(execution) = unsafe { execution.as_ref() } {
+        quietly(|| execution.cancel());
+    }
+}
+
+/// # Safety
+///
+/// The header's contract. The handle is no handle any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roma_byob_execution_free(execution: *mut Canceller) {
+    if !execution.is_null() {
+        // SAFETY: `roma_byob_execute` made it of a box, and by the header's contract it is given back
+        // once.
+        drop(unsafe { Box::from_raw(execution) });
+    }
+}
+
+/// # Safety
+///
+/// The header's contract.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roma_byob_status_read(status: *const Status) -> Failure {
+    // SAFETY: by the header's contract.
+    Failure::of(unsafe { status.as_ref() })
+}
+
+/// # Safety
+///
+/// The header's contract. The handle is no handle any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roma_byob_status_free(status: *mut Status) {
+    if !status.is_null() {
+        // SAFETY: `guarded` made it of a box, and by the header's contract it is given back once.
+        drop(unsafe { Box::from_raw(status) });
+    }
+}

@@ -1,0 +1,180 @@
+/* Roma BYOB in C: runs other people's binaries on private data, each request in a fresh process inside
+ * two sandboxes. It is the C ABI of a library in Rust; roma_byob.hpp has the same for C++.
+ *
+ * Rules that hold for all functions:
+ *
+ * - What can fail returns a status. Null means success. Anything else has to be freed with
+ *   roma_byob_status_free(), and only so.
+ * - A null pointer where a value has to be, a text that is not UTF-8 and the like are refused with the
+ *   code 3 (INVALID_ARGUMENT). What was freed and a pointer to something else cannot be recognised.
+ * - All functions may be called from any thread, and at once, but those that free or end a handle: they
+ *   are the last to use it. Freeing or ending null does nothing.
+ * - Bytes that are passed in are copied. Texts that come out belong to what they came from: to a status
+ *   until it is freed, to an outcome until the callback returns.
+ * - The library starts threads of its own. It changes no signal handler and no other setting of the
+ *   process, and never ends it.
+ */
+
+#ifndef SRC_BYOB_C_ROMA_BYOB_H_
+#define SRC_BYOB_C_ROMA_BYOB_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Bytes. With a size of zero, nothing is given, and what that means is said where it may be so. */
+typedef struct roma_byob_text {
+  const char* data;
+  size_t size;
+} roma_byob_text;
+
+/* A name that ends with a NUL: of loaded code, or of an execution. */
+typedef struct roma_byob_token {
+  char text[32];
+} roma_byob_token;
+
+typedef struct roma_byob_service roma_byob_service;
+typedef struct roma_byob_execution roma_byob_execution;
+typedef struct roma_byob_status roma_byob_status;
+
+/* Why a call failed. */
+typedef struct roma_byob_failure {
+  /* A number of absl::StatusCode and of gRPC; 0 is success. */
+  int32_t code;
+  /* Whether the same call may succeed later without anyone changing anything. */
+  bool retryable;
+  /* What went wrong, for people. */
+  roma_byob_text message;
+  /* The kind of failure, such as "died", "cancelled" or "deadline": it tells apart what shares a code. */
+  roma_byob_text cause;
+  /* Who is to blame: "caller", "udf", "sandbox" or "host". */
+  roma_byob_text fault;
+} roma_byob_failure;
+
+/* What a status says. Null is success. */
+roma_byob_failure roma_byob_status_read(const roma_byob_status* status);
+
+void roma_byob_status_free(roma_byob_status* status);
+
+/* How a service is to be started. All zero is the safe default. */
+typedef struct roma_byob_config {
+  /* "gvisor" (the default), "gvisor-debug", "minimal" or "external". */
+  roma_byob_text mode;
+  /* How gVisor intercepts system calls: "auto" (the default), "systrap", "ptrace" or "kvm". */
+  roma_byob_text platform;
+  /* Which system calls UDFs may make: "strict" (the default), "engine" or "none". */
+  roma_byob_text syscall_filter;
+  /* Where the service keeps its files while it runs. */
+  roma_byob_text run_dir;
+  /* The programs run_workers and runsc. By default those that ROMA_RUN_WORKERS and ROMA_RUNSC name, or
+   * beside this program, or in PATH. */
+  roma_byob_text run_workers;
+  roma_byob_text runsc;
+  /* Folders that UDFs may read, with commas between them. */
+  roma_byob_text libraries;
+  /* A bound on the address space of the whole gVisor sandbox, in bytes. 0 is none. */
+  uint64_t memory_limit;
+  /* Executions of the same code share System V and POSIX IPC. */
+  bool shared_ipc;
+  /* The environment variable DISABLE_GVISOR does not count. */
+  bool ignore_environment;
+} roma_byob_config;
+
+/* Starts a service, and waits until it takes code. `*service` is null after a failure. */
+roma_byob_status* roma_byob_start(const roma_byob_config* config, roma_byob_service** service);
+
+/* Ends everything that the service started. Executions under way fail; it returns when the last callback
+ * has. It must not be called by a callback, which would wait for itself. */
+void roma_byob_end(roma_byob_service* service);
+
+/* What to load, and how. */
+typedef struct roma_byob_code_options {
+  /* A file; or else ... */
+  roma_byob_text path;
+  /* ... the token of code that is loaded already. What is loaded so lives on without the original. */
+  roma_byob_text same_as;
+  /* A name for logs and metrics. */
+  roma_byob_text name;
+  /* How many processes wait ready for requests. */
+  int32_t workers;
+  /* Keep what the code prints for the outcome of each execution. */
+  bool logs;
+  /* The largest request and response, in bytes. 0 is the default: 64 MiB. */
+  uint64_t max_request;
+  uint64_t max_response;
+} roma_byob_code_options;
+
+/* Loads a binary, and waits until one process of it is ready. */
+roma_byob_status* roma_byob_load(const roma_byob_service* service, const roma_byob_code_options* options,
+                                 roma_byob_token* token);
+
+/* Ends the processes of this code and forgets it. Executions under way fail. */
+roma_byob_status* roma_byob_delete(const roma_byob_service* service, roma_byob_text token);
+
+/* What to execute. */
+typedef struct roma_byob_request {
+  /* The token of the code. */
+  roma_byob_text code;
+  /* An encoded protobuf message, which may be empty. */
+  roma_byob_text body;
+  /* How long the request may wait for a ready process. With 0 it must be there already. */
+  uint64_t queue_timeout_nanos;
+  /* How long the code may take from the first byte of the request to the last of the response. */
+  uint64_t deadline_nanos;
+  /* Call back when the process is gone, which is when its logs are whole, rather than when the response
+   * is there. */
+  bool report;
+} roma_byob_request;
+
+/* What came of an execution. */
+typedef struct roma_byob_outcome {
+  /* Null if there is a response. It belongs to the library: do not free it. */
+  const roma_byob_status* status;
+  roma_byob_text response;
+  /* Waiting for a process, sending the request, and from there until the response was there. */
+  uint64_t queue_nanos;
+  uint64_t send_nanos;
+  uint64_t run_nanos;
+  /* With a report, of code that was loaded with logs: the end of what the process printed, and how many
+   * bytes before it were dropped. */
+  bool has_logs;
+  roma_byob_text logs;
+  uint64_t logs_dropped;
+  /* With a report, if there was a process and its end is known: its exit code, or -1 and the signal that
+   * ended it; and what it used. */
+  bool has_exit;
+  int32_t exit_code;
+  int32_t exit_signal;
+  uint64_t cpu_nanos;
+  uint64_t peak_memory;
+} roma_byob_outcome;
+
+/* Is called once for each execution that roma_byob_execute() took, on a thread of the library, perhaps
+ * before that function has returned. It may take its time and call any function but roma_byob_end(). It
+ * must not throw. */
+typedef void (*roma_byob_callback)(void* context, const roma_byob_outcome* outcome);
+
+/* Executes a request in a fresh process, in the background. If this fails, the callback is not called.
+ * Otherwise `*execution` has to be freed, at any time. */
+roma_byob_status* roma_byob_execute(const roma_byob_service* service, const roma_byob_request* request,
+                                    roma_byob_callback callback, void* context,
+                                    roma_byob_execution** execution);
+
+/* A name for logs. */
+roma_byob_token roma_byob_execution_id(const roma_byob_execution* execution);
+
+/* Ends an execution and its process at once. One that is over stays as it is. */
+void roma_byob_cancel(const roma_byob_execution* execution);
+
+/* Frees the handle; the execution goes on. */
+void roma_byob_execution_free(roma_byob_execution* execution);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif  /* SRC_BYOB_C_ROMA_BYOB_H_ */

@@ -1,0 +1,81 @@
+// What the C ABI refuses. What it does is tested through the header for C++.
+
+#include "src/byob_c/roma_byob.h"
+
+#include <string>
+#include <string_view>
+
+#include <gtest/gtest.h>
+
+namespace {
+
+roma_byob_text Text(std::string_view text) { return {text.data(), text.size()}; }
+
+// The code and the message of a failure, which is freed.
+std::pair<int, std::string> Taken(roma_byob_status* status) {
+  const roma_byob_failure failure = roma_byob_status_read(status);
+  std::pair<int, std::string> taken(failure.code, std::string(failure.message.data, failure.message.size));
+  roma_byob_status_free(status);
+  return taken;
+}
+
+void ExpectRefused(roma_byob_status* status, const std::string& part) {
+  const auto [code, message] = Taken(status);
+  EXPECT_EQ(code, 3);
+  EXPECT_NE(message.find(part), std::string::npos) << message;
+}
+
+TEST(CAbi, NullIsRefusedOrNothing) {
+  roma_byob_config config = {};
+  roma_byob_service* service = nullptr;
+  ExpectRefused(roma_byob_start(nullptr, &service), "config is null");
+  ExpectRefused(roma_byob_start(&config, nullptr), "service is null");
+  roma_byob_token token;
+  roma_byob_code_options options = {};
+  ExpectRefused(roma_byob_load(nullptr, &options, &token), "service is null");
+  ExpectRefused(roma_byob_delete(nullptr, Text("code-1-1")), "service is null");
+  ExpectRefused(roma_byob_execute(nullptr, nullptr, nullptr, nullptr, nullptr), "service is null");
+  EXPECT_STREQ(roma_byob_execution_id(nullptr).text, "");
+  roma_byob_cancel(nullptr);
+  roma_byob_execution_free(nullptr);
+  roma_byob_end(nullptr);
+  EXPECT_EQ(Taken(nullptr).first, 0);
+}
+
+TEST(CAbi, WrongOptionsAreRefusedWithWhatThereIs) {
+  roma_byob_service* service = nullptr;
+  roma_byob_config config = {};
+  config.mode = Text("nsjail");
+  ExpectRefused(roma_byob_start(&config, &service), "gvisor-debug");
+  EXPECT_EQ(service, nullptr);
+  config = {};
+  config.platform = Text("warp");
+  ExpectRefused(roma_byob_start(&config, &service), "systrap");
+  config = {};
+  config.syscall_filter = Text("some");
+  ExpectRefused(roma_byob_start(&config, &service), "strict");
+  config = {};
+  config.mode = Text("minimal");
+  config.memory_limit = 1;
+  ExpectRefused(roma_byob_start(&config, &service), "memory_limit");
+  config = {};
+  config.shared_ipc = true;
+  config.syscall_filter = Text("none");
+  ExpectRefused(roma_byob_start(&config, &service), "IPC");
+  config = {};
+  config.libraries = Text(" lib , ");
+  ExpectRefused(roma_byob_start(&config, &service), "cannot mount lib");
+}
+
+TEST(CAbi, TextsThatAreNoneAreRefused) {
+  roma_byob_service* service = nullptr;
+  roma_byob_config config = {};
+  config.mode = Text("mi\xff");
+  ExpectRefused(roma_byob_start(&config, &service), "UTF-8");
+  config.mode = {nullptr, 7};
+  ExpectRefused(roma_byob_start(&config, &service), "no data");
+  config.mode = {"minimal", SIZE_MAX};
+  ExpectRefused(roma_byob_start(&config, &service), "no data");
+}
+
+}  // namespace
