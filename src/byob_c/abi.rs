@@ -9,8 +9,10 @@ use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-use roma_byob::Canceller;
+use bytes::Bytes;
+use roma_byob::{Canceller, GrpcCode, HostCallError};
 
+use crate::host_function::{HostAnswer, code_of};
 use crate::service::Service;
 use crate::status::Status;
 use crate::views::{Callback, CodeOptions, Config, Failure, Outcome, RequestView, Text, Token};
@@ -86,6 +88,39 @@ pub unsafe extern "C" fn roma_byob_end(service: *mut Service) {
     // SAFETY: `roma_byob_start` made it of a box, and by the header's contract it is given back once.
     let service = unsafe { Box::from_raw(service) };
     quietly(|| service.end());
+}
+
+/// # Safety
+///
+/// The header's contract.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roma_byob_host_answer_set(answer: *mut HostAnswer, result: Text) {
+    // SAFETY: by the header's contract.
+    if let Some(answer) = unsafe { answer.as_mut() } {
+        // SAFETY: by the header's contract.
+        answer.0 = match unsafe { result.bytes() } {
+            Ok(result) => Ok(Bytes::copy_from_slice(result)),
+            Err(status) => Err(HostCallError::new(GrpcCode::Internal, status.message)),
+        };
+    }
+}
+
+/// # Safety
+///
+/// The header's contract.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roma_byob_host_answer_fail(
+    answer: *mut HostAnswer,
+    code: i32,
+    message: Text,
+) {
+    // SAFETY: by the header's contract.
+    if let Some(answer) = unsafe { answer.as_mut() } {
+        // SAFETY: by the header's contract.
+        let message = unsafe { message.bytes() }.unwrap_or_default();
+        let message = String::from_utf8_lossy(message);
+        answer.0 = Err(HostCallError::new(code_of(code), message));
+    }
 }
 
 /// # Safety

@@ -60,6 +60,39 @@ roma_byob_failure roma_byob_status_read(const roma_byob_status* status);
 
 void roma_byob_status_free(roma_byob_status* status);
 
+/* A call of a host function by code that was loaded with them. All but the metadata comes from untrusted
+ * code. */
+typedef struct roma_byob_host_call {
+  /* The name that the function was registered with. */
+  roma_byob_text function;
+  roma_byob_text argument;
+  /* The metadata of the request that the calling process serves; null if it has none. */
+  const void* metadata;
+} roma_byob_host_call;
+
+/* Where the answer to such a call goes. Nothing said is an empty result. */
+typedef struct roma_byob_host_answer roma_byob_host_answer;
+
+/* The result. */
+void roma_byob_host_answer_set(roma_byob_host_answer* answer, roma_byob_text result);
+
+/* A failure, which the UDF sees: a gRPC code that this library knows (13, INTERNAL, stands for all
+ * others) and a text. */
+void roma_byob_host_answer_fail(roma_byob_host_answer* answer, int32_t code, roma_byob_text message);
+
+/* Is called for each call, on a thread of the library, many at once. It may take its time, within the
+ * deadline of the execution. Call and answer live until it returns. It must not throw. */
+typedef void (*roma_byob_host_handler)(void* context, const roma_byob_host_call* call,
+                                       roma_byob_host_answer* answer);
+
+/* A function that UDFs may call. */
+typedef struct roma_byob_host_function {
+  roma_byob_text name;
+  roma_byob_host_handler handler;
+  /* Must live until roma_byob_end() has returned. */
+  void* context;
+} roma_byob_host_function;
+
 /* How a service is to be started. All zero is the safe default. */
 typedef struct roma_byob_config {
   /* "gvisor" (the default), "gvisor-debug", "minimal" or "external". */
@@ -82,6 +115,9 @@ typedef struct roma_byob_config {
   bool shared_ipc;
   /* The environment variable DISABLE_GVISOR does not count. */
   bool ignore_environment;
+  /* What UDFs may call. */
+  const roma_byob_host_function* host_functions;
+  size_t host_function_count;
 } roma_byob_config;
 
 /* Starts a service, and waits until it takes code. `*service` is null after a failure. */
@@ -103,6 +139,8 @@ typedef struct roma_byob_code_options {
   int32_t workers;
   /* Keep what the code prints for the outcome of each execution. */
   bool logs;
+  /* The code may call the service's host functions. */
+  bool host_functions;
   /* The largest request and response, in bytes. 0 is the default: 64 MiB. */
   uint64_t max_request;
   uint64_t max_response;
@@ -128,6 +166,10 @@ typedef struct roma_byob_request {
   /* Call back when the process is gone, which is when its logs are whole, rather than when the response
    * is there. */
   bool report;
+  /* What host functions get to know about the request, and the UDF never does. The library has
+   * `metadata_free` called once when nobody uses it any more, also if the call is refused. */
+  void* metadata;
+  void (*metadata_free)(void* metadata);
 } roma_byob_request;
 
 /* What came of an execution. */

@@ -34,7 +34,7 @@ TEST(CAbi, NullIsRefusedOrNothing) {
   roma_byob_code_options options = {};
   ExpectRefused(roma_byob_load(nullptr, &options, &token), "service is null");
   ExpectRefused(roma_byob_delete(nullptr, Text("code-1-1")), "service is null");
-  ExpectRefused(roma_byob_execute(nullptr, nullptr, nullptr, nullptr, nullptr), "service is null");
+  ExpectRefused(roma_byob_execute(nullptr, nullptr, nullptr, nullptr, nullptr), "request is null");
   EXPECT_STREQ(roma_byob_execution_id(nullptr).text, "");
   roma_byob_cancel(nullptr);
   roma_byob_execution_free(nullptr);
@@ -65,6 +65,33 @@ TEST(CAbi, WrongOptionsAreRefusedWithWhatThereIs) {
   config = {};
   config.libraries = Text(" lib , ");
   ExpectRefused(roma_byob_start(&config, &service), "cannot mount lib");
+}
+
+TEST(CAbi, HostFunctionsNeedANameOfTheirOwnAndAHandler) {
+  const roma_byob_host_handler handler = [](void*, const roma_byob_host_call*, roma_byob_host_answer*) {};
+  const roma_byob_host_function functions[] = {
+      {Text("f"), handler, nullptr}, {Text("f"), handler, nullptr}, {Text("g"), nullptr, nullptr}};
+  roma_byob_service* service = nullptr;
+  roma_byob_config config = {};
+  config.host_function_count = 2;
+  ExpectRefused(roma_byob_start(&config, &service), "host_functions is null");
+  config.host_functions = functions;
+  ExpectRefused(roma_byob_start(&config, &service), "`f`");
+  config.host_functions = functions + 2;
+  config.host_function_count = 1;
+  ExpectRefused(roma_byob_start(&config, &service), "the handler of `g` is null");
+}
+
+TEST(CAbi, MetadataIsTakenOverEvenIfTheRequestIsRefused) {
+  int freed = 0;
+  roma_byob_request request = {};
+  request.metadata = &freed;
+  request.metadata_free = [](void* metadata) { ++*static_cast<int*>(metadata); };
+  ExpectRefused(roma_byob_execute(nullptr, &request, nullptr, nullptr, nullptr), "token of its code");
+  EXPECT_EQ(freed, 1);
+  request.code = Text("code-1-1");
+  ExpectRefused(roma_byob_execute(nullptr, &request, nullptr, nullptr, nullptr), "service is null");
+  EXPECT_EQ(freed, 2);
 }
 
 TEST(CAbi, TextsThatAreNoneAreRefused) {

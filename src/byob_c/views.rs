@@ -9,8 +9,11 @@ use std::slice;
 use std::time::Duration;
 
 use bytes::Bytes;
-use roma_byob::{Binary, CodeToken, ExecuteOptions, LibraryMount, LoadOptions, ServiceBuilder};
+use roma_byob::{
+    Binary, CodeToken, ExecuteOptions, LibraryMount, LoadOptions, Metadata, ServiceBuilder,
+};
 
+use crate::host_function::{ForeignMetadata, HostFunction};
 use crate::service::{Answer, Request};
 use crate::status::Status;
 
@@ -45,6 +48,8 @@ pub struct Config {
     memory_limit: u64,
     shared_ipc: bool,
     ignore_environment: bool,
+    host_functions: *const HostFunction,
+    host_function_count: usize,
 }
 
 /// `roma_byob_code_options`.
@@ -55,6 +60,7 @@ pub struct CodeOptions {
     name: Text,
     workers: i32,
     logs: bool,
+    host_functions: bool,
     max_request: u64,
     max_response: u64,
 }
@@ -67,6 +73,8 @@ pub struct RequestView {
     queue_timeout_nanos: u64,
     deadline_nanos: u64,
     report: bool,
+    metadata: *mut c_void,
+    metadata_free: Option<unsafe extern "C" fn(*mut c_void)>,
 }
 
 /// `roma_byob_outcome`.
@@ -112,12 +120,12 @@ impl Callback {
 }
 
 impl Text {
-    const NONE: Self = Self {
+    pub(crate) const NONE: Self = Self {
         data: ptr::null(),
         size: 0,
     };
 
-    fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         Self {
             data: bytes.as_ptr(),
             size: bytes.len(),
@@ -129,7 +137,7 @@ impl Text {
     /// # Safety
     ///
     /// `data` must be null or point to `size` bytes that live and stay unchanged for `'a`.
-    unsafe fn bytes<'a>(self) -> Result<&'a [u8], Status> {
+    pub(crate) unsafe fn bytes<'a>(self) -> Result<&'a [u8], Status> {
         if self.size == 0 {
             return Ok(&[]);
         }
@@ -147,7 +155,7 @@ impl Text {
     /// # Safety
     ///
     /// As for [`Text::bytes`].
-    unsafe fn utf8<'a>(self) -> Result<Option<&'a str>, Status> {
+    pub(crate) unsafe fn utf8<'a>(self) -> Result<Option<&'a str>, Status> {
         // SAFETY: this function's contract is that of the called one.
         let bytes = unsafe { self.bytes() }?;
         let text = str::from_utf8(bytes).map_err(|_| Status::refused("a text is not UTF-8"))?;
@@ -230,7 +238,25 @@ impl Config {
         }
         let folders = libraries.unwrap_or_default().split(',');
         let folders = folders.map(str::trim).filter(|folder| !folder.is_empty());
-        Ok(builder.libraries(folders.map(LibraryMount::same)))
+        builder = builder.libraries(folders.map(LibraryMount::same));
+        // SAFETY: as above.
+        for function in unsafe { self.host_functions() }? {
+            // SAFETY: as above.
+            builder = unsafe { function.register(builder) }?;
+        }
+        Ok(builder)
+    }
+
+    /// # Safety
+    ///
+    /// The header's contract.
+    unsafe fn host_functions<'a>(&self) -> Result<&'a [HostFunction], Status> {
+        match (self.host_functions.is_null(), self.host_function_count) {
+            (_, 0) => Ok(&[]),
+            (true, _) => Err(Status::refused("host_functions is null")),
+            // SAFETY: not null, and by the header's contract as many as it says.
+            (false, count) => Ok(unsafe { slice::from_raw_parts(self.host_functions, count) }),
+        }
     }
 }
 
@@ -281,6 +307,7 @@ impl CodeOptions {
         if self.max_response > 0 {
             options.max_response = bounded(self.max_response);
         }
+        options.host_functions = self.host_functions;
         Ok(match self.logs {
             true => options.keeping_logs(),
             false => options,
@@ -299,6 +326,7 @@ impl RequestView {
     ///
     /// The contract of [`Text::bytes`] holds for all texts in it.
     pub(crate) unsafe fn request(&self) -> Result<Request, Status> {
+        let metadata = self.metadata();
         // SAFETY: this function's contract is that of the called ones.
         let (code, body) = unsafe { (self.code.token()?, self.body.bytes()?) };
         Ok(Request {
@@ -307,10 +335,21 @@ impl RequestView {
             options: ExecuteOptions {
                 queue_timeout: Duration::from_nanos(self.queue_timeout_nanos),
                 deadline: Duration::from_nanos(self.deadline_nanos),
-                ..ExecuteOptions::default()
+                metadata,
             },
             report: self.report,
         })
+    }
+
+    /// Taken over: freed when it is dropped, also where the request is refused.
+    fn metadata(&self) -> Metadata {
+        match self.metadata.is_null() {
+            true => Metadata::default(),
+            false => Metadata::new(ForeignMetadata {
+                value: self.metadata,
+                free: self.metadata_free,
+            }),
+        }
     }
 }
 
