@@ -1,4 +1,4 @@
-"""How rules have Rust source generated from protos. Private to this folder."""
+"""How rules have source generated from protos. Private to this folder."""
 
 load("@rules_proto//proto:defs.bzl", "ProtoInfo")
 

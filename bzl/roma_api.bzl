@@ -25,23 +25,27 @@ that UDFs call.
     )
 
 `greeting_client` is a crate with the type `ByobGreetingService`, which has a method for each call.
+`roma_byob_app_api_cc_library` makes a C++ library with a class of that name.
 
 `roma_host_api_rust_library` is for the other direction: functions of the integrator that UDFs call.
 """
 
+load("@rules_cc//cc:defs.bzl", "cc_library")
 load("@rules_rust//rust:defs.bzl", "rust_library")
 load("//bzl:codegen.bzl", "CODEGEN_ATTRS", "declaring_file", "generate")
 load("//bzl:proto.bzl", "source_label")
 
-def declare_roma_api(proto, proto_basename, rust_protos, service = None, host_apis = []):
+def declare_roma_api(proto, proto_basename, rust_protos = [], service = None, host_apis = [], cc_protos = []):
     """Says what an API consists of. What it returns goes to the macros below.
 
     Args:
         proto: the `proto_library` with the service.
         proto_basename: the name, without folder and `.proto`, of the file that declares the service.
-        rust_protos: the `rust_proto_library` targets that hold the messages of its calls.
+        rust_protos: the `rust_proto_library` targets that hold the messages of its calls, for what is
+            made in Rust.
         service: the service, where the file declares several.
         host_apis: other APIs, declared the same way, that UDFs may call.
+        cc_protos: the `cc_proto_library` targets that hold the messages, for what is made in C++.
 
     Returns:
         a struct with these fields.
@@ -52,36 +56,41 @@ def declare_roma_api(proto, proto_basename, rust_protos, service = None, host_ap
         rust_protos = rust_protos,
         service = service,
         host_apis = host_apis,
+        cc_protos = cc_protos,
     )
 
-def _rust_service_source_impl(ctx):
+def _service_source_impl(ctx):
     arguments = ctx.actions.args()
     arguments.add("--file", declaring_file(ctx))
     if ctx.attr.service:
         arguments.add("--service", ctx.attr.service)
-    return [DefaultInfo(files = depset([generate(ctx, ctx.attr.make, arguments)]))]
+    return [DefaultInfo(files = depset([generate(ctx, ctx.attr.make, arguments, ctx.attr.extension)]))]
 
-_rust_service_source = rule(
-    implementation = _rust_service_source_impl,
-    doc = "Rust source for one side of one service.",
+_service_source = rule(
+    implementation = _service_source_impl,
+    doc = "Source for one side of one service.",
     attrs = CODEGEN_ATTRS | {
+        "extension": attr.string(mandatory = True, doc = "How the source's name ends, after this target's."),
         "make": attr.string(mandatory = True, doc = "Which side: see the generator's --help."),
         "proto_basename": attr.string(mandatory = True, doc = "The file with the service."),
         "service": attr.string(doc = "The service, where the file declares several."),
     },
 )
 
+def _common(kwargs):
+    return {key: kwargs[key] for key in ("tags", "testonly", "visibility") if key in kwargs}
+
 def _rust_service_library(name, api, make, crate_name, runtime, **kwargs):
-    common = {key: kwargs[key] for key in ("tags", "testonly", "visibility") if key in kwargs}
     source = "%s_%s_source" % (name, make)
-    _rust_service_source(
+    _service_source(
         name = source,
+        extension = ".rs",
         make = make,
         proto = api.proto,
         proto_basename = api.proto_basename,
         service = api.service,
         deps = [source_label(dep) for dep in api.rust_protos],
-        **common
+        **_common(kwargs)
     )
     rust_library(
         name = name,
@@ -105,6 +114,57 @@ def roma_byob_app_api_rust_library(name, roma_app_api, crate_name = None, **kwar
         **kwargs: passed to `rust_library`, such as `visibility` and `tags`.
     """
     _rust_service_library(name, roma_app_api, "client", crate_name or name, Label("//src/byob"), **kwargs)
+
+def roma_byob_app_api_cc_library(name, roma_app_api, **kwargs):
+    """A C++ library with a typed client of an API, for integrators who do not write Rust.
+
+        load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_proto_library")
+
+        cc_proto_library(
+            name = "greeting_cc_proto",
+            deps = [":greeting_proto"],
+        )
+
+        roma_byob_app_api_cc_library(
+            name = "greeting_cc_client",
+            roma_app_api = declare_roma_api(
+                cc_protos = [":greeting_cc_proto"],
+                proto = ":greeting_proto",
+                proto_basename = "greeting",
+            ),
+        )
+
+    The library's header has the library's name. It has the class `ByobGreetingService`, with the calls
+    of the C++ system: `Create`, `Register`, `RegisterForLogging`, `Delete`, `Cancel`, and for each call of
+    the API a method that notifies and one that calls back. `src/byob_c/roma_byob.hpp` documents them. Its
+    namespace is the proto's package, or what the annotation `cpp_namespace` says.
+
+    What it is made of is a Rust library, linked statically. A program links one such library only: two
+    APIs share it, but it does not go together with another static library written in Rust.
+
+    Args:
+        name: the library's name.
+        roma_app_api: what `declare_roma_api` returned, with `cc_protos`.
+        **kwargs: passed to `cc_library`, such as `visibility` and `tags`.
+    """
+    if not roma_app_api.cc_protos:
+        fail("%s: declare_roma_api needs cc_protos, the cc_proto_library targets with the messages" % name)
+    header = name + ".h"
+    _service_source(
+        name = header,
+        extension = "",
+        make = "cc-client",
+        proto = roma_app_api.proto,
+        proto_basename = roma_app_api.proto_basename,
+        service = roma_app_api.service,
+        **_common(kwargs)
+    )
+    cc_library(
+        name = name,
+        hdrs = [header],
+        deps = roma_app_api.cc_protos + [Label("//src/byob_c:cc")],
+        **kwargs
+    )
 
 def roma_host_api_rust_library(name, roma_host_api, crate_name = None, **kwargs):
     """Two Rust crates for an API that UDFs call: one for the host, one for UDFs.

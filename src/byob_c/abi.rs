@@ -172,15 +172,14 @@ pub unsafe extern "C" fn roma_byob_execute(
     execution: *mut *mut Canceller,
 ) -> *mut Status {
     guarded(|| {
+        // SAFETY: by the header's contract. This comes first: it takes the metadata over.
+        let request = unsafe { given(request, "request")?.request() }?;
         // SAFETY: by the header's contract.
-        let (service, request) =
-            unsafe { (given(service, "service")?, given(request, "request")?) };
+        let service = unsafe { given(service, "service") }?;
         // SAFETY: by the header's contract.
         let execution = unsafe { wanted(execution, "execution") }?;
         *execution = ptr::null_mut();
         let function = callback.ok_or_else(|| missing("callback"))?;
-        // SAFETY: by the header's contract.
-        let request = unsafe { request.request() }?;
         let callback = Callback { function, context };
         let canceller = service.execute(request, move |answer| callback.call(&answer))?;
         *execution = Box::into_raw(Box::new(canceller));

@@ -12,6 +12,8 @@ use prost::Message;
 pub(crate) struct ServiceAnnotation {
     #[prost(string, tag = "3")]
     pub(crate) description: String,
+    #[prost(string, tag = "4")]
+    pub(crate) cpp_namespace: String,
     #[prost(string, tag = "100")]
     pub(crate) rust_client: String,
 }

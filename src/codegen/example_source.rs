@@ -1,7 +1,8 @@
 //! A UDF to begin with: it answers the first call of a service with an empty message.
 
+use crate::cc_names::{cc_comment, cc_path};
 use crate::service::{self, Call};
-use crate::type_names::{declared_in, rust_path};
+use crate::type_names::rust_path;
 use crate::{DescriptorSet, Error};
 
 /// The crate with the messages, as an SDK calls it.
@@ -40,7 +41,7 @@ pub fn example_source(
 }
 
 fn rust_source(wire_name: &str, call: &Call, request: &str, response: &str) -> String {
-    let documentation = comment("///", call);
+    let documentation = rust_comment(call);
     format!(
         "//! Answers `{wire_name}`.
 
@@ -60,7 +61,7 @@ fn main() -> std::process::ExitCode {{
 }
 
 fn cc_source(wire_name: &str, call: &Call, request: &str, response: &str) -> String {
-    let documentation = comment("//", call);
+    let documentation = cc_comment("", &call.documentation);
     format!(
         "// Answers {wire_name}.
 
@@ -83,10 +84,10 @@ int main(int argc, char** argv) {{
     )
 }
 
-fn comment(mark: &str, call: &Call) -> String {
+fn rust_comment(call: &Call) -> String {
     let lines = call.documentation.lines();
     lines
-        .map(|line| format!("{mark} {line}").trim_end().to_owned() + "\n")
+        .map(|line| format!("/// {line}").trim_end().to_owned() + "\n")
         .collect()
 }
 
@@ -96,24 +97,6 @@ fn rust_type(full_name: &str) -> String {
         Some(name) => format!("prost_types::{name}"),
         None => format!("{MESSAGES}::{}", rust_path(full_name)),
     }
-}
-
-/// As protobuf's C++ names a message: that in another has the outer one's name before its own.
-fn cc_path(descriptors: &DescriptorSet, full_name: &str) -> String {
-    let declares = |name: &str| name == full_name;
-    let mut files = descriptors.files();
-    let file = files.find(|file| declared_in(file).iter().any(|name| declares(name)));
-    let package = file.map_or("", |file| file.package());
-    let name = full_name.trim_start_matches('.');
-    let within = name.strip_prefix(package).unwrap_or(name);
-    let within = within.trim_start_matches('.').replace('.', "_");
-    let mut path: String = package
-        .split('.')
-        .filter(|part| !part.is_empty())
-        .map(|part| format!("::{part}"))
-        .collect();
-    path.push_str(&format!("::{within}"));
-    path
 }
 
 #[cfg(test)]

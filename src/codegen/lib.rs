@@ -13,6 +13,8 @@
 //! ```
 
 mod annotations;
+mod cc_client_source;
+mod cc_names;
 mod client_source;
 mod descriptors;
 mod documentation;
@@ -30,6 +32,7 @@ mod source_text;
 mod testing;
 mod type_names;
 
+pub use cc_client_source::cc_client_source;
 pub use client_source::client_source;
 pub use descriptors::DescriptorSet;
 pub use error::Error;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::{Parser, ValueEnum};
 use roma_codegen::{
-    DescriptorSet, ExternFile, Language, client_source, example_source, host_client_source,
-    host_source, markdown, prost_source,
+    DescriptorSet, ExternFile, Language, cc_client_source, client_source, example_source,
+    host_client_source, host_source, markdown, prost_source,
 };
 
 /// Turns protobuf descriptor sets into one file: Rust source, or a page about an API.
@@ -46,6 +46,8 @@ enum Output {
     Messages,
     /// A crate with a client of a service whose calls UDFs answer.
     Client,
+    /// A header for C++ with the same.
+    CcClient,
     /// A crate for who serves a service that UDFs call.
     Host,
     /// A crate for UDFs that call it.
@@ -80,6 +82,7 @@ fn generate(arguments: &Arguments, descriptors: &DescriptorSet) -> anyhow::Resul
     };
     Ok(match arguments.make {
         Output::Client => client_source(descriptors, file, service, externs),
+        Output::CcClient => cc_client_source(descriptors, file, service),
         Output::Host => host_source(descriptors, file, service, externs),
         Output::HostClient => host_client_source(descriptors, file, service, externs),
         Output::Markdown => markdown(descriptors, file, service),

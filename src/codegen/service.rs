@@ -16,10 +16,13 @@ const CALLS: i32 = 2;
 pub(crate) struct Service {
     /// Its full name, without a leading dot.
     pub(crate) full_name: String,
+    pub(crate) package: String,
     /// Its name, as the proto has it.
     name: String,
     /// What the client's type is to be called, if the author says so.
     rust_client: String,
+    /// The namespace of what is generated in C++, if the author says so.
+    pub(crate) cpp_namespace: String,
     pub(crate) documentation: String,
     pub(crate) calls: Vec<Call>,
 }
@@ -28,9 +31,14 @@ impl Service {
     /// The name of the type with which an integrator has calls answered.
     pub(crate) fn client_name(&self) -> String {
         match self.rust_client.as_str() {
-            "" => format!("Byob{}Service", self.stem()),
+            "" => self.cc_client_name(),
             chosen => chosen.to_owned(),
         }
+    }
+
+    /// As above, in C++.
+    pub(crate) fn cc_client_name(&self) -> String {
+        format!("Byob{}Service", self.stem())
     }
 
     /// The name of the trait of those who serve the calls.
@@ -91,7 +99,9 @@ pub(crate) fn read(
     }
     Ok(Service {
         name: service.name().into(),
+        package: file.package().into(),
         rust_client: annotation.rust_client,
+        cpp_namespace: annotation.cpp_namespace,
         documentation: documentation(file, &path, &annotation.description),
         full_name,
         calls,
