@@ -1,0 +1,51 @@
+//! The example of docs/cc.md is what is built here, and it works.
+
+use std::fs;
+use std::process::{Command, Output};
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap()
+}
+
+fn echo_host(udf: &str, message: &str) -> Output {
+    let mut host = Command::new(variable("ECHO_HOST"));
+    host.args([udf, message]).output().unwrap()
+}
+
+#[test]
+fn the_udf_echoes() {
+    let done = echo_host(&variable("ECHO_UDF"), "hello from C++");
+    assert!(done.status.success(), "{done:?}");
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "hello from C++\n");
+}
+
+#[test]
+fn a_failure_says_whose_fault_it_is() {
+    let done = echo_host("/no/such/udf", "");
+    assert_eq!(done.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&done.stderr);
+    let expected = "binary, a fault of the udf: code 5: /no/such/udf does not exist";
+    assert!(said.contains(expected), "{said}");
+}
+
+/// Every line of each block that names a file is a line of that file.
+#[test]
+fn the_page_shows_what_is_built() {
+    let page = fs::read_to_string(variable("PAGE")).unwrap();
+    for (language, file) in [
+        ("proto", "echo.proto"),
+        ("starlark", "BUILD.bazel"),
+        ("cpp", "echo_host.cc"),
+    ] {
+        let content = fs::read_to_string(format!("{}/{file}", variable("FOLDER"))).unwrap();
+        let begin = format!("```{language}\n");
+        let block = page.split_once(&begin).unwrap().1.split_once("```").unwrap().0;
+        assert!(block.lines().count() > 5, "{block}");
+        for line in block.lines() {
+            assert!(
+                content.lines().any(|built| built == line),
+                "{file} has no line {line:?}"
+            );
+        }
+    }
+}
