@@ -38,20 +38,6 @@ std::filesystem::path Program(const char* variable) {
   return std::filesystem::absolute(std::getenv(variable));
 }
 
-// A folder that goes when this goes.
-class Folder {
- public:
-  Folder() : path_((std::filesystem::temp_directory_path() / "roma-cc-XXXXXX").native()) {
-    if (mkdtemp(path_.data()) == nullptr) std::abort();
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
 SampleRequest Hello() {
   SampleRequest request;
   request.mutable_hello_world();
@@ -68,7 +54,7 @@ class Client : public testing::TestWithParam<Mode> {
  protected:
   Client() {
     Config<> config;
-    config.run_dir = folder_.path();
+    config.run_dir = testing::TempDir();
     config.obey_environment = false;
     if (GetParam() == Mode::kModeGvisorSandbox) config.platform = "systrap";
     StatusOr<ByobSampleService<>> created = ByobSampleService<>::Create(config, GetParam());
@@ -93,7 +79,6 @@ class Client : public testing::TestWithParam<Mode> {
     return response;
   }
 
-  Folder folder_;
   std::unique_ptr<ByobSampleService<>> roma_;
 };
 

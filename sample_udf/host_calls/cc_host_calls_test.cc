@@ -3,9 +3,9 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <gtest/gtest.h>
@@ -38,28 +38,24 @@ std::string Name(const std::string& call) { return "roma.sample.host_calls.Sampl
 
 Config<Customer> Host() {
   Config<Customer> config;
+  config.run_dir = testing::TempDir();
   config.obey_environment = false;
-  const std::function<StatusOr<Answer>(const Question&, const Customer*)> ask =
-      [](const Question& question, const Customer* customer) {
+  config.RegisterHostCall<Question, Answer>(
+      Name("Ask"), [](const Question& question, const Customer* customer) {
         Answer answer;
         answer.set_text(question.text() + " of " + *customer->name);
-        return StatusOr<Answer>(std::move(answer));
-      };
-  config.RegisterHostCall(Name("Ask"), ask);
-  const std::function<StatusOr<Size>(const Payload&, const Customer*)> take =
-      [](const Payload& payload, const Customer*) {
-        Size size;
-        size.set_bytes(payload.data().size());
-        return StatusOr<Size>(size);
-      };
-  config.RegisterHostCall(Name("Take"), take);
-  const std::function<StatusOr<Payload>(const Size&, const Customer*)> give =
-      [](const Size& size, const Customer*) {
-        Payload payload;
-        payload.set_data(std::string(size.bytes(), 'x'));
-        return StatusOr<Payload>(std::move(payload));
-      };
-  config.RegisterHostCall(Name("Give"), give);
+        return answer;
+      });
+  config.RegisterHostCall<Payload, Size>(Name("Take"), [](const Payload& payload, const Customer*) {
+    Size size;
+    size.set_bytes(payload.data().size());
+    return size;
+  });
+  config.RegisterHostCall<Size, Payload>(Name("Give"), [](const Size& size, const Customer*) {
+    Payload payload;
+    payload.set_data(std::string(size.bytes(), 'x'));
+    return payload;
+  });
   config.RegisterHostFunction(Name("Refuse"), [](std::string_view, const Customer*) {
     return Status(StatusCode::kFailedPrecondition, "closed");
   });

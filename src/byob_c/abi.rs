@@ -243,3 +243,18 @@ pub unsafe extern "C" fn roma_byob_status_free(status: *mut Status) {
         drop(unsafe { Box::from_raw(status) });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_status() {
+        let status = guarded(|| panic!("on purpose"));
+        // SAFETY: `guarded` has just made it of a box: the call did not succeed.
+        let status = unsafe { Box::from_raw(status) };
+        assert_eq!(status.code, GrpcCode::Internal);
+        assert_eq!(status.cause, "panic");
+        quietly(|| panic!("on purpose"));
+    }
+}

@@ -11,7 +11,8 @@
  *   are the last to use it. Freeing or ending null does nothing.
  * - Bytes that are passed in are copied. Texts that come out belong to what they came from: to a status
  *   until it is freed, to an outcome until the callback returns.
- * - The library starts threads of its own. It changes no signal handler and no other setting of the
+ * - The library starts threads of its own. As many as 512 callbacks and host functions run at once; more
+ *   wait for one to return, so they should not all wait for others. It changes no signal handler and no other setting of the
  *   process, and never ends it.
  */
 

@@ -70,3 +70,52 @@ fn code(error: &Error) -> GrpcCode {
         other => other.grpc_code(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use roma_byob::ResponseError;
+
+    use super::*;
+
+    #[test]
+    fn what_the_cpp_system_has_a_code_for_keeps_it() {
+        let limit = Duration::from_secs(1);
+        let log_tail = String::new();
+        for (error, code) in [
+            (Error::NeverReady { limit, log_tail }, GrpcCode::Internal),
+            (
+                Error::NoWorker {
+                    waited: limit,
+                    cause: Some(Box::new(Error::ShutDown)),
+                },
+                GrpcCode::DeadlineExceeded,
+            ),
+            (Error::Deleted, GrpcCode::Unavailable),
+            (
+                Error::Response(ResponseError::Malformed),
+                GrpcCode::Unavailable,
+            ),
+        ] {
+            assert_ne!(error.grpc_code(), code, "{error} needs no rule");
+            assert_eq!(Status::from(error).code, code);
+        }
+    }
+
+    #[test]
+    fn the_rest_is_as_everywhere() {
+        let limit = Duration::from_secs(1);
+        for error in [
+            Error::Deadline { limit },
+            Error::QueueFull { limit: 1 },
+            Error::RequestTooLarge { size: 2, limit: 1 },
+            Error::ShutDown,
+        ] {
+            let status = Status::from(error.clone());
+            assert_eq!(status.code, error.grpc_code());
+            assert_eq!(status.cause, error.name());
+            assert_eq!(status.retryable, error.retryable());
+        }
+    }
+}

@@ -17,8 +17,10 @@ SUITES = [
         "src/run_workers/tests/cases",
         "bzl/tests",
         "sample_udf/client",
+        "sample_udf/echo_host",
         "sample_udf/host_calls",
         "sample_udf/sdk",
+        "src/byob_c",
     )
 ]
 
@@ -46,6 +48,8 @@ def logged() -> list:
         text = log.read_text(errors="replace")
         for name, result in re.findall(r"^test ([\w:]+)(?: - should panic)? \.\.\. (.+)$", text, re.M):
             results.append(({target.removesuffix("_test"), *name.split("::")}, result.strip()))
+        for result, name in re.findall(r"^\[ +(OK|FAILED|SKIPPED) +\] (\S+) \(", text, re.M):
+            results.append(({target.removesuffix("_test"), *re.split("[./]", name)}, result.lower()))
     return results
 
 
@@ -57,8 +61,11 @@ def unproven(test: tuple, results: list) -> list:
 
 
 def exists(suite: str, test: str) -> bool:
-    files = [folder / name for folder in SUITES for name in (f"{suite}.rs", f"{suite}_test.rs")]
-    return any(file.exists() and re.search(rf"\bfn {test}\(", file.read_text()) for file in files)
+    """Whether there is such a test in Rust, or in C++."""
+    declared = re.compile(rf"\bfn {test}\(|^TEST(?:_F|_P)?\(\w+, {test}\)", re.M)
+    names = (f"{suite}.rs", f"{suite}_test.rs", f"{suite}_test.cc")
+    files = [folder / name for folder in SUITES for name in names]
+    return any(file.exists() and declared.search(file.read_text()) for file in files)
 
 
 if __name__ == "__main__":
