@@ -34,7 +34,9 @@ struct Customer {
 
 using Service = ByobAskHostService<Customer>;
 
-std::string Name(const std::string& call) { return "roma.sample.host_calls.SampleHostService/" + call; }
+std::string Name(const std::string& call) {
+  return "roma.sample.host_calls.SampleHostService/" + call;
+}
 
 Config<Customer> Host() {
   Config<Customer> config;

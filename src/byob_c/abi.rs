@@ -48,14 +48,20 @@ unsafe fn given<'a, T>(pointer: *const T, what: &str) -> Result<&'a T, Status> {
     unsafe { pointer.as_ref() }.ok_or_else(|| missing(what))
 }
 
-/// Where C wants a result.
+/// Where C wants a handle: null until there is one.
 ///
 /// # Safety
 ///
-/// It must be null or point to memory for a value that nobody else uses for `'a`.
+/// It must be null or point to memory for a pointer that nobody else uses for `'a`.
 unsafe fn wanted<'a, T>(pointer: *mut *mut T, what: &str) -> Result<&'a mut *mut T, Status> {
-    // SAFETY: by this function's contract; a pointer is always a value.
-    unsafe { pointer.as_mut() }.ok_or_else(|| missing(what))
+    if pointer.is_null() {
+        return Err(missing(what));
+    }
+    // SAFETY: not null, so memory by this function's contract; it holds a value before it is borrowed.
+    unsafe {
+        pointer.write(ptr::null_mut());
+        Ok(&mut *pointer)
+    }
 }
 
 /// # Safety
@@ -68,10 +74,9 @@ pub unsafe extern "C" fn roma_byob_start(
 ) -> *mut Status {
     guarded(|| {
         // SAFETY: by the header's contract.
-        let (config, service) = unsafe { (given(config, "config")?, wanted(service, "service")?) };
-        *service = ptr::null_mut();
+        let service = unsafe { wanted(service, "service") }?;
         // SAFETY: by the header's contract.
-        let builder = unsafe { config.builder() }?;
+        let builder = unsafe { given(config, "config")?.builder() }?;
         *service = Box::into_raw(Box::new(Service::start(builder)?));
         Ok(())
     })
@@ -178,7 +183,6 @@ pub unsafe extern "C" fn roma_byob_execute(
         let service = unsafe { given(service, "service") }?;
         // SAFETY: by the header's contract.
         let execution = unsafe { wanted(execution, "execution") }?;
-        *execution = ptr::null_mut();
         let function = callback.ok_or_else(|| missing("callback"))?;
         let callback = Callback { function, context };
         let canceller = service.execute(request, move |answer| callback.call(&answer))?;

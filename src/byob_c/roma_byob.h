@@ -1,20 +1,20 @@
-/* Roma BYOB in C: runs other people's binaries on private data, each request in a fresh process inside
- * two sandboxes. It is the C ABI of a library in Rust; roma_byob.hpp has the same for C++.
+/* Roma BYOB in C: runs other people's binaries on private data, each request in a fresh process
+ * inside two sandboxes. It is the C ABI of a library in Rust; roma_byob.hpp has the same for C++.
  *
  * Rules that hold for all functions:
  *
  * - What can fail returns a status. Null means success. Anything else has to be freed with
  *   roma_byob_status_free(), and only so.
- * - A null pointer where a value has to be, a text that is not UTF-8 and the like are refused with the
- *   code 3 (INVALID_ARGUMENT). What was freed and a pointer to something else cannot be recognised.
- * - All functions may be called from any thread, and at once, but those that free or end a handle: they
- *   are the last to use it. Freeing or ending null does nothing.
- * - Bytes that are passed in are copied. Texts that come out belong to what they came from: to a status
- *   until it is freed, to an outcome until the callback returns.
- * - The library starts threads of its own. As many as 512 callbacks and host functions run at once; more
- *   wait for one to return, so they should not all wait for others. It changes no signal handler and no other setting of the
- *   process, and never ends it.
- */
+ * - A null pointer where a value has to be, a text that is not UTF-8 and the like are refused with
+ *   the code 3 (INVALID_ARGUMENT). What was freed and a pointer to something else cannot be
+ *   recognised.
+ * - All functions may be called from any thread, and at once, but those that free or end a handle:
+ *   they are the last to use it. Freeing or ending null does nothing.
+ * - Bytes that are passed in are copied. Texts that come out belong to what they came from: to a
+ *   status until it is freed, to an outcome until the callback returns.
+ * - The library starts threads of its own. As many as 512 callbacks and host functions run at once;
+ *   more wait for one to return, so they should not all wait for others. It changes no signal
+ *   handler and no other setting of the process, and never ends it. */
 
 #ifndef SRC_BYOB_C_ROMA_BYOB_H_
 #define SRC_BYOB_C_ROMA_BYOB_H_
@@ -50,7 +50,8 @@ typedef struct roma_byob_failure {
   bool retryable;
   /* What went wrong, for people. */
   roma_byob_text message;
-  /* The kind of failure, such as "died", "cancelled" or "deadline": it tells apart what shares a code. */
+  /* The kind of failure, such as "died", "cancelled" or "deadline": it tells apart what shares a
+   * code. */
   roma_byob_text cause;
   /* Who is to blame: "caller", "udf", "sandbox" or "host". */
   roma_byob_text fault;
@@ -61,8 +62,8 @@ roma_byob_failure roma_byob_status_read(const roma_byob_status* status);
 
 void roma_byob_status_free(roma_byob_status* status);
 
-/* A call of a host function by code that was loaded with them. All but the metadata comes from untrusted
- * code. */
+/* A call of a host function by code that was loaded with them. All but the metadata comes from
+ * untrusted code. */
 typedef struct roma_byob_host_call {
   /* The name that the function was registered with. */
   roma_byob_text function;
@@ -79,10 +80,11 @@ void roma_byob_host_answer_set(roma_byob_host_answer* answer, roma_byob_text res
 
 /* A failure, which the UDF sees: a gRPC code that this library knows (13, INTERNAL, stands for all
  * others) and a text. */
-void roma_byob_host_answer_fail(roma_byob_host_answer* answer, int32_t code, roma_byob_text message);
+void roma_byob_host_answer_fail(roma_byob_host_answer* answer, int32_t code,
+                                roma_byob_text message);
 
-/* Is called for each call, on a thread of the library, many at once. It may take its time, within the
- * deadline of the execution. Call and answer live until it returns. It must not throw. */
+/* Is called for each call, on a thread of the library, many at once. It may take its time, within
+ * the deadline of the execution. Call and answer live until it returns. It must not throw. */
 typedef void (*roma_byob_host_handler)(void* context, const roma_byob_host_call* call,
                                        roma_byob_host_answer* answer);
 
@@ -104,8 +106,8 @@ typedef struct roma_byob_config {
   roma_byob_text syscall_filter;
   /* Where the service keeps its files while it runs. */
   roma_byob_text run_dir;
-  /* The programs run_workers and runsc. By default those that ROMA_RUN_WORKERS and ROMA_RUNSC name, or
-   * beside this program, or in PATH. */
+  /* The programs run_workers and runsc. By default those that ROMA_RUN_WORKERS and ROMA_RUNSC name,
+   * or beside this program, or in PATH. */
   roma_byob_text run_workers;
   roma_byob_text runsc;
   /* Folders that UDFs may read, with commas between them. */
@@ -124,15 +126,15 @@ typedef struct roma_byob_config {
 /* Starts a service, and waits until it takes code. `*service` is null after a failure. */
 roma_byob_status* roma_byob_start(const roma_byob_config* config, roma_byob_service** service);
 
-/* Ends everything that the service started. Executions under way fail; it returns when the last callback
- * has. It must not be called by a callback, which would wait for itself. */
+/* Ends everything that the service started. Executions under way fail; it returns when the last
+ * callback has. It must not be called by a callback, which would wait for itself. */
 void roma_byob_end(roma_byob_service* service);
 
 /* What to load, and how. */
 typedef struct roma_byob_code_options {
   /* A file; or else ... */
   roma_byob_text path;
-  /* ... the token of code that is loaded already. What is loaded so lives on without the original. */
+  /* ... the token of code that is loaded already. What is loaded so lives on without it. */
   roma_byob_text same_as;
   /* A name for logs and metrics. */
   roma_byob_text name;
@@ -148,8 +150,8 @@ typedef struct roma_byob_code_options {
 } roma_byob_code_options;
 
 /* Loads a binary, and waits until one process of it is ready. */
-roma_byob_status* roma_byob_load(const roma_byob_service* service, const roma_byob_code_options* options,
-                                 roma_byob_token* token);
+roma_byob_status* roma_byob_load(const roma_byob_service* service,
+                                 const roma_byob_code_options* options, roma_byob_token* token);
 
 /* Ends the processes of this code and forgets it. Executions under way fail. */
 roma_byob_status* roma_byob_delete(const roma_byob_service* service, roma_byob_text token);
@@ -164,8 +166,8 @@ typedef struct roma_byob_request {
   uint64_t queue_timeout_nanos;
   /* How long the code may take from the first byte of the request to the last of the response. */
   uint64_t deadline_nanos;
-  /* Call back when the process is gone, which is when its logs are whole, rather than when the response
-   * is there. */
+  /* Call back when the process is gone, which is when its logs are whole, rather than when the
+   * response is there. */
   bool report;
   /* What host functions get to know about the request, and the UDF never does. The library has
    * `metadata_free` called once when nobody uses it any more, also if the call is refused. */
@@ -182,13 +184,13 @@ typedef struct roma_byob_outcome {
   uint64_t queue_nanos;
   uint64_t send_nanos;
   uint64_t run_nanos;
-  /* With a report, of code that was loaded with logs: the end of what the process printed, and how many
-   * bytes before it were dropped. */
+  /* With a report, of code that was loaded with logs: the end of what the process printed, and how
+   * many bytes before it were dropped. */
   bool has_logs;
   roma_byob_text logs;
   uint64_t logs_dropped;
-  /* With a report, if there was a process and its end is known: its exit code, or -1 and the signal that
-   * ended it; and what it used. */
+  /* With a report, if there was a process and its end is known: its exit code, or -1 and the signal
+   * that ended it; and what it used. */
   bool has_exit;
   int32_t exit_code;
   int32_t exit_signal;
@@ -196,16 +198,16 @@ typedef struct roma_byob_outcome {
   uint64_t peak_memory;
 } roma_byob_outcome;
 
-/* Is called once for each execution that roma_byob_execute() took, on a thread of the library, perhaps
- * before that function has returned. It may take its time and call any function but roma_byob_end(). It
- * must not throw. */
+/* Is called once for each execution that roma_byob_execute() took, on a thread of the library,
+ * perhaps before that function has returned. It may take its time and call any function but
+ * roma_byob_end(). It must not throw. */
 typedef void (*roma_byob_callback)(void* context, const roma_byob_outcome* outcome);
 
-/* Executes a request in a fresh process, in the background. If this fails, the callback is not called.
- * Otherwise `*execution` has to be freed, at any time. */
-roma_byob_status* roma_byob_execute(const roma_byob_service* service, const roma_byob_request* request,
-                                    roma_byob_callback callback, void* context,
-                                    roma_byob_execution** execution);
+/* Executes a request in a fresh process, in the background. If this fails, the callback is not
+ * called. Otherwise `*execution` has to be freed, at any time. */
+roma_byob_status* roma_byob_execute(const roma_byob_service* service,
+                                    const roma_byob_request* request, roma_byob_callback callback,
+                                    void* context, roma_byob_execution** execution);
 
 /* A name for logs. */
 roma_byob_token roma_byob_execution_id(const roma_byob_execution* execution);

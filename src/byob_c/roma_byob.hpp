@@ -1,19 +1,19 @@
 // Roma BYOB in C++17: runs other people's binaries on private data, each request in a fresh process
 // inside two sandboxes.
 //
-// What integrators use is the class that `roma_byob_app_api_cc_library` makes of their proto. It is a
-// Client, which has what does not depend on the proto:
+// What integrators use is the class that `roma_byob_app_api_cc_library` makes of their proto. It is
+// a Client, which has what does not depend on the proto:
 //
-//   StatusOr<ByobEchoService<>> roma = ByobEchoService<>::Create();
-//   StatusOr<std::string> code = roma->Register("/opt/udfs/echo", /*num_workers=*/8);
+//   StatusOr<ByobEchoService<>> service = ByobEchoService<>::Create();
+//   StatusOr<std::string> code = service->Register("/opt/udfs/echo", /*num_workers=*/8);
 //   Notification answered;
 //   StatusOr<EchoResponse> response;
-//   Status asked = roma->Echo(answered, request, response, /*metadata=*/{}, *code).status();
+//   Status asked = service->Echo(answered, request, response, /*metadata=*/{}, *code).status();
 //   if (asked.ok()) answered.WaitForNotification();
 //
-// Calls and status codes are those of the C++ system that this library takes the place of. This header
-// needs protobuf and the standard library, no more; Status, StatusOr and Notification have the shape of
-// those of Abseil.
+// Calls and status codes are those of the C++ system that this library takes the place of. This
+// header needs protobuf and the standard library, no more; Status, StatusOr and Notification have
+// the shape of those of Abseil.
 //
 // Nothing here throws.
 
@@ -78,7 +78,8 @@ class [[nodiscard]] Status {
   // What went wrong, for people.
   const std::string& message() const { return message_; }
 
-  // The kind of failure, such as "died", "cancelled" or "deadline": it tells apart what shares a code.
+  // The kind of failure, such as "died", "cancelled" or "deadline": it tells apart what shares a
+  // code.
   const std::string& cause() const { return cause_; }
 
   // Who is to blame: "caller", "udf", "sandbox" or "host".
@@ -250,24 +251,24 @@ struct Config {
   bool disable_ipc_namespace = false;
   // How gVisor intercepts system calls: "auto", "systrap", "ptrace" or "kvm". Empty is "auto".
   std::string platform;
-  // Where the service keeps its files while it runs. By default below $XDG_RUNTIME_DIR, /run/roma or the
-  // temporary folder.
+  // Where the service keeps its files while it runs. By default below $XDG_RUNTIME_DIR, /run/roma
+  // or the temporary folder.
   std::string run_dir;
-  // The programs run_workers and runsc. By default those that ROMA_RUN_WORKERS and ROMA_RUNSC name, or
-  // beside this program, or in PATH.
+  // The programs run_workers and runsc. By default those that ROMA_RUN_WORKERS and ROMA_RUNSC name,
+  // or beside this program, or in PATH.
   std::string run_workers;
   std::string runsc;
   // Whether the environment variable DISABLE_GVISOR counts.
   bool obey_environment = true;
 
-  // A function that code may call by `name` if it is loaded with LoadOptions::host_functions. The name of
-  // an rpc of a host API is `package.Service/Method`.
+  // A function that code may call by `name` if it is loaded with LoadOptions::host_functions. The
+  // name of an rpc of a host API is `package.Service/Method`.
   void RegisterHostFunction(std::string name, HostFunction<TMetadata> function) {
     host_functions.emplace_back(std::move(name), std::move(function));
   }
 
-  // As above, for an argument and a result that are messages. An argument that is another message is the
-  // UDF's fault, and never reaches the handler.
+  // As above, for an argument and a result that are messages. An argument that is another message
+  // is the UDF's fault, and never reaches the handler.
   template <typename Request, typename Response>
   void RegisterHostCall(
       std::string name,
@@ -291,7 +292,7 @@ struct Config {
 
 // How code is to be loaded. A number of workers alone will do.
 struct LoadOptions {
-  LoadOptions(int num_workers) : num_workers(num_workers) {}
+  LoadOptions(int workers) : num_workers(workers) {}
 
   // How many processes wait ready for requests.
   int num_workers;
@@ -335,16 +336,18 @@ struct ProcessRequestMetrics {
   std::chrono::nanoseconds send_time;
   // From there until the whole response was there.
   std::chrono::nanoseconds response_time;
-  // The processor time of its process, and the most memory that it had, in bytes. 0 if it is not known.
+  // The processor time of its process, and the most memory that it had, in bytes. 0 if it is not
+  // known.
   std::chrono::nanoseconds cpu_time;
   std::uint64_t peak_memory;
-  // How the process ended: its exit code, or the signal that ended it. Neither if that is not known.
+  // How the process ended: its exit code, or the signal that ended it. Neither if that is not
+  // known.
   std::optional<int> exit_code;
   std::optional<int> signal;
 };
 
-// Is called once, when the process is gone, on a thread of the library. It may take its time. `logs` are
-// what the process printed, valid until it returns, or say that nothing is kept of it.
+// Is called once, when the process is gone, on a thread of the library. It may take its time.
+// `logs` are what the process printed, valid until it returns, or say that nothing is kept of it.
 template <typename Response>
 using Callback = std::function<void(StatusOr<Response> response, StatusOr<std::string_view> logs,
                                     ProcessRequestMetrics metrics)>;
@@ -438,8 +441,9 @@ inline void Receive(void* context, const roma_byob_outcome* outcome) noexcept {
 
 }  // namespace internal
 
-// A service that runs UDFs, with all that does not depend on what they answer. When it is destroyed, all
-// that it started is ended; executions under way fail, and all callbacks have returned.
+// A service that runs UDFs, with all that does not depend on what they answer. When it is
+// destroyed, all that it started is ended; executions under way fail, and all callbacks have
+// returned.
 template <typename TMetadata>
 class Client {
  public:
@@ -468,8 +472,8 @@ class Client {
     return Load({}, no_log_code_token, /*logs=*/true, options);
   }
 
-  // Ends the processes of this code and forgets it. Executions under way fail. Without such code it does
-  // nothing.
+  // Ends the processes of this code and forgets it. Executions under way fail. Without such code it
+  // does nothing.
   void Delete(std::string_view code_token) {
     roma_byob_status_free(roma_byob_delete(service_.get(), internal::Text(code_token)));
   }

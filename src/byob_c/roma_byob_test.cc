@@ -4,17 +4,27 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <gtest/gtest.h>
 
 namespace {
+
+// The test in Rust says the same of what the library takes them for.
+static_assert(sizeof(roma_byob_text) == 16);
+static_assert(sizeof(roma_byob_failure) == 56);
+static_assert(sizeof(roma_byob_config) == 144);
+static_assert(sizeof(roma_byob_code_options) == 72);
+static_assert(sizeof(roma_byob_request) == 72);
+static_assert(sizeof(roma_byob_outcome) == 112);
+static_assert(sizeof(roma_byob_token) == 32);
 
 roma_byob_text Text(std::string_view text) { return {text.data(), text.size()}; }
 
 // The code and the message of a failure, which is freed.
 std::pair<int, std::string> Taken(roma_byob_status* status) {
   const roma_byob_failure failure = roma_byob_status_read(status);
-  std::pair<int, std::string> taken(failure.code, std::string(failure.message.data, failure.message.size));
+  std::pair<int, std::string> taken(failure.code, {failure.message.data, failure.message.size});
   roma_byob_status_free(status);
   return taken;
 }
@@ -27,8 +37,10 @@ void ExpectRefused(roma_byob_status* status, const std::string& part) {
 
 TEST(CAbi, NullIsRefusedOrNothing) {
   roma_byob_config config = {};
-  roma_byob_service* service = nullptr;
+  int garbage;
+  auto* service = reinterpret_cast<roma_byob_service*>(&garbage);
   ExpectRefused(roma_byob_start(nullptr, &service), "config is null");
+  EXPECT_EQ(service, nullptr);
   ExpectRefused(roma_byob_start(&config, nullptr), "service is null");
   roma_byob_token token;
   roma_byob_code_options options = {};
@@ -68,7 +80,8 @@ TEST(CAbi, WrongOptionsAreRefusedWithWhatThereIs) {
 }
 
 TEST(CAbi, HostFunctionsNeedANameOfTheirOwnAndAHandler) {
-  const roma_byob_host_handler handler = [](void*, const roma_byob_host_call*, roma_byob_host_answer*) {};
+  const roma_byob_host_handler handler = [](void*, const roma_byob_host_call*,
+                                            roma_byob_host_answer*) {};
   const roma_byob_host_function functions[] = {
       {Text("f"), handler, nullptr}, {Text("f"), handler, nullptr}, {Text("g"), nullptr, nullptr}};
   roma_byob_service* service = nullptr;
@@ -87,7 +100,8 @@ TEST(CAbi, MetadataIsTakenOverEvenIfTheRequestIsRefused) {
   roma_byob_request request = {};
   request.metadata = &freed;
   request.metadata_free = [](void* metadata) { ++*static_cast<int*>(metadata); };
-  ExpectRefused(roma_byob_execute(nullptr, &request, nullptr, nullptr, nullptr), "token of its code");
+  ExpectRefused(roma_byob_execute(nullptr, &request, nullptr, nullptr, nullptr),
+                "token of its code");
   EXPECT_EQ(freed, 1);
   request.code = Text("code-1-1");
   ExpectRefused(roma_byob_execute(nullptr, &request, nullptr, nullptr, nullptr), "service is null");

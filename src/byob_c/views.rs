@@ -417,3 +417,20 @@ impl Token {
         Self { text }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The C++ test says the same of the header.
+    #[test]
+    fn the_structures_are_as_large_as_those_of_the_header() {
+        assert_eq!(size_of::<Text>(), 16);
+        assert_eq!(size_of::<Failure>(), 56);
+        assert_eq!(size_of::<Config>(), 144);
+        assert_eq!(size_of::<CodeOptions>(), 72);
+        assert_eq!(size_of::<RequestView>(), 72);
+        assert_eq!(size_of::<Outcome>(), 112);
+        assert_eq!(size_of::<Token>(), 32);
+    }
+}
