@@ -95,10 +95,11 @@ fn method(call: &Call, client: &str, descriptors: &DescriptorSet) -> String {
     format!(
         "
 {documentation}  //
-  // Notifies when `response` is there; until then both, and this client, have to live. A failure that is
-  // returned is none of the UDF's: nothing is executed, and nobody notified.
+  // Notifies when `response` is there; until then both, and this client, have to live. A failure
+  // that is returned is none of the UDF's: nothing is executed, and nobody notified.
   ::roma::byob::StatusOr<::roma::byob::ExecutionToken> {name}(
-      ::roma::byob::Notification& notification, const {request}& request,
+      ::roma::byob::Notification& notification,
+      const {request}& request,
       ::roma::byob::StatusOr<{response}>& response,
       TMetadata metadata = {{}}, std::string_view code_token = {{}},
       std::chrono::nanoseconds connection_timeout = std::chrono::nanoseconds::zero(),
@@ -108,10 +109,11 @@ fn method(call: &Call, client: &str, descriptors: &DescriptorSet) -> String {
         {{std::move(metadata), code_token, connection_timeout, deadline}});
   }}
 
-  // As above, and calls `callback` when the process is gone: with the response, with what it printed if
-  // the code was registered for logging, and with what it took.
+  // As above, and calls `callback` when the process is gone: with the response, with what it
+  // printed if the code was registered for logging, and with what it took.
   ::roma::byob::StatusOr<::roma::byob::ExecutionToken> {name}(
-      ::roma::byob::Callback<{response}> callback, const {request}& request,
+      ::roma::byob::Callback<{response}> callback,
+      const {request}& request,
       TMetadata metadata = {{}}, std::string_view code_token = {{}},
       std::chrono::nanoseconds connection_timeout = std::chrono::nanoseconds::zero(),
       std::chrono::nanoseconds deadline = ::roma::byob::kDefaultDeadline) {{
