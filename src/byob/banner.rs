@@ -1,5 +1,7 @@
 //! What is said, loudly, when untrusted code runs without gVisor.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 /// Printed once, when a service starts without an outer sandbox.
 pub(crate) const GVISOR_DISABLED: &str = "\
 ╔══════════════════════════════════════════════════════════════════════════════╗
@@ -15,9 +17,26 @@ pub(crate) const GVISOR_DISABLED: &str = "\
 ║  DO NOT USE IN PRODUCTION!                                                  ║
 ╚══════════════════════════════════════════════════════════════════════════════╝";
 
-/// Logged for each execution without gVisor.
+/// Logged for executions without gVisor.
 pub(crate) const EXECUTION_WARNING: &str =
     "⚠️  WARNING: gVisor is DISABLED - execution is NOT sandboxed!";
+
+/// How many executions are each warned of, before it becomes rarer.
+const ALWAYS_WARNED_OF: u64 = 4;
+
+/// Warns of the first few executions without gVisor, then of ever fewer: of those whose number is a
+/// power of two.
+pub(crate) fn warn_of_execution() {
+    static EXECUTIONS: AtomicU64 = AtomicU64::new(0);
+    let number = EXECUTIONS.fetch_add(1, Ordering::Relaxed) + 1;
+    if is_warned_of(number) {
+        tracing::warn!(executions = number, "{EXECUTION_WARNING}");
+    }
+}
+
+fn is_warned_of(number: u64) -> bool {
+    number <= ALWAYS_WARNED_OF || number.is_power_of_two()
+}
 
 /// Logged once when gVisor is on.
 pub(crate) const GVISOR_ENABLED: &str = "✓ gVisor sandboxing: ENABLED";
@@ -32,7 +51,13 @@ pub(crate) fn gvisor_disabled_by(value: Option<&str>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::gvisor_disabled_by;
+    use super::{gvisor_disabled_by, is_warned_of};
+
+    #[test]
+    fn warnings_become_rarer_and_never_cease() {
+        let warned: Vec<u64> = (1..=70).filter(|number| is_warned_of(*number)).collect();
+        assert_eq!(warned, [1, 2, 3, 4, 8, 16, 32, 64]);
+    }
 
     #[test]
     fn only_a_clear_yes_disables_gvisor() {

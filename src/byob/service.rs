@@ -209,7 +209,7 @@ impl Service {
         options: ExecuteOptions,
     ) -> Execution {
         if self.mode() == Mode::Minimal {
-            tracing::debug!("{}", banner::EXECUTION_WARNING);
+            banner::warn_of_execution();
         }
         let request = request.into();
         let pool = self.engine().pool(*token);

@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""Runs the demo's images in podman: with what docs/containers.md says is enough, and with less.
+
+With --rebuild it builds all images a second time instead, in another folder and with nothing cached,
+and compares: that takes as long as a first build.
+"""
+
+import contextlib
+import hashlib
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+WORKSPACE = pathlib.Path(__file__).resolve().parents[2]
+PROFILE = WORKSPACE / "container/seccomp.json"
+
+# podman's defaults ask for more than a machine without systemd, or one inside another, can give.
+PODMAN_LIMITS = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024", "--network=none"]
+
+ANSWERED = "Everything ended, and nothing is left"
+USERS = ("root", "nonroot")
+
+# The flags of docs/containers.md.
+OUR_FILTER = [f"--security-opt=seccomp={PROFILE}"]
+RUN_DIR = "--mount=type=tmpfs,destination=/run_workers,tmpfs-mode=0700,chown"
+HARDENED = [*OUR_FILTER, "--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only", RUN_DIR]
+GVISOR, MINIMAL = ["--mode=gvisor"], ["--mode=minimal"]
+
+
+def main() -> int:
+    if sys.argv[1:] == ["--rebuild"]:
+        return rebuild()
+    missing = [tool for tool in ("podman", "runc") if not shutil.which(tool)]
+    if missing:
+        print(f"missing: as root, apt-get install -y --no-install-recommends {' '.join(missing)}")
+        return 1
+    output("tools/bazel", "build", "--noshow_progress", "//container:all", *(f"//container/tools:demo_{u}.tar" for u in USERS))
+    out = pathlib.Path(output("tools/bazel", "info", "bazel-bin").strip()) / "container"
+    with tempfile.TemporaryDirectory() as folder, podman(pathlib.Path(folder)) as engine:
+        for user in USERS:
+            engine("load", "--input", out / f"tools/demo_{user}.tar")
+        answers(engine)
+        external(engine, out, pathlib.Path(folder))
+        refusals(engine, pathlib.Path(folder))
+        left = engine("ps", "--all", "--quiet").stdout.strip()
+        expect(not left, f"containers are left: {left}")
+    return 0
+
+
+@contextlib.contextmanager
+def podman(scratch: pathlib.Path):
+    """A podman with storage of its own, as a function of its arguments."""
+    command = ["podman", f"--root={scratch}/storage", f"--runroot={scratch}/run", "--storage-driver=vfs"]
+    command += ["--cgroup-manager=cgroupfs"]
+
+    def engine(*words, runtime="runc"):
+        return subprocess.run(
+            [*command, f"--runtime={runtime}", *map(str, words)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+
+    try:
+        yield engine
+    finally:
+        engine("system", "reset", "--force")
+
+
+def demo(engine, user: str, flags: list, words: list, **how) -> subprocess.CompletedProcess:
+    image = f"localhost/roma/demo:{user}"
+    return engine("run", "--rm", *PODMAN_LIMITS, *flags, image, *words, "/udf/sample_udf", "/udf/echo_udf", **how)
+
+
+def answers(engine) -> None:
+    """Each set of flags that the documentation calls enough."""
+    for user in USERS:
+        # (the kernel asks for it of who maps root into a user namespace)
+        hardened = HARDENED + (["--cap-add=SETFCAP"] if user == "root" else [])
+        answered(f"gvisor, {user}, podman's defaults", demo(engine, user, [], GVISOR))
+        answered(f"gvisor, {user}, hardened", demo(engine, user, hardened, GVISOR))
+        answered(f"minimal, {user}, our filter", demo(engine, user, OUR_FILTER, MINIMAL))
+        answered(f"minimal, {user}, hardened", demo(engine, user, hardened, MINIMAL))
+        off = demo(engine, user, [*OUR_FILTER, "--env=DISABLE_GVISOR=true"], GVISOR)
+        expect("gVisor is DISABLED" in off.stderr, off)
+        answered(f"DISABLE_GVISOR, {user}", off)
+
+
+def external(engine, out: pathlib.Path, scratch: pathlib.Path) -> None:
+    """gVisor around the whole container, as podman's own runtime."""
+    path = "usr/byob/gvisor/bin/runsc"
+    output("tar", "-x", "-f", out / "gvisor_tar_root.tar", "-C", scratch, path)
+    runtime = scratch / "runsc"
+    runtime.write_text(f'#!/bin/sh\nexec {scratch}/{path} --network=none --ignore-cgroups "$@"\n')
+    runtime.chmod(0o755)
+    done = demo(engine, "root", ["--cap-add=SYS_ADMIN"], ["--mode=external"], runtime=runtime)
+    answered("external, root, in runsc", done)
+
+
+def refusals(engine, scratch: pathlib.Path) -> None:
+    """What is refused, and that it says what to do."""
+    no_namespaces = scratch / "no_namespaces.json"
+    no_namespaces.write_text(json.dumps(without_namespaces(json.loads(PROFILE.read_text()))))
+    cases = [
+        ("minimal, podman's defaults", "nonroot", [], MINIMAL, r"To mend it: a filter of the container.*seccomp\.json"),
+        ("gvisor, no chroot", "nonroot", ["--cap-drop=ALL"], GVISOR, r"To mend it: gVisor may not call chroot"),
+        ("gvisor, root without SETFCAP", "root", ["--cap-drop=ALL"], GVISOR, r"To mend it: .*CAP_SETFCAP"),
+        ("minimal, root without SETFCAP", "root", HARDENED, MINIMAL, r"To mend it: .*CAP_SETFCAP"),
+        ("gvisor, no namespaces", "nonroot", [f"--security-opt=seccomp={no_namespaces}"], GVISOR, r"To mend it: a filter"),
+        ("minimal, no namespaces", "nonroot", [f"--security-opt=seccomp={no_namespaces}"], MINIMAL, r"To mend it: a filter"),
+        ("read-only root", "nonroot", ["--read-only"], GVISOR, r"run directory /run_workers: .*Read-only"),
+        ("a run directory that is not there", "nonroot", ["--env=ROMA_RUN_DIR=/no/such"], GVISOR, r"run directory /no/such"),
+        ("another user's folder", "nonroot", ["--tmpfs=/run_workers"], GVISOR, r"only its owner, this user, can write"),
+        ("another user's layers", "root", ["--user=65532:65532"], GVISOR, r"for user 0, .* user 65532: take the layers"),
+    ]
+    for title, user, flags, words, expected in cases:
+        done = demo(engine, user, flags, words)
+        expect(done.returncode == 1 and re.search(expected, done.stderr), f"{title}: {done}")
+        print(f"refused, with what to do: {title}")
+
+
+def without_namespaces(profile: dict) -> dict:
+    """The profile as Docker's is: no process may make a namespace."""
+    made = {"clone", "clone3", "unshare"}
+    allowed = profile["syscalls"][0]
+    allowed["names"] = [name for name in allowed["names"] if name not in made]
+    flags = {"index": 0, "value": 0x7E020000, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}
+    profile["syscalls"].append({"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [flags]})
+    return profile
+
+
+def answered(title: str, done: subprocess.CompletedProcess) -> None:
+    expect(done.returncode == 0 and ANSWERED in done.stdout, f"{title}: {done}")
+    up = re.search(r"up after ([0-9.]+ m?s)", done.stdout)
+    print(f"answered: {title} (the service was up after {up.group(1) if up else '?'})")
+
+
+def rebuild() -> int:
+    first = digests([])
+    with tempfile.TemporaryDirectory(dir=pathlib.Path.home() / ".cache") as folder:
+        clone = pathlib.Path(folder) / "clone"
+        output("git", "clone", "--quiet", WORKSPACE, clone)
+        startup = [f"--output_base={folder}/base"]
+        try:
+            second = digests(startup, clone)
+        finally:
+            output("tools/bazel", *startup, "clean", "--expunge", cwd=clone)
+    different = [name for name in first if first[name] != second.get(name)]
+    expect(first.keys() == second.keys() and not different, f"these differ: {', '.join(different)}")
+    print(f"a second build elsewhere: the same {len(first)} images and layers")
+    return 0
+
+
+def digests(startup: list, workspace: pathlib.Path = WORKSPACE) -> dict:
+    """Builds everything; the digest of each image and layer."""
+    flags = ["--noshow_progress"] + (["--disk_cache="] if startup else [])
+    output("tools/bazel", *startup, "build", *flags, "//container/...", cwd=workspace)
+    out = pathlib.Path(output("tools/bazel", *startup, "info", "bazel-bin", cwd=workspace).strip()) / "container"
+    images = {str(file.relative_to(out)): file.read_text() for file in out.rglob("*.json.sha256")}
+    layers = [file for file in out.rglob("*.tar") if not file.is_symlink()]
+    return images | {str(file.relative_to(out)): hashlib.sha256(file.read_bytes()).hexdigest() for file in layers}
+
+
+def expect(holds, otherwise) -> None:
+    if not holds:
+        sys.exit(f"unexpected: {otherwise}")
+
+
+def output(*command, cwd=WORKSPACE) -> str:
+    done = subprocess.run(
+        [str(word) for word in command], cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        sys.exit(f"`{' '.join(map(str, command))}` failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())
