@@ -26,8 +26,8 @@ USERS = ("root", "nonroot")
 
 # The flags of docs/containers.md.
 OUR_FILTER = [f"--security-opt=seccomp={PROFILE}"]
-RUN_DIR = "--mount=type=tmpfs,destination=/run_workers,tmpfs-mode=0700,chown"
-HARDENED = [*OUR_FILTER, "--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only", RUN_DIR]
+RUN_DIR = ["--tmpfs=/scratch", "--env=ROMA_RUN_DIR=/scratch/roma"]
+HARDENED = [*OUR_FILTER, "--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only", *RUN_DIR]
 GVISOR, MINIMAL = ["--mode=gvisor"], ["--mode=minimal"]
 
 
