@@ -2,9 +2,9 @@
 
 use crate::container::{Becoming, Container, Report};
 use crate::expand::expand;
-use crate::files::check_text;
 use crate::layout::Image;
 use crate::suite::{CommandTest, Suite};
+use crate::text;
 use crate::user::{self, User};
 use anyhow::{Context, Result};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -111,52 +111,55 @@ impl Run {
     }
 
     fn run(&self, words: &[String], becoming: Becoming) -> Result<Ended> {
-        let words: Vec<String> = words
-            .iter()
-            .map(|word| expand(word, &self.variables))
-            .collect();
-        let (program, arguments) = words.split_first().context("an empty command")?;
         // Files rather than pipes, since a daemon that is left behind would keep a pipe open.
         let (mut output, mut error) = (new_file()?, new_file()?);
-        let mut command = Command::new(program);
+        let mut command = self.command(words, becoming)?;
         command
-            .args(arguments)
-            .env_clear()
-            .env("PATH", PATH)
-            .env("HOME", &self.user.home)
-            .envs(&self.variables)
-            .current_dir(&self.workdir)
             .stdin(new_file()?)
             .stdout(output.try_clone()?)
             .stderr(error.try_clone()?);
-        if becoming == Becoming::Change {
-            command.uid(self.user.uid).gid(self.user.gid);
-        }
-        let status = command
-            .status()
-            .with_context(|| format!("{program} cannot be started"))?;
+        let status = command.status();
+        let status = status
+            .with_context(|| format!("{} cannot be started", command.get_program().display()))?;
         end_the_rest();
+        let code = status
+            .code()
+            .or(status.signal().map(|signal| SIGNALLED + signal));
         Ok(Ended {
-            code: status
-                .code()
-                .or(status.signal().map(|signal| SIGNALLED + signal))
-                .unwrap_or(-1),
+            code: code.unwrap_or(-1),
             output: content(&mut output)?,
             error: content(&mut error)?,
         })
     }
+
+    fn command(&self, words: &[String], becoming: Becoming) -> Result<Command> {
+        let mut words = words.iter().map(|word| expand(word, &self.variables));
+        let mut command = Command::new(words.next().context("an empty command")?);
+        command
+            .args(words)
+            .env_clear()
+            .env("PATH", PATH)
+            .env("HOME", &self.user.home)
+            .envs(&self.variables)
+            .current_dir(&self.workdir);
+        if becoming == Becoming::Change {
+            command.uid(self.user.uid).gid(self.user.gid);
+        }
+        Ok(command)
+    }
 }
 
 fn judge(test: &CommandTest, ended: &Ended) -> Vec<String> {
-    let mut problems = check_text(
+    let (output, error) = (&ended.output, &ended.error);
+    let mut problems = text::check(
         "output",
-        &ended.output,
+        output,
         &test.expected_output,
         &test.excluded_output,
     );
-    problems.extend(check_text(
+    problems.extend(text::check(
         "error output",
-        &ended.error,
+        error,
         &test.expected_error,
         &test.excluded_error,
     ));
@@ -165,9 +168,10 @@ fn judge(test: &CommandTest, ended: &Ended) -> Vec<String> {
             "exit code: expected {}, is {}",
             test.exit_code, ended.code
         ));
-        for (what, text) in [("output", &ended.output), ("error output", &ended.error)] {
-            problems.push(format!("{what}: {}", crate::files::shown(text)));
-        }
+    }
+    if !problems.is_empty() {
+        problems.push(text::shown("output", output));
+        problems.push(text::shown("error output", error));
     }
     problems
 }

@@ -1,20 +1,19 @@
 //! A copy of an image that programs run in: in memory, in namespaces of its own, gone when they end.
 
-use crate::tree::{Kind, Node, Tree};
+use crate::copy;
+use crate::tree::Tree;
 use crate::user::User;
 use anyhow::{Context, Result, anyhow};
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
-use nix::sys::stat::Mode;
-use nix::unistd::{getgid, getuid, mkfifo};
+use nix::unistd::{getgid, getuid};
 use roma_sandbox::caps::{self, Capability, CapabilitySet};
 use roma_sandbox::clone::{Forked, fork_into};
-use roma_sandbox::{Errno, mounts, namespaces, signals, wait};
+use roma_sandbox::{mounts, namespaces, signals, wait};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::fs::{self, File, Permissions};
 use std::io::{self, PipeWriter, Read, Write};
-use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// What programs in the copy may add to it.
@@ -111,9 +110,9 @@ impl Container<'_> {
                 .context("taking the user's number")?;
         }
         mounts::make_private()?;
-        let staging = mounts::mount_root(size(self.tree) + FREE_BYTES)
+        let staging = mounts::mount_root(copy::size(self.tree) + FREE_BYTES)
             .context("mounting a file system in memory")?;
-        if !copy(self.tree, staging)? {
+        if !copy::make(self.tree, staging)? {
             report.notes.push(format!(
                 "only one user is to be had here: all files belong to {uid}:{gid}"
             ));
@@ -167,63 +166,6 @@ fn exists(map: &str, id: u32) -> Result<bool> {
             _ => false,
         }
     }))
-}
-
-fn size(tree: &Tree) -> u64 {
-    let length = |node: &Node| match &node.kind {
-        // Whole pages are used up.
-        Kind::File(content) => content.len().next_multiple_of(4096) as u64,
-        _ => 4096,
-    };
-    tree.nodes().map(|(_, node)| length(node)).sum()
-}
-
-/// Copies the files into the folder `to`; returns whether all have the owners that they should have.
-fn copy(tree: &Tree, to: &Path) -> Result<bool> {
-    let mut owned = true;
-    let mut copies = HashMap::new();
-    for (path, node) in tree.nodes() {
-        let place = to.join(path.strip_prefix("/")?);
-        owned &=
-            copy_node(node, &place, &mut copies).with_context(|| path.display().to_string())?;
-    }
-    Ok(owned)
-}
-
-fn copy_node(node: &Node, place: &Path, copies: &mut HashMap<*const u8, PathBuf>) -> Result<bool> {
-    match &node.kind {
-        Kind::Directory if place.is_dir() => {}
-        Kind::Directory => fs::create_dir(place)?,
-        Kind::Symlink(target) => symlink(target, place)?,
-        Kind::Fifo => mkfifo(place, Mode::empty())?,
-        // The container has devices of its own.
-        Kind::BlockDevice | Kind::CharacterDevice => return Ok(true),
-        Kind::File(content) => match copies.get(&content.as_ptr()) {
-            Some(first) if !content.is_empty() => {
-                return Ok(fs::hard_link(first, place).map(|()| true)?);
-            }
-            _ => {
-                fs::write(place, content)?;
-                copies.insert(content.as_ptr(), place.to_owned());
-            }
-        },
-    }
-    let owned = match lchown(place, Some(node.uid), Some(node.gid)) {
-        Ok(()) => true,
-        // Users who do not exist in this user namespace.
-        Err(error)
-            if [Errno::EINVAL, Errno::EPERM]
-                .contains(&Errno::from_raw(error.raw_os_error().unwrap_or(0))) =>
-        {
-            false
-        }
-        Err(error) => return Err(error.into()),
-    };
-    // After the owner, whose change clears bits.
-    if !matches!(node.kind, Kind::Symlink(_)) {
-        fs::set_permissions(place, Permissions::from_mode(node.mode))?;
-    }
-    Ok(owned)
 }
 
 /// As it is not allowed everywhere, and most programs do without, a failure is no more than noted.

@@ -6,13 +6,16 @@
 
 mod command;
 mod container;
+mod copy;
 mod expand;
 mod files;
 mod layout;
+mod licences;
 mod metadata;
 mod mode;
 mod pattern;
 mod suite;
+mod text;
 mod tree;
 mod user;
 
@@ -90,7 +93,7 @@ fn run_suite(suite: &Suite, image: &Image, tally: &mut Tally) {
         );
     }
     for test in &suite.license_tests {
-        tally.add("licences", plain(files::check_licences(test, &image.tree)));
+        tally.add("licences", plain(licences::check(test, &image.tree)));
     }
     for test in &suite.command_tests {
         tally.add(

@@ -178,6 +178,7 @@ mod tests {
         assert!(matches(r"\bé", "aé"));
         assert!(matches(r"^\Qa.*{b}\Ec$", "a.*{b}c"));
         assert!(matches(r"\Qa.b", "a.b"));
+        assert!(matches("^a\\\n b$", "a\n b"));
         assert!(matches("^Exactly one\\n$", "Exactly one\n"));
     }
 

@@ -196,6 +196,27 @@ impl Tree {
     }
 }
 
+#[cfg(test)]
+impl Tree {
+    /// One with these files.
+    pub fn of(files: &[(&str, &str)]) -> Self {
+        let mut layer = tar::Builder::new(Vec::new());
+        for (path, content) in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_mode(0o644);
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_size(content.len() as u64);
+            layer
+                .append_data(&mut header, path, content.as_bytes())
+                .unwrap();
+        }
+        let mut tree = Self::new();
+        tree.apply(layer.into_inner().unwrap().as_slice()).unwrap();
+        tree
+    }
+}
+
 fn directory() -> Node {
     Node {
         kind: Kind::Directory,

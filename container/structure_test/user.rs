@@ -78,26 +78,13 @@ mod tests {
     use super::*;
 
     fn tree() -> Tree {
-        let mut layer = tar::Builder::new(Vec::new());
-        for (path, content) in [
+        Tree::of(&[
             (
                 "etc/passwd",
                 "root:x:0:0:root:/root:/bin/sh\napp:x:65532:100::/home/app:\n",
             ),
             ("etc/group", "root:x:0:\nstaff:x:50:\n"),
-        ] {
-            let mut header = tar::Header::new_gnu();
-            header.set_mode(0o644);
-            header.set_uid(0);
-            header.set_gid(0);
-            header.set_size(content.len() as u64);
-            layer
-                .append_data(&mut header, path, content.as_bytes())
-                .unwrap();
-        }
-        let mut tree = Tree::new();
-        tree.apply(layer.into_inner().unwrap().as_slice()).unwrap();
-        tree
+        ])
     }
 
     #[test]
