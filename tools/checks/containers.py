@@ -5,11 +5,11 @@ With --rebuild it builds all images a second time instead, in another folder and
 and compares: that takes as long as a first build.
 """
 
-import contextlib
 import hashlib
 import json
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,7 +19,8 @@ WORKSPACE = pathlib.Path(__file__).resolve().parents[2]
 PROFILE = WORKSPACE / "container/seccomp.json"
 
 # podman's defaults ask for more than a machine without systemd, or one inside another, can give.
-PODMAN_LIMITS = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024", "--network=none"]
+PODMAN_ULIMITS = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"]
+PODMAN_LIMITS = [*PODMAN_ULIMITS, "--network=none"]
 
 ANSWERED = "Everything ended, and nothing is left"
 USERS = ("root", "nonroot")
@@ -34,16 +35,18 @@ GVISOR, MINIMAL = ["--mode=gvisor"], ["--mode=minimal"]
 def main() -> int:
     if sys.argv[1:] == ["--rebuild"]:
         return rebuild()
-    missing = [tool for tool in ("podman", "runc") if not shutil.which(tool)]
+    missing = [tool for tool in ("podman", "podman-compose", "runc") if not shutil.which(tool)]
     if missing:
         print(f"missing: as root, apt-get install -y --no-install-recommends {' '.join(missing)}")
         return 1
     output("tools/bazel", "build", "--noshow_progress", "//container:all", *(f"//container/tools:demo_{u}.tar" for u in USERS))
     out = pathlib.Path(output("tools/bazel", "info", "bazel-bin").strip()) / "container"
-    with tempfile.TemporaryDirectory() as folder, podman(pathlib.Path(folder)) as engine:
+    with tempfile.TemporaryDirectory() as folder, Podman(pathlib.Path(folder)) as engine:
         for user in USERS:
             engine("load", "--input", out / f"tools/demo_{user}.tar")
         answers(engine)
+        integrator(engine)
+        composed(engine, pathlib.Path(folder))
         external(engine, out, pathlib.Path(folder))
         refusals(engine, pathlib.Path(folder))
         left = engine("ps", "--all", "--quiet").stdout.strip()
@@ -51,24 +54,25 @@ def main() -> int:
     return 0
 
 
-@contextlib.contextmanager
-def podman(scratch: pathlib.Path):
-    """A podman with storage of its own, as a function of its arguments."""
-    command = ["podman", f"--root={scratch}/storage", f"--runroot={scratch}/run", "--storage-driver=vfs"]
-    command += ["--cgroup-manager=cgroupfs"]
+class Podman:
+    """A podman with storage of its own; called, it runs one of its commands."""
 
-    def engine(*words, runtime="runc"):
-        return subprocess.run(
-            [*command, f"--runtime={runtime}", *map(str, words)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-        )
+    def __init__(self, scratch: pathlib.Path):
+        self._command = ["podman", f"--root={scratch}/storage", f"--runroot={scratch}/run", "--storage-driver=vfs"]
+        self._command += ["--cgroup-manager=cgroupfs"]
 
-    try:
-        yield engine
-    finally:
-        engine("system", "reset", "--force")
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self("system", "reset", "--force")
+
+    def command(self, runtime="runc") -> list:
+        return [*self._command, f"--runtime={runtime}"]
+
+    def __call__(self, *words, runtime="runc") -> subprocess.CompletedProcess:
+        command = [*self.command(runtime), *map(str, words)]
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
 
 def demo(engine, user: str, flags: list, words: list, **how) -> subprocess.CompletedProcess:
@@ -88,6 +92,29 @@ def answers(engine) -> None:
         off = demo(engine, user, [*OUR_FILTER, "--env=DISABLE_GVISOR=true"], GVISOR)
         expect("gVisor is DISABLED" in off.stderr, off)
         answered(f"DISABLE_GVISOR, {user}", off)
+
+
+def integrator(engine) -> None:
+    """The image of another workspace, which follows docs/containers.md."""
+    there = WORKSPACE / "tools/consumer_test"
+    output("../bazel", "build", "--noshow_progress", "//:image.tar", cwd=there)
+    engine("load", "--input", pathlib.Path(output("../bazel", "info", "bazel-bin", cwd=there).strip()) / "image.tar")
+    done = engine("run", "--rm", *PODMAN_LIMITS, "localhost/example/server:v1")
+    expect(done.stdout == "Hello, container! It is 0.\n", done)
+    print("answered: an integrator's own image")
+
+
+def composed(engine, scratch: pathlib.Path) -> None:
+    """The compose files."""
+    wrapper = scratch / "podman"
+    wrapper.write_text(f"#!/bin/sh\nexec {shlex.join(engine.command())} \"$@\"\n")
+    wrapper.chmod(0o755)
+    for file in ("compose.yaml", "compose.dev.yaml"):
+        command = ["podman-compose", f"--podman-path={wrapper}", f"--podman-run-args={' '.join(PODMAN_ULIMITS)}"]
+        command += ["-f", str(WORKSPACE / "container" / file)]
+        done = subprocess.run([*command, "up"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        subprocess.run([*command, "down"], stdin=subprocess.DEVNULL, capture_output=True)
+        answered(file, done)
 
 
 def external(engine, out: pathlib.Path, scratch: pathlib.Path) -> None:
