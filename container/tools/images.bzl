@@ -34,6 +34,7 @@ def _tool_image(tool, cmd, flavor, debug):
         container_structure_test_configs = [":%s_test.yaml" % tool],
         entrypoint = ["/tools/roma", tool],
         env = {
+            "PATH": "/tools:$PATH",
             "ROMA_ECHO_UDF": "/udf/echo_udf",
             "ROMA_FLOOR": "/tools/floor",
             "ROMA_SAMPLE_UDF": "/udf/sample_udf",

@@ -7,8 +7,8 @@ use super::machine::{ControlGroups, Machine, NamespaceLimits};
 /// The oldest kernel that has every system call that Roma makes (close_range is the youngest).
 const OLDEST_KERNEL: (u32, u32) = (5, 9);
 
-const MORE_RIGHTS: &str = "docker run --security-opt seccomp=unconfined \
-                           --security-opt apparmor=unconfined ...";
+const MORE_RIGHTS: &str = "docker run --security-opt seccomp=container/seccomp.json ..., \
+                           see docs/containers.md";
 
 /// All of them.
 pub fn machine(machine: &Machine) -> Vec<Check> {
@@ -52,12 +52,16 @@ fn user(machine: &Machine) -> Check {
     let process = &machine.process;
     match (process.user, process.sys_admin) {
         (0, true) => Check::ok("user", "root, with CAP_SYS_ADMIN"),
-        (0, false) => {
-            Check::weak("user", "root, without CAP_SYS_ADMIN").fix(match machine.container {
-                Some(_) => "docker run --cap-add SYS_ADMIN ..., or run as an ordinary user",
-                None => "start it without dropping CAP_SYS_ADMIN, or as an ordinary user",
-            })
+        // Who maps root into a user namespace has to have it.
+        (0, false) if process.setfcap => {
+            Check::ok("user", "root, without CAP_SYS_ADMIN: takes user namespaces")
         }
+        (0, false) => Check::weak("user", "root, without CAP_SYS_ADMIN and CAP_SETFCAP").fix(
+            match machine.container {
+                Some(_) => "docker run --cap-add SETFCAP ..., or run as an ordinary user",
+                None => "start it without dropping CAP_SETFCAP, or as an ordinary user",
+            },
+        ),
         (user, true) => Check::ok("user", format!("user {user}, with CAP_SYS_ADMIN")),
         (user, false) => Check::ok("user", format!("user {user}, without rights of root")),
     }
@@ -170,6 +174,7 @@ mod tests {
             process: Process {
                 user: 1000,
                 sys_admin: false,
+                setfcap: false,
                 filtered: false,
             },
             container: None,
@@ -257,12 +262,17 @@ mod tests {
             machine.process.filtered = true;
             machine.container = Some("docker".into());
         });
-        assert!(verdict == Verdict::Weak && fix.contains("seccomp=unconfined"));
+        assert!(verdict == Verdict::Weak && fix.contains("container/seccomp.json"));
         let (verdict, fix) = judged("user", |machine| {
             machine.process.user = 0;
             machine.container = Some("docker".into());
         });
-        assert!(verdict == Verdict::Weak && fix.contains("--cap-add SYS_ADMIN"));
+        assert!(verdict == Verdict::Weak && fix.contains("--cap-add SETFCAP"));
+        let (verdict, _) = judged("user", |machine| {
+            machine.process.user = 0;
+            machine.process.setfcap = true;
+        });
+        assert_eq!(verdict, Verdict::Ok);
         let (verdict, _) = judged("seccomp", |machine| machine.seccomp_actions = None);
         assert_eq!(verdict, Verdict::Missing);
     }

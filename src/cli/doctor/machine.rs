@@ -6,8 +6,9 @@ use std::path::Path;
 use roma_protocol::limits::PoolLimits;
 use roma_sandbox::cgroup::{Group, Hierarchies, InForce};
 
-/// The number of CAP_SYS_ADMIN.
+/// The numbers of the capabilities that count.
 const SYS_ADMIN: u32 = 21;
+const SETFCAP: u32 = 31;
 
 /// What is known of this machine and of this process on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Process {
     pub user: u32,
     /// It has CAP_SYS_ADMIN.
     pub sys_admin: bool,
+    /// It has CAP_SETFCAP.
+    pub setfcap: bool,
     /// A filter of system calls is in force for it already.
     pub filtered: bool,
 }
@@ -77,10 +80,12 @@ impl Process {
         };
         let user = field("Uid").and_then(|ids| ids.split_whitespace().nth(1)?.parse().ok());
         let effective = field("CapEff").and_then(|set| u64::from_str_radix(set, 16).ok());
+        let has = |capability: u32| effective.is_some_and(|set| set & (1 << capability) != 0);
         Self {
             // Whoever cannot be known is treated as having no rights.
             user: user.unwrap_or(u32::MAX),
-            sys_admin: effective.is_some_and(|set| set & (1 << SYS_ADMIN) != 0),
+            sys_admin: has(SYS_ADMIN),
+            setfcap: has(SETFCAP),
             filtered: field("Seccomp").is_some_and(|mode| mode == "2"),
         }
     }
@@ -162,6 +167,7 @@ mod tests {
         let expected = Process {
             user: 0,
             sys_admin: true,
+            setfcap: true,
             filtered: false,
         };
         assert_eq!(Process::parse(root), expected);
@@ -169,11 +175,13 @@ mod tests {
         let expected = Process {
             user: 1000,
             sys_admin: false,
+            setfcap: false,
             filtered: true,
         };
         assert_eq!(Process::parse(user), expected);
         // Docker's usual capabilities, without CAP_SYS_ADMIN.
-        assert!(!Process::parse("CapEff:\t00000000a80425fb\n").sys_admin);
+        let docker = Process::parse("CapEff:\t00000000a80425fb\n");
+        assert!(!docker.sys_admin && docker.setfcap);
     }
 
     #[test]

@@ -120,8 +120,7 @@ fn advice(mode: Mode, before: &[Check]) -> String {
     match (suspects.is_empty(), mode) {
         (false, _) => format!("first those above: {}", suspects.join(", ")),
         (true, Mode::Minimal) => "run as root, or where user namespaces are allowed".to_owned(),
-        (true, _) => "in a container: docker run --security-opt seccomp=unconfined \
-                      --security-opt apparmor=unconfined --cap-add SYS_ADMIN ...; elsewhere: run as \
+        (true, _) => "in a container: with the flags of docs/containers.md; elsewhere: run as \
                       root. For development, use --mode minimal"
             .to_owned(),
     }
@@ -201,7 +200,7 @@ mod tests {
         ];
         let text = advice(Mode::Gvisor, &before);
         assert_eq!(text, "first those above: seccomp, user namespaces");
-        assert!(advice(Mode::Gvisor, &before[..1]).contains("--security-opt"));
+        assert!(advice(Mode::Gvisor, &before[..1]).contains("docs/containers.md"));
         assert!(advice(Mode::Minimal, &[]).contains("root"));
     }
 }
