@@ -56,44 +56,44 @@ def layer(name, user, out = None, files = {}, folders = {}):
         visibility = ["//visibility:public"],
     )
 
-def roma_layers(flavor):
+def roma_layers(name):
     """All layers of a user.
 
     Args:
-        flavor: `root` or `nonroot`.
+        name: the user's: `root` or `nonroot`.
     """
-    user = get_user(flavor)
+    user = get_user(name)
     directory = roma_container_dir.lstrip("/")
     config = {(":config.json", directory + "/config.json"): "0600"}
     server = "%s/%s/run_workers" % (directory + "/" + roma_container_root_dir, _SERVER_DIR)
     run_dirs = {"run_workers": "0700", "var/run/runsc": "0700"}
 
     layer(
-        name = "gvisor_tar_" + flavor,
+        name = "gvisor_tar_" + name,
         files = {("//third_party/runsc", _RUNSC_DIR + "/runsc"): "0500"},
         folders = run_dirs,
         user = user,
     )
     layer(
-        name = "var_run_runsc_tar_" + flavor,
+        name = "var_run_runsc_tar_" + name,
         folders = {"var/run/runsc": "0700"},
         user = user,
     )
     layer(
-        name = "container_config_" + flavor,
-        out = "container_config_%s.tar" % flavor,
+        name = "container_config_" + name,
+        out = "container_config_%s.tar" % name,
         files = config,
         user = user,
     )
     layer(
-        name = "byob_server_container_" + flavor,
-        out = "byob_server_container_%s.tar" % flavor,
+        name = "byob_server_container_" + name,
+        out = "byob_server_container_%s.tar" % name,
         files = {(":run_workers", _SERVER_DIR + "/run_workers"): "0500"},
         user = user,
     )
     layer(
-        name = "byob_server_container_with_dir_" + flavor,
-        out = "byob_server_container_with_dir_%s.tar" % flavor,
+        name = "byob_server_container_with_dir_" + name,
+        out = "byob_server_container_with_dir_%s.tar" % name,
         files = config | {(":run_workers", server): "0500"},
         user = user,
     )

@@ -202,7 +202,7 @@ def bill(packages: List[Package]) -> Dict:
         "dataLicense": "CC0-1.0",
         "SPDXID": "SPDXRef-DOCUMENT",
         "name": "roma-base",
-        "documentNamespace": f"https://spdx.org/spdxdocs/roma-base-{contents}",
+        "documentNamespace": f"urn:roma:base:{contents}",
         "creationInfo": {"created": "1970-01-01T00:00:00Z", "creators": ["Tool: roma"]},
         "packages": [described(package) for package in packages],
         "relationships": [

@@ -18,8 +18,12 @@ _LAUNCH_POLICY = {
     "tee.launch_policy.log_redirect": "always",
 }
 
-def tool_images():
-    """All images."""
+def tool_images(name):
+    """All images.
+
+    Args:
+        name: not used: each image is named by its tool and its user.
+    """
     for tool, cmd in TOOLS.items():
         for flavor in ["root", "nonroot"]:
             for debug in [False, True]:
