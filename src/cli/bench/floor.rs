@@ -28,10 +28,27 @@ pub struct Floor {
     pub cycles: u64,
     pub time: Duration,
     pub cpu: Duration,
-    pub total: Summary,
+    pub samples: Vec<Duration>,
+    /// Cycles a second, each time that it was measured.
+    pub rates: Vec<f64>,
 }
 
 impl Floor {
+    /// What the same loops gave at two times, as one.
+    pub fn and(mut self, later: Self) -> Self {
+        self.cycles += later.cycles;
+        self.time += later.time;
+        self.cpu += later.cpu;
+        self.samples.extend(later.samples);
+        self.rates.extend(later.rates);
+        self
+    }
+
+    /// How long its cycles took.
+    pub fn total(&self) -> Summary {
+        Summary::of(self.samples.clone())
+    }
+
     /// Cycles a second.
     pub fn rate(&self) -> f64 {
         self.cycles as f64 / self.time.as_secs_f64()
@@ -73,16 +90,16 @@ pub async fn measure(
             cycles: 0,
             time,
             cpu: Duration::ZERO,
-            total: Summary::default(),
+            samples: Vec::new(),
+            rates: Vec::new(),
         };
-        let mut samples = Vec::new();
         for _ in 0..loops {
             let mut answer = vec![0; ANSWER_BYTES];
             let packet = fdpass::receive(control.as_fd(), &mut answer, Gate::NONE)?;
-            floor.cycles += read_answer(&answer[..packet.bytes], &mut samples)?;
+            floor.cycles += read_answer(&answer[..packet.bytes], &mut floor.samples)?;
         }
         floor.cpu = cpu::busy().saturating_sub(busy);
-        floor.total = Summary::of(samples);
+        floor.rates.push(floor.rate());
         Ok(floor)
     })
     .await?;
@@ -99,4 +116,31 @@ fn read_answer(answer: &[u8], samples: &mut Vec<Duration>) -> anyhow::Result<u64
             .map(|nanos| Duration::from_nanos(u32::from_le_bytes(*nanos).into())),
     );
     Ok(u64::from_le_bytes(*count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn floor(cycles: u64, seconds: u64, millis: &[u64]) -> Floor {
+        Floor {
+            loops: 2,
+            hot: false,
+            cycles,
+            time: Duration::from_secs(seconds),
+            cpu: Duration::from_secs(seconds),
+            samples: millis.iter().copied().map(Duration::from_millis).collect(),
+            rates: vec![cycles as f64 / seconds as f64],
+        }
+    }
+
+    #[test]
+    fn a_fast_and_a_slow_time_count_alike() {
+        let both = floor(300, 1, &[1, 2]).and(floor(100, 1, &[3, 9]));
+        assert!((both.rate() - 200.0).abs() < 1e-9, "{both:?}");
+        assert_eq!(both.rates, [300.0, 100.0]);
+        assert_eq!(both.cpu_for_each(), Duration::from_millis(5));
+        assert_eq!(both.total().p50, Duration::from_millis(2));
+        assert_eq!(both.total().max, Duration::from_millis(9));
+    }
 }

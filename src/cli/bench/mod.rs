@@ -1,4 +1,4 @@
-//! `roma bench`: the floor, then the service, in the same outer sandbox.
+//! `roma bench`: the service between two halves of the floor, in the same outer sandbox.
 
 mod cpu;
 mod floor;
@@ -19,7 +19,7 @@ use crate::programs;
 use crate::target::Target;
 use neighbour::{Neighbour, Tenancy};
 use report::{Report, Row};
-use service::Asking;
+use service::{Asking, Run};
 
 /// How often the service is asked before times count.
 const WARM_UP: usize = 50;
@@ -60,7 +60,7 @@ pub struct BenchArgs {
     /// Processes that start workers. By default what the library chooses.
     #[arg(long)]
     spawners: Option<u32>,
-    /// Milliseconds for each measurement of the floor; 0 skips it.
+    /// Milliseconds for each measurement of the floor, half of them after the service; 0 skips it.
     #[arg(long, default_value_t = 2000)]
     floor_millis: u32,
     /// The program roma_floor. By default $ROMA_FLOOR or beside this program.
@@ -88,57 +88,53 @@ pub async fn run(arguments: BenchArgs) -> anyhow::Result<()> {
         .encode_to_vec(),
     );
     let neighbour = neighbour(&arguments)?;
-    let floors = floors(&arguments, &udf, &request).await?;
-
-    let since = Instant::now();
-    let service = arguments.target.builder().start().await?;
-    let started = since.elapsed();
-    let mut report = Report::new(&service, started, floors);
-    for Case {
-        workers,
-        concurrency,
-        hot,
-    } in cases(&arguments)
-    {
-        let options = LoadOptions {
-            spawners: arguments.spawners,
-            ..LoadOptions::with_workers(workers)
-        };
-        let since = Instant::now();
-        let code = service.load(udf.clone(), options).await?;
-        report.loads.push(since.elapsed());
-        // So that what is measured is not how they get there.
-        until_ready(&service, &code, workers).await;
-        let asking = |requests| Asking {
-            clients: concurrency,
-            requests,
-            ready: hot.then_some(workers),
-        };
-        service::measure(&service, code, &request, asking(WARM_UP)).await;
-        let run = service::measure(&service, code, &request, asking(arguments.requests)).await;
-        let row = |neighbours, run| Row {
-            workers,
-            concurrency,
-            hot,
-            neighbours,
-            run,
-        };
-        report.rows.push(row(0, run));
-        if let Some((udf, tenancy)) = &neighbour {
-            let beside = Neighbour::move_in(&service, udf.clone(), *tenancy).await?;
-            let run = service::measure(&service, code, &request, asking(arguments.requests)).await;
-            report.rows.push(row(tenancy.processes, run));
-            beside.move_out(&service).await?;
-        }
-        service.delete(&code).await?;
-    }
-    service.shutdown().await;
+    let before = floors(&arguments, &udf, &request).await?;
+    let mut report = measure(&arguments, &udf, &request, neighbour.as_ref()).await?;
+    let after = floors(&arguments, &udf, &request).await?;
+    let halves = before.into_iter().zip(after);
+    report.floors = halves.map(|(before, after)| before.and(after)).collect();
     println!("{report}");
     if let Some(path) = arguments.json {
         std::fs::write(&path, format!("{:#}\n", report.json()))
             .with_context(|| path.display().to_string())?;
     }
     Ok(())
+}
+
+/// Measures each case, with code of its own.
+async fn measure(
+    arguments: &BenchArgs,
+    udf: &Bytes,
+    request: &Bytes,
+    neighbour: Option<&(Bytes, Tenancy)>,
+) -> anyhow::Result<Report> {
+    let since = Instant::now();
+    let service = arguments.target.builder().start().await?;
+    let mut report = Report::new(&service, since.elapsed());
+    for case in cases(arguments) {
+        let options = LoadOptions {
+            spawners: arguments.spawners,
+            ..LoadOptions::with_workers(case.workers)
+        };
+        let since = Instant::now();
+        let code = service.load(udf.clone(), options).await?;
+        report.loads.push(since.elapsed());
+        // So that what is measured is not how they get there.
+        until_ready(&service, &code, case.workers).await;
+        service::measure(&service, code, request, case.asking(WARM_UP)).await;
+        let asking = case.asking(arguments.requests);
+        let run = service::measure(&service, code, request, asking).await;
+        report.rows.push(case.row(0, run));
+        if let Some((hostile, tenancy)) = neighbour {
+            let beside = Neighbour::move_in(&service, hostile.clone(), *tenancy).await?;
+            let run = service::measure(&service, code, request, asking).await;
+            report.rows.push(case.row(tenancy.processes, run));
+            beside.move_out(&service).await?;
+        }
+        service.delete(&code).await?;
+    }
+    service.shutdown().await;
+    Ok(report)
 }
 
 /// The hostile code and what it may do, where it was asked for.
@@ -160,10 +156,31 @@ fn neighbour(arguments: &BenchArgs) -> anyhow::Result<Option<(Bytes, Tenancy)>> 
 }
 
 /// One measurement of the service.
+#[derive(Clone, Copy)]
 struct Case {
     workers: u32,
     concurrency: usize,
     hot: bool,
+}
+
+impl Case {
+    fn asking(self, requests: usize) -> Asking {
+        Asking {
+            clients: self.concurrency,
+            requests,
+            ready: self.hot.then_some(self.workers),
+        }
+    }
+
+    fn row(self, neighbours: u32, run: Run) -> Row {
+        Row {
+            workers: self.workers,
+            concurrency: self.concurrency,
+            hot: self.hot,
+            neighbours,
+            run,
+        }
+    }
 }
 
 fn cases(arguments: &BenchArgs) -> Vec<Case> {
@@ -186,7 +203,8 @@ fn cases(arguments: &BenchArgs) -> Vec<Case> {
     }
 }
 
-/// The floor with some numbers of loops, of which the best counts.
+/// Half of the floor with some numbers of loops, of which the best counts. The other half is measured
+/// on the other side of the service: a machine's fast and slow minutes so meet both.
 async fn floors(
     arguments: &BenchArgs,
     udf: &Bytes,
@@ -198,7 +216,7 @@ async fn floors(
     let program = programs::find(arguments.floor.clone(), "ROMA_FLOOR", "roma_floor")?;
     let mut floors = Vec::new();
     for case in [(1, false), (2, false), (8, false), (1, true)] {
-        let time = Duration::from_millis(arguments.floor_millis.into());
+        let time = Duration::from_millis(arguments.floor_millis.div_ceil(2).into());
         let builder = arguments.target.builder();
         floors.push(floor::measure(builder, &program, case, time, udf, request).await?);
     }

@@ -29,19 +29,19 @@ pub struct Report {
     platform: Option<String>,
     filter: String,
     start: Duration,
-    floors: Vec<Floor>,
+    pub floors: Vec<Floor>,
     pub loads: Vec<Duration>,
     pub rows: Vec<Row>,
 }
 
 impl Report {
-    pub fn new(service: &Service, start: Duration, floors: Vec<Floor>) -> Self {
+    pub fn new(service: &Service, start: Duration) -> Self {
         Self {
             mode: service.mode().to_string(),
             platform: service.platform().map(|platform| platform.to_string()),
             filter: service.syscall_filter().to_string(),
             start,
-            floors,
+            floors: Vec::new(),
             loads: Vec::new(),
             rows: Vec::new(),
         }
@@ -98,7 +98,8 @@ fn floor_json(floor: &Floor) -> Value {
         "hot": floor.hot,
         "cycles": floor.cycles,
         "rps": floor.rate(),
-        "latency_us": floor.total.json(),
+        "rps_each_time": floor.rates,
+        "latency_us": floor.total().json(),
         "cpu_us_for_each": micros(floor.cpu_for_each()),
     })
 }
@@ -142,6 +143,12 @@ impl fmt::Display for Report {
         for row in &self.rows {
             line(f, &row_cells(row, best))?;
         }
+        if let Some([before, after]) = self.best_floor().map(|floor| &floor.rates[..]) {
+            writeln!(
+                f,
+                "\nThe best floor was {before:.0} before the service and {after:.0} after."
+            )?;
+        }
         for row in self.rows.iter().filter(|row| row.run.failures > 0) {
             let first = row.run.first_failure.as_deref().unwrap_or_default();
             writeln!(
@@ -155,7 +162,7 @@ impl fmt::Display for Report {
 }
 
 fn floor_cells(floor: &Floor, best: Option<f64>) -> [String; COLUMNS] {
-    let total = &floor.total;
+    let total = floor.total();
     [
         format!("floor {}{}", floor.loops, hot(floor.hot)),
         rate(floor.rate(), floor.hot),

@@ -23,6 +23,9 @@ fn bench(arguments: &[&str]) -> Value {
         .unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
     serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap()
 }
 
@@ -30,6 +33,10 @@ fn measures(report: &Value) {
     assert!(report["floor_best_rps"].as_f64().unwrap() > 0.0, "{report}");
     let rows = report["service"].as_array().unwrap();
     assert!(!rows.is_empty());
+    for floor in report["floor"].as_array().unwrap() {
+        let rates = floor["rps_each_time"].as_array().unwrap();
+        assert_eq!(rates.len(), 2, "before and after: {floor}");
+    }
     for row in rows {
         assert_eq!(row["failures"], 0, "{row}");
         assert!(row["rps"].as_f64().unwrap() > 0.0, "{row}");
