@@ -31,12 +31,16 @@ impl Summary {
 
     /// In microseconds.
     pub fn json(&self) -> Value {
-        let micros = |time: Duration| time.as_nanos() as f64 / 1000.0;
         json!({
             "p50": micros(self.p50), "p90": micros(self.p90),
             "p99": micros(self.p99), "max": micros(self.max),
         })
     }
+}
+
+/// In microseconds, with their parts.
+pub fn micros(time: Duration) -> f64 {
+    time.as_nanos() as f64 / 1000.0
 }
 
 /// A time, short.

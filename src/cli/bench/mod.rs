@@ -9,12 +9,13 @@ mod service;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use bytes::Bytes;
 use clap::Args;
 use prost::Message;
 use roma_byob::{CodeToken, LoadOptions, Service};
 
+use crate::hostile;
+use crate::output::Output;
 use crate::programs;
 use crate::target::Target;
 use neighbour::{Neighbour, Tenancy};
@@ -23,6 +24,8 @@ use service::{Asking, Run};
 
 /// How often the service is asked before times count.
 const WARM_UP: usize = 50;
+/// How long a request may wait for a worker.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What to measure.
 #[derive(Debug, Args)]
@@ -79,8 +82,8 @@ struct EchoRequest {
 
 /// Measures and prints.
 pub async fn run(arguments: BenchArgs) -> anyhow::Result<()> {
-    let udf = programs::find(arguments.udf.clone(), "ROMA_ECHO_UDF", "echo_udf")?;
-    let udf = Bytes::from(std::fs::read(&udf).with_context(|| udf.display().to_string())?);
+    let json = arguments.json.as_deref().map(Output::at).transpose()?;
+    let udf = programs::read_found(arguments.udf.clone(), "ROMA_ECHO_UDF", "echo_udf")?;
     let request = Bytes::from(
         EchoRequest {
             message: vec![b'x'; arguments.payload],
@@ -94,11 +97,10 @@ pub async fn run(arguments: BenchArgs) -> anyhow::Result<()> {
     let halves = before.into_iter().zip(after);
     report.floors = halves.map(|(before, after)| before.and(after)).collect();
     println!("{report}");
-    if let Some(path) = arguments.json {
-        std::fs::write(&path, format!("{:#}\n", report.json()))
-            .with_context(|| path.display().to_string())?;
+    match json {
+        Some(output) => output.write(&format!("{:#}\n", report.json())),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Measures each case, with code of its own.
@@ -142,17 +144,12 @@ fn neighbour(arguments: &BenchArgs) -> anyhow::Result<Option<(Bytes, Tenancy)>> 
     if arguments.neighbours == 0 {
         return Ok(None);
     }
-    let path = programs::find(
-        arguments.hostile.clone(),
-        "ROMA_MISBEHAVING_UDF",
-        "misbehaving_udf",
-    )?;
-    let udf = std::fs::read(&path).with_context(|| path.display().to_string())?;
+    let udf = hostile::read(arguments.hostile.clone())?;
     let tenancy = Tenancy {
         processes: arguments.neighbours,
         cpu_millis: arguments.neighbours_cpu_millis,
     };
-    Ok(Some((udf.into(), tenancy)))
+    Ok(Some((udf, tenancy)))
 }
 
 /// One measurement of the service.

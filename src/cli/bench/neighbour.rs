@@ -1,15 +1,12 @@
 //! Hostile code at full tilt, beside what is measured.
 
-use std::time::Duration;
-
 use bytes::Bytes;
-use roma_byob::{CodeToken, Error, ExecuteOptions, Limits, LoadOptions, PoolLimits, Service};
+use roma_byob::{CodeToken, Error, ExecuteOptions, LoadOptions, PoolLimits, Service};
 use tokio::task::JoinSet;
 
-/// How long each hostile process lives.
-const LIFE: Duration = Duration::from_millis(100);
-/// What one may map; `hoard` wants more.
-const ADDRESS_SPACE: u64 = 64 << 20;
+use super::PATIENCE;
+use crate::hostile;
+
 /// To use the processor, to use memory, to leave processes behind.
 const TRICKS: [&str; 3] = ["burn", "hoard", "daemon"];
 
@@ -48,11 +45,9 @@ impl Neighbour {
 }
 
 fn options(tenancy: Tenancy) -> LoadOptions {
-    let mut limits = Limits::default();
-    limits.address_space = Some(ADDRESS_SPACE);
     LoadOptions {
         name: "neighbour".into(),
-        limits,
+        limits: hostile::limits(),
         pool_limits: PoolLimits {
             cpu_millis: tenancy.cpu_millis,
             ..PoolLimits::default()
@@ -64,8 +59,8 @@ fn options(tenancy: Tenancy) -> LoadOptions {
 
 async fn offend(service: Service, code: CodeToken, first: usize) {
     let options = ExecuteOptions {
-        queue_timeout: Duration::from_secs(10),
-        deadline: LIFE,
+        queue_timeout: PATIENCE,
+        deadline: hostile::LIFE,
         ..Default::default()
     };
     for trick in TRICKS.iter().cycle().skip(first) {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::floor::Floor;
 use super::service::Run;
-use crate::summary::short;
+use crate::summary::{micros, short};
 
 /// One measurement of the service.
 #[derive(Debug)]
@@ -102,10 +102,6 @@ fn floor_json(floor: &Floor) -> Value {
         "latency_us": floor.total().json(),
         "cpu_us_for_each": micros(floor.cpu_for_each()),
     })
-}
-
-fn micros(time: Duration) -> f64 {
-    time.as_nanos() as f64 / 1000.0
 }
 
 const HEADINGS: [&str; COLUMNS] = [

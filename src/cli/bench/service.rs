@@ -8,7 +8,7 @@ use bytes::Bytes;
 use roma_byob::{CodeToken, ExecuteOptions, Service, Times};
 use tokio::task::JoinSet;
 
-use super::cpu;
+use super::{PATIENCE, cpu};
 use crate::summary::Summary;
 
 /// What one measurement gave.
@@ -108,7 +108,7 @@ async fn client(
 ) -> Seen {
     let mut seen = Seen::default();
     let options = ExecuteOptions {
-        queue_timeout: Duration::from_secs(10),
+        queue_timeout: PATIENCE,
         ..Default::default()
     };
     while left

@@ -1,24 +1,19 @@
 //! The load: good requests whose times count, hostile ones beside them, and code that comes and goes.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use roma_byob::{
-    CodeToken, Error, ExecuteOptions, Fault, Limits, LoadOptions, PoolLimits, Service,
-};
+use roma_byob::{CodeToken, Error, ExecuteOptions, Fault, LoadOptions, PoolLimits, Service};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::hostile;
+
 /// How long a good request may take: only a hang is longer.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long one may take that never ends by itself.
-const SHORT: Duration = Duration::from_millis(100);
 /// How often code comes and goes.
 const CHURN: Duration = Duration::from_millis(500);
-/// What a hostile process may map; `hoard` wants more.
-const ADDRESS_SPACE: u64 = 64 << 20;
 
 /// How an execution is ended.
 #[derive(Debug, Clone, Copy)]
@@ -71,15 +66,6 @@ pub struct Udfs {
     pub hostile: Bytes,
 }
 
-impl Udfs {
-    pub fn read(good: &Path, hostile: &Path) -> std::io::Result<Self> {
-        Ok(Self {
-            good: std::fs::read(good)?.into(),
-            hostile: std::fs::read(hostile)?.into(),
-        })
-    }
-}
-
 impl Load {
     /// Loads the code and starts so many clients of each kind.
     pub async fn start(service: &Service, udfs: &Udfs, clients: usize) -> Result<Self, Error> {
@@ -123,12 +109,10 @@ impl Load {
 }
 
 fn hostile_options(workers: u32) -> LoadOptions {
-    let mut limits = Limits::default();
-    limits.address_space = Some(ADDRESS_SPACE);
     LoadOptions {
         name: "hostile".into(),
-        limits,
-        exit_grace: SHORT,
+        limits: hostile::limits(),
+        exit_grace: hostile::LIFE,
         max_response: 1000,
         ..LoadOptions::with_workers(workers)
     }
@@ -158,21 +142,21 @@ async fn ask(service: Service, code: CodeToken, tally: Arc<Mutex<Tally>>) {
 
 async fn offend(service: Service, code: CodeToken, first: usize, tally: Arc<Mutex<Tally>>) {
     let options = ExecuteOptions {
-        deadline: SHORT,
+        deadline: hostile::LIFE,
         ..patient()
     };
     for (request, ending) in HOSTILE.iter().cycle().skip(first * 5) {
         let mut execution = service.execute(&code, *request, options.clone());
         let result = match ending {
             Ending::Awaited => execution.await,
-            Ending::Cancelled => match timeout(SHORT / 4, &mut execution).await {
+            Ending::Cancelled => match timeout(hostile::LIFE / 4, &mut execution).await {
                 Ok(result) => result,
                 Err(_) => {
                     execution.cancel();
                     execution.await
                 }
             },
-            Ending::Dropped => match timeout(SHORT / 4, execution).await {
+            Ending::Dropped => match timeout(hostile::LIFE / 4, execution).await {
                 Ok(result) => result,
                 Err(_) => Err(Error::Cancelled),
             },

@@ -8,10 +8,12 @@ mod sample;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::Args;
 use roma_byob::Service;
 
+use crate::hostile;
+use crate::output::Output;
 use crate::programs;
 use crate::target::Target;
 use load::{Load, Udfs};
@@ -52,13 +54,11 @@ pub struct SoakArgs {
 
 /// Runs it. Fails if anything grew, or went wrong, or was left.
 pub async fn run(arguments: SoakArgs) -> anyhow::Result<()> {
-    let good = programs::find(arguments.udf.clone(), "ROMA_ECHO_UDF", "echo_udf")?;
-    let hostile = programs::find(
-        arguments.hostile.clone(),
-        "ROMA_MISBEHAVING_UDF",
-        "misbehaving_udf",
-    )?;
-    let udfs = Udfs::read(&good, &hostile)?;
+    let json = arguments.json.as_deref().map(Output::at).transpose()?;
+    let udfs = Udfs {
+        good: programs::read_found(arguments.udf.clone(), "ROMA_ECHO_UDF", "echo_udf")?,
+        hostile: hostile::read(arguments.hostile.clone())?,
+    };
     let run_dir = std::env::temp_dir().join(format!("roma-soak-{}", std::process::id()));
     let service = arguments.target.builder().run_dir(&run_dir).start().await?;
     let sandbox = service.sandbox_process();
@@ -70,9 +70,9 @@ pub async fn run(arguments: SoakArgs) -> anyhow::Result<()> {
     let judgement = Judgement::of(&rows, arguments.p99_growth);
     judgement.print();
     complaints.extend(judgement.complaints());
-    if let Some(path) = &arguments.json {
+    if let Some(output) = json {
         let json = report::json(&mode, &rows, &judgement, &complaints);
-        std::fs::write(path, format!("{json:#}\n")).with_context(|| path.display().to_string())?;
+        output.write(&format!("{json:#}\n"))?;
     }
     ensure!(complaints.is_empty(), "{}", complaints.join("\n"));
     println!("\nNothing grew, and nothing is left.");

@@ -94,3 +94,15 @@ fn gvisor() {
     measures(&report);
     assert_eq!(report["platform"], "systrap");
 }
+
+#[test]
+fn a_report_that_cannot_be_written_is_known_before() {
+    let output = Command::new(std::env::var_os("ROMA").unwrap())
+        .args(["bench", "--mode", "minimal", "--json", "/proc/none/report"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("/proc/none/report"), "{text}");
+}

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
 use bytes::Bytes;
 use clap::Args;
 use prost_reflect::MethodDescriptor;
@@ -20,6 +19,7 @@ use crate::checks::{Check, table};
 use crate::descriptors::{self, ApiArgs};
 use crate::duration;
 use crate::loading::LoadArgs;
+use crate::programs;
 use crate::request;
 use crate::target::Target;
 use crate::terminal::{colours, end_progress};
@@ -65,7 +65,7 @@ pub async fn run(arguments: VerifyArgs) -> anyhow::Result<ExitCode> {
     let method = method(&arguments).map_err(WrongUse::of)?;
     let request = request(&arguments, method.as_ref()).map_err(WrongUse::of)?;
     let question = Question {
-        binary: read(&arguments.udf).map_err(WrongUse::of)?,
+        binary: programs::read(&arguments.udf).map_err(WrongUse::of)?,
         options: arguments.load.options(1).map_err(WrongUse::of)?,
         request,
         limit: arguments.deadline,
@@ -125,11 +125,6 @@ fn request(arguments: &VerifyArgs, method: Option<&MethodDescriptor>) -> anyhow:
             encoded.bytes
         }
     };
-    Ok(bytes.into())
-}
-
-fn read(path: &Path) -> anyhow::Result<Bytes> {
-    let bytes = fs::read(path).with_context(|| path.display().to_string())?;
     Ok(bytes.into())
 }
 
