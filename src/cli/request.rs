@@ -2,10 +2,63 @@
 
 use std::fs;
 
-use anyhow::Context;
-use prost_reflect::MessageDescriptor;
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use clap::Args;
+use prost_reflect::{MessageDescriptor, MethodDescriptor};
 
-use crate::descriptors::{Encoded, encode};
+use crate::descriptors::{self, ApiArgs, Encoded, encode};
+
+/// The request of commands that have one.
+#[derive(Debug, Clone, Args)]
+pub struct RequestArgs {
+    #[command(flatten)]
+    api: ApiArgs,
+    /// The rpc that the UDF answers, if the service has several.
+    #[arg(long, value_name = "NAME")]
+    rpc: Option<String>,
+    /// A request: JSON, or a file with JSON. Without --proto and --descriptor the bytes themselves,
+    /// or @FILE.
+    #[arg(long, value_name = "JSON|FILE")]
+    request: Option<String>,
+}
+
+/// What they say.
+#[derive(Debug)]
+pub struct Given {
+    pub method: Option<MethodDescriptor>,
+    pub request: Option<Bytes>,
+}
+
+impl RequestArgs {
+    /// Reads the API and the request, and tells what of it the API does not have.
+    pub fn read(&self) -> anyhow::Result<Given> {
+        let method = self.method()?;
+        let request = match (&self.request, &method) {
+            (None, _) => None,
+            (Some(text), None) => Some(from_bytes(text)?),
+            (Some(text), Some(method)) => {
+                let encoded = from_json(&method.input(), text)?;
+                if let Some(ignored) = encoded.ignored {
+                    eprintln!("ignored: {ignored}");
+                }
+                Some(encoded.bytes)
+            }
+        };
+        Ok(Given {
+            method,
+            request: request.map(Bytes::from),
+        })
+    }
+
+    fn method(&self) -> anyhow::Result<Option<MethodDescriptor>> {
+        match self.api.service()? {
+            Some(service) => descriptors::method(&service, self.rpc.as_deref()).map(Some),
+            None if self.rpc.is_some() => bail!("--rpc needs --proto or --descriptor"),
+            None => Ok(None),
+        }
+    }
+}
 
 /// JSON, or the name of a file with JSON.
 pub fn from_json(kind: &MessageDescriptor, text: &str) -> anyhow::Result<Encoded> {

@@ -16,6 +16,13 @@ fn traffic(more: &[&str]) -> common::Said {
     run(&[&["traffic", "--mode", "minimal"], SMALL, more].concat())
 }
 
+/// With the proto of the samples.
+fn with_api<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    // Only leaked for as long as the test runs.
+    let proto = program("ROMA_SAMPLE_PROTO").display().to_string().leak();
+    [&["--proto", proto], more].concat()
+}
+
 fn count(report: &Value, name: &str) -> u64 {
     report["statistics"][name].as_u64().unwrap()
 }
@@ -73,6 +80,27 @@ fn gvisor_answers_too_and_older_flags_mean_the_same() {
     assert_eq!(report["params"]["mode"], "gvisor");
 }
 
+/// A request that the UDF answers only if it is the message that the JSON stands for.
+#[test]
+fn requests_are_written_in_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("request.json");
+    std::fs::write(&file, r#"{"primeSieve": {"upTo": 1000}}"#).unwrap();
+    let load = ["--queries-per-second", "20", "--num-queries", "3", "--json"];
+    for request in [r#"{"primeSieve": {"upTo": 1000}}"#, file.to_str().unwrap()] {
+        let asked = with_api(&["--rpc", "run", "--request", request]);
+        let said = traffic(&[&load[..], &asked].concat());
+        let report = said.json();
+        assert_eq!(count(&report, "total_invocation_count"), 6, "{said:?}");
+        assert_eq!(count(&report, "failure_count"), 0, "{report:#}");
+        assert_eq!(report["params"]["rpc"], "roma.sample.SampleService.Run");
+        assert_eq!(report["params"]["function_name"], Value::Null);
+    }
+    // The message without a task is one that the sample refuses.
+    let said = traffic(&[&load[..], &with_api(&["--request", "{}"])].concat());
+    assert_eq!(count(&said.json(), "failure_count"), 6, "{said:?}");
+}
+
 #[test]
 fn searches_end_with_what_they_found() {
     let short = ["--duration", "300ms", "--json"];
@@ -103,7 +131,22 @@ fn a_wrong_use_says_what_is_wrong() {
         (&["--queries-per-second", "0"], "more than 0"),
         (&["--input-args", "7"], "prime-sieve"),
         (&["--duration", "soon"], "is no time"),
-        (&["--request", "/no/such/file"], "/no/such/file"),
+        (&["--request", "@/no/such/file"], "/no/such/file"),
+        (&["--rpc", "Run"], "--proto"),
+        (
+            &["--request", "x", "--function-name", "clone"],
+            "--function-name",
+        ),
+        (
+            &["--request", "x", "--find-latency-budget"],
+            "--find-latency-budget",
+        ),
+        (&with_api(&[]), "needs a --request"),
+        (
+            &with_api(&["--request", r#"{"helloWorld": 1}"#]),
+            "SampleRequest",
+        ),
+        (&with_api(&["--request", "/no/such.json"]), "/no/such.json"),
     ] {
         let said = traffic(arguments);
         assert_eq!(said.code, Some(2), "{said:?}");

@@ -14,13 +14,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{bail, ensure};
 use bytes::Bytes;
 use clap::Args;
+use prost_reflect::MethodDescriptor;
 use roma_byob::{CodeToken, ExecuteOptions, LoadOptions, Service};
 use serde_json::{Value, json};
 
 use crate::programs;
+use crate::request::{Given, RequestArgs};
 use crate::target::Target;
 use crate::terminal;
 use crate::wrong_use::WrongUse;
@@ -49,14 +51,13 @@ pub struct TrafficArgs {
     binary_path: Option<PathBuf>,
     /// What the sample UDF is asked for.
     #[arg(long, alias = "function_name", value_enum, default_value_t = Function::HelloWorld)]
-    #[arg(ignore_case = true)]
+    #[arg(ignore_case = true, conflicts_with = "request")]
     function_name: Function,
     /// What prime-sieve works on: a number, or a time such as 5ms.
-    #[arg(long, alias = "input_args")]
+    #[arg(long, alias = "input_args", conflicts_with = "request")]
     input_args: Option<String>,
-    /// A file with the bytes of the request, for UDFs of another kind.
-    #[arg(long, conflicts_with_all = ["function_name", "input_args"])]
-    request: Option<PathBuf>,
+    #[command(flatten)]
+    request: RequestArgs,
     /// Ready workers.
     #[arg(long, alias = "num_workers", default_value_t = 84)]
     num_workers: u32,
@@ -98,7 +99,7 @@ pub struct TrafficArgs {
     #[arg(long, default_value_t = 1.0)]
     failure_threshold: f64,
     /// Search for the longest call that goes well at this rate.
-    #[arg(long, alias = "find_latency_budget")]
+    #[arg(long, alias = "find_latency_budget", conflicts_with = "request")]
     find_latency_budget: bool,
     /// The shortest call of that search, in milliseconds.
     #[arg(long, alias = "initial_duration_ms", default_value_t = 5)]
@@ -134,7 +135,8 @@ fn bounds(text: &str) -> Result<(u32, u32), String> {
 /// Sends, searches, tells.
 pub async fn run(arguments: TrafficArgs) -> anyhow::Result<ExitCode> {
     let plan = plan(&arguments).map_err(WrongUse::of)?;
-    let request = request(&arguments).map_err(WrongUse::of)?;
+    let given = arguments.request.read().map_err(WrongUse::of)?;
+    let request = request(&arguments, &given).map_err(WrongUse::of)?;
     let udf = programs::find(
         arguments.binary_path.clone(),
         "ROMA_SAMPLE_UDF",
@@ -161,7 +163,7 @@ pub async fn run(arguments: TrafficArgs) -> anyhow::Result<ExitCode> {
         once(&caller, plan, request).await
     };
     caller.service.shutdown().await;
-    tell(&arguments, &caller, &found)?;
+    tell(&arguments, &given, &caller, &found)?;
     Ok(ExitCode::from(u8::from(!found.good)))
 }
 
@@ -194,13 +196,12 @@ fn plan(arguments: &TrafficArgs) -> anyhow::Result<Plan> {
     })
 }
 
-fn request(arguments: &TrafficArgs) -> anyhow::Result<Bytes> {
-    match &arguments.request {
-        Some(path) => {
-            let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-            Ok(bytes.into())
-        }
-        None => arguments
+/// What was given, or else what the sample UDF is asked for.
+fn request(arguments: &TrafficArgs, given: &Given) -> anyhow::Result<Bytes> {
+    match (&given.request, &given.method) {
+        (Some(request), _) => Ok(request.clone()),
+        (None, Some(method)) => bail!("{} needs a --request", method.full_name()),
+        (None, None) => arguments
             .function_name
             .request(arguments.input_args.as_deref()),
     }
@@ -369,7 +370,12 @@ async fn find_latency_budget(
     })
 }
 
-fn tell(arguments: &TrafficArgs, caller: &Caller, found: &Found) -> anyhow::Result<()> {
+fn tell(
+    arguments: &TrafficArgs,
+    given: &Given,
+    caller: &Caller,
+    found: &Found,
+) -> anyhow::Result<()> {
     let mut json = json!({
         "run_id": arguments.run_id.clone().unwrap_or_else(some_id),
         "params": {
@@ -380,7 +386,11 @@ fn tell(arguments: &TrafficArgs, caller: &Caller, found: &Found) -> anyhow::Resu
             "queries_per_second": arguments.queries_per_second,
             "burst_size": arguments.burst_size,
             "num_queries": arguments.num_queries,
-            "function_name": format!("{:?}", arguments.function_name),
+            "function_name": match given.request {
+                Some(_) => None,
+                None => Some(format!("{:?}", arguments.function_name)),
+            },
+            "rpc": given.method.as_ref().map(MethodDescriptor::full_name),
             "input_args": arguments.input_args,
             "find_max_qps": arguments.find_max_qps,
             "find_latency_budget": arguments.find_latency_budget,

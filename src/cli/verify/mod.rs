@@ -10,17 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bytes::Bytes;
 use clap::Args;
-use prost_reflect::MethodDescriptor;
 use serde_json::{Value, json};
 
 use crate::checks::{Check, table};
-use crate::descriptors::{self, ApiArgs};
 use crate::duration;
 use crate::loading::LoadArgs;
 use crate::programs;
-use crate::request;
+use crate::request::{Given, RequestArgs};
 use crate::target::Target;
 use crate::terminal::{colours, end_progress};
 use crate::wrong_use::WrongUse;
@@ -35,7 +32,8 @@ Exit codes: 0 if it is verified, 1 if it is not, 2 for a wrong use.
 Each line is `ok`, `weak` (it works, but its developer should know), `failed` or
 `skipped`. It is verified if no line is `failed`.
 
-The levels of the filter are tried from --filter on towards `none`, until it answers.")]
+Without --request it is asked an empty one. The levels of the filter are tried
+from --filter on towards `none`, until it answers.")]
 pub struct VerifyArgs {
     /// The binary.
     udf: PathBuf,
@@ -44,14 +42,7 @@ pub struct VerifyArgs {
     #[command(flatten)]
     load: LoadArgs,
     #[command(flatten)]
-    api: ApiArgs,
-    /// The rpc that it answers, if the service has several.
-    #[arg(long, value_name = "NAME")]
-    rpc: Option<String>,
-    /// A request: JSON, or a file with JSON. Without --proto and --descriptor the bytes themselves,
-    /// or @FILE. By default it is empty.
-    #[arg(long, value_name = "JSON|FILE")]
-    request: Option<String>,
+    request: RequestArgs,
     /// How long it has to get ready, and again to answer.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration::parse)]
     deadline: Duration,
@@ -62,18 +53,17 @@ pub struct VerifyArgs {
 
 /// Looks, tries and tells.
 pub async fn run(arguments: VerifyArgs) -> anyhow::Result<ExitCode> {
-    let method = method(&arguments).map_err(WrongUse::of)?;
-    let request = request(&arguments, method.as_ref()).map_err(WrongUse::of)?;
+    let Given { method, request } = arguments.request.read().map_err(WrongUse::of)?;
     let question = Question {
         binary: programs::read(&arguments.udf).map_err(WrongUse::of)?,
         options: arguments.load.options(1).map_err(WrongUse::of)?,
-        request,
+        request: request.clone().unwrap_or_default(),
         limit: arguments.deadline,
     };
     let asked = Asked {
         mode: arguments.target.mode(),
         method,
-        given: arguments.request.is_some(),
+        given: request.is_some(),
         limit: question.limit,
     };
     let checks = verify(&arguments, &question, &asked).await;
@@ -101,31 +91,6 @@ async fn verify(arguments: &VerifyArgs, question: &Question, asked: &Asked) -> V
     end_progress();
     checks.extend(judge::judge(&trials, asked));
     checks
-}
-
-fn method(arguments: &VerifyArgs) -> anyhow::Result<Option<MethodDescriptor>> {
-    match arguments.api.service()? {
-        Some(service) => descriptors::method(&service, arguments.rpc.as_deref()).map(Some),
-        None if arguments.rpc.is_some() => {
-            Err(anyhow::anyhow!("--rpc needs --proto or --descriptor"))
-        }
-        None => Ok(None),
-    }
-}
-
-fn request(arguments: &VerifyArgs, method: Option<&MethodDescriptor>) -> anyhow::Result<Bytes> {
-    let bytes = match (&arguments.request, method) {
-        (None, _) => Vec::new(),
-        (Some(text), None) => request::from_bytes(text)?,
-        (Some(text), Some(method)) => {
-            let encoded = request::from_json(&method.input(), text)?;
-            if let Some(ignored) = encoded.ignored {
-                eprintln!("ignored: {ignored}");
-            }
-            encoded.bytes
-        }
-    };
-    Ok(bytes.into())
 }
 
 fn permission(path: &Path) -> Check {
