@@ -12,6 +12,7 @@ mod loading;
 mod output;
 mod programs;
 mod request;
+mod sample_request;
 mod shell;
 mod soak;
 mod summary;
@@ -38,7 +39,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Measures Roma on this machine, beside the cheapest loop that could do the same.
-    Bench(bench::BenchArgs),
+    Bench(Box<bench::BenchArgs>),
     /// Prints what a command line shell needs to complete this tool's options.
     Completions(completions::CompletionsArgs),
     /// Starts a service, runs sample UDFs in it and tells what isolated them.
@@ -70,7 +71,7 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Bench(arguments) => bench::run(arguments).await.map(done),
+        Command::Bench(arguments) => bench::run(*arguments).await,
         Command::Completions(arguments) => {
             completions::run::<Arguments>(&arguments, &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -14,13 +14,20 @@ pub struct Target {
     /// The outer sandbox: gvisor, gvisor-debug, minimal or external.
     #[arg(long, alias = "sandbox", default_value_t = Mode::Gvisor, value_parser = mode)]
     mode: Mode,
-    /// gVisor's platform: auto, systrap, ptrace or kvm.
-    #[arg(long, default_value_t = Platform::Auto)]
-    platform: Platform,
     /// The system call filter: none, engine or strict.
     #[arg(long, aliases = ["syscall-filtering", "syscall_filtering"])]
     #[arg(default_value_t = SyscallFilter::Strict, value_parser = filter)]
     filter: SyscallFilter,
+    #[command(flatten)]
+    means: Means,
+}
+
+/// What a sandbox is made of, whichever it is.
+#[derive(Debug, Clone, Args)]
+pub struct Means {
+    /// gVisor's platform: auto, systrap, ptrace or kvm.
+    #[arg(long, default_value_t = Platform::Auto)]
+    platform: Platform,
     /// The program run_workers. By default $ROMA_RUN_WORKERS, beside this program, or in $PATH.
     #[arg(long)]
     run_workers: Option<PathBuf>,
@@ -48,15 +55,31 @@ impl Target {
 
     /// Whether UDFs may read anything but themselves.
     pub fn has_libraries(&self) -> bool {
-        self.system_libraries || !self.library.is_empty()
+        self.means.system_libraries || !self.means.library.is_empty()
     }
 
     /// A service there, not yet started.
     pub fn builder(&self) -> ServiceBuilder {
+        self.means.builder(self.mode, self.filter)
+    }
+}
+
+impl Means {
+    /// What of them a mode can use: only gVisor has platforms.
+    pub fn for_mode(&self, mode: Mode) -> Self {
+        let mut means = self.clone();
+        if !mode.is_gvisor() {
+            means.platform = Platform::Auto;
+        }
+        means
+    }
+
+    /// A service with these, not yet started.
+    pub fn builder(&self, mode: Mode, filter: SyscallFilter) -> ServiceBuilder {
         let mut builder = Service::builder()
-            .mode(self.mode)
+            .mode(mode)
             .platform(self.platform)
-            .syscall_filter(self.filter)
+            .syscall_filter(filter)
             .libraries(self.libraries());
         if let Some(path) = &self.run_workers {
             builder = builder.run_workers(path);
@@ -81,7 +104,7 @@ impl Target {
 }
 
 /// Reads a mode. One that Roma does not have any more stands for what took its place.
-fn mode(text: &str) -> Result<Mode, ConfigError> {
+pub fn mode(text: &str) -> Result<Mode, ConfigError> {
     match text {
         "nsjail" => Ok(Mode::Minimal),
         text => text.parse(),
@@ -89,7 +112,7 @@ fn mode(text: &str) -> Result<Mode, ConfigError> {
 }
 
 /// Reads a level, by its name or by its older one.
-fn filter(text: &str) -> Result<SyscallFilter, ConfigError> {
+pub fn filter(text: &str) -> Result<SyscallFilter, ConfigError> {
     match text {
         "no" => Ok(SyscallFilter::None),
         "worker-engine" => Ok(SyscallFilter::Engine),

@@ -5,12 +5,11 @@ use std::time::Duration;
 use anyhow::{bail, ensure};
 use bytes::Bytes;
 use clap::ValueEnum;
-use prost::Message;
 use roma_sample_proto::roma::sample::prime_sieve_request::Limit;
 use roma_sample_proto::roma::sample::sample_request::Task;
-use roma_sample_proto::roma::sample::{
-    CloneRequest, HelloWorldRequest, PrimeSieveRequest, SampleRequest,
-};
+use roma_sample_proto::roma::sample::{CloneRequest, HelloWorldRequest};
+
+use crate::sample_request::{encoded, sieve};
 
 /// `CLONE_NEWNS`.
 const NEW_MOUNT_NAMESPACE: u64 = 0x0002_0000;
@@ -67,20 +66,15 @@ pub fn primes_for(time: Duration) -> anyhow::Result<Bytes> {
     Ok(sieve(Limit::AtLeast(time.try_into()?)))
 }
 
-fn sieve(limit: Limit) -> Bytes {
-    encoded(Task::PrimeSieve(PrimeSieveRequest { limit: Some(limit) }))
-}
-
 fn cloning(namespace_flags: u64) -> Bytes {
     encoded(Task::Clone(CloneRequest { namespace_flags }))
 }
 
-fn encoded(task: Task) -> Bytes {
-    SampleRequest { task: Some(task) }.encode_to_vec().into()
-}
-
 #[cfg(test)]
 mod tests {
+    use prost::Message;
+    use roma_sample_proto::roma::sample::SampleRequest;
+
     use super::*;
 
     fn sieve_of(input: Option<&str>) -> Option<Limit> {

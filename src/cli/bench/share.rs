@@ -1,0 +1,215 @@
+//! The service between two halves of the floor, in the same outer sandbox.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use clap::Args;
+use prost::Message;
+use roma_byob::LoadOptions;
+
+use super::neighbour::{Neighbour, Tenancy};
+use super::report::{Report, Row};
+use super::service::{self, Asking, Run};
+use super::{floor, until_ready};
+use crate::hostile;
+use crate::output::Output;
+use crate::programs;
+use crate::target::Target;
+
+/// How often the service is asked before times count.
+const WARM_UP: usize = 50;
+
+/// What to measure.
+#[derive(Debug, Args)]
+pub struct ShareArgs {
+    #[command(flatten)]
+    target: Target,
+    /// The UDF: one that answers an echo request. By default $ROMA_ECHO_UDF or echo_udf beside this
+    /// program.
+    #[arg(long)]
+    udf: Option<PathBuf>,
+    /// Ready workers; without it and --concurrency, 1/1, 2/1 --hot and 8/8 are measured.
+    #[arg(long)]
+    workers: Option<u32>,
+    /// Clients that each wait for their answer before they ask again.
+    #[arg(long)]
+    concurrency: Option<usize>,
+    /// Wait until all workers are ready before each request (which does not count as its time).
+    #[arg(long)]
+    hot: bool,
+    /// Measure each case again beside hostile code, so many of whose processes are at work at any time.
+    #[arg(long, default_value_t = 0)]
+    neighbours: u32,
+    /// Thousandths of a core that the hostile code may use, where control groups can limit that.
+    #[arg(long, requires = "neighbours")]
+    neighbours_cpu_millis: Option<u64>,
+    /// The hostile code. By default $ROMA_MISBEHAVING_UDF or misbehaving_udf beside this program.
+    #[arg(long, requires = "neighbours")]
+    hostile: Option<PathBuf>,
+    /// Requests of each measurement.
+    #[arg(long, default_value_t = 2000)]
+    requests: usize,
+    /// Bytes of payload in each request.
+    #[arg(long, default_value_t = 100)]
+    payload: usize,
+    /// Processes that start workers. By default what the library chooses.
+    #[arg(long)]
+    spawners: Option<u32>,
+    /// Milliseconds for each measurement of the floor, half of them after the service; 0 skips it.
+    #[arg(long, default_value_t = 2000)]
+    floor_millis: u32,
+    /// The program roma_floor. By default $ROMA_FLOOR or beside this program.
+    #[arg(long)]
+    floor: Option<PathBuf>,
+    /// Where to write everything as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct EchoRequest {
+    #[prost(bytes = "vec", tag = "1")]
+    message: Vec<u8>,
+}
+
+/// Measures and prints.
+pub async fn run(arguments: ShareArgs) -> anyhow::Result<ExitCode> {
+    let json = arguments.json.as_deref().map(Output::at).transpose()?;
+    let udf = programs::read_found(arguments.udf.clone(), "ROMA_ECHO_UDF", "echo_udf")?;
+    let request = Bytes::from(
+        EchoRequest {
+            message: vec![b'x'; arguments.payload],
+        }
+        .encode_to_vec(),
+    );
+    let neighbour = neighbour(&arguments)?;
+    let before = floors(&arguments, &udf, &request).await?;
+    let mut report = measure(&arguments, &udf, &request, neighbour.as_ref()).await?;
+    let after = floors(&arguments, &udf, &request).await?;
+    let halves = before.into_iter().zip(after);
+    report.floors = halves.map(|(before, after)| before.and(after)).collect();
+    println!("{report}");
+    if let Some(output) = json {
+        output.write(&format!("{:#}\n", report.json()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Measures each case, with code of its own.
+async fn measure(
+    arguments: &ShareArgs,
+    udf: &Bytes,
+    request: &Bytes,
+    neighbour: Option<&(Bytes, Tenancy)>,
+) -> anyhow::Result<Report> {
+    let since = Instant::now();
+    let service = arguments.target.builder().start().await?;
+    let mut report = Report::new(&service, since.elapsed());
+    for case in cases(arguments) {
+        let options = LoadOptions {
+            spawners: arguments.spawners,
+            ..LoadOptions::with_workers(case.workers)
+        };
+        let since = Instant::now();
+        let code = service.load(udf.clone(), options).await?;
+        report.loads.push(since.elapsed());
+        // So that what is measured is not how they get there.
+        until_ready(&service, &code, case.workers).await;
+        service::measure(&service, code, request, case.asking(WARM_UP)).await;
+        let asking = case.asking(arguments.requests);
+        let run = service::measure(&service, code, request, asking).await;
+        report.rows.push(case.row(0, run));
+        if let Some((hostile, tenancy)) = neighbour {
+            let beside = Neighbour::move_in(&service, hostile.clone(), *tenancy).await?;
+            let run = service::measure(&service, code, request, asking).await;
+            report.rows.push(case.row(tenancy.processes, run));
+            beside.move_out(&service).await?;
+        }
+        service.delete(&code).await?;
+    }
+    service.shutdown().await;
+    Ok(report)
+}
+
+/// The hostile code and what it may do, where it was asked for.
+fn neighbour(arguments: &ShareArgs) -> anyhow::Result<Option<(Bytes, Tenancy)>> {
+    if arguments.neighbours == 0 {
+        return Ok(None);
+    }
+    let udf = hostile::read(arguments.hostile.clone())?;
+    let tenancy = Tenancy {
+        processes: arguments.neighbours,
+        cpu_millis: arguments.neighbours_cpu_millis,
+    };
+    Ok(Some((udf, tenancy)))
+}
+
+/// One measurement of the service.
+#[derive(Clone, Copy)]
+struct Case {
+    workers: u32,
+    concurrency: usize,
+    hot: bool,
+}
+
+impl Case {
+    fn asking(self, requests: usize) -> Asking {
+        Asking {
+            clients: self.concurrency,
+            requests,
+            ready: self.hot.then_some(self.workers),
+        }
+    }
+
+    fn row(self, neighbours: u32, run: Run) -> Row {
+        Row {
+            workers: self.workers,
+            concurrency: self.concurrency,
+            hot: self.hot,
+            neighbours,
+            run,
+        }
+    }
+}
+
+fn cases(arguments: &ShareArgs) -> Vec<Case> {
+    let case = |workers, concurrency, hot| Case {
+        workers,
+        concurrency,
+        hot,
+    };
+    match (arguments.workers, arguments.concurrency) {
+        (None, None) => vec![
+            case(1, 1, arguments.hot),
+            case(2, 1, true),
+            case(8, 8, arguments.hot),
+        ],
+        (workers, concurrency) => vec![case(
+            workers.unwrap_or(1),
+            concurrency.unwrap_or(1),
+            arguments.hot,
+        )],
+    }
+}
+
+/// Half of the floor with some numbers of loops, of which the best counts. The other half is measured
+/// on the other side of the service: a machine's fast and slow minutes so meet both.
+async fn floors(
+    arguments: &ShareArgs,
+    udf: &Bytes,
+    request: &Bytes,
+) -> anyhow::Result<Vec<floor::Floor>> {
+    if arguments.floor_millis == 0 {
+        return Ok(Vec::new());
+    }
+    let program = programs::find(arguments.floor.clone(), "ROMA_FLOOR", "roma_floor")?;
+    let mut floors = Vec::new();
+    for case in [(1, false), (2, false), (8, false), (1, true)] {
+        let time = Duration::from_millis(arguments.floor_millis.div_ceil(2).into());
+        let builder = arguments.target.builder();
+        floors.push(floor::measure(builder, &program, case, time, udf, request).await?);
+    }
+    Ok(floors)
+}
