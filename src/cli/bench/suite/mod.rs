@@ -98,10 +98,6 @@ pub async fn run(arguments: SuiteArgs) -> anyhow::Result<ExitCode> {
     plan.check().map_err(WrongUse::of)?;
     let json = arguments.json.as_deref().map(Output::at).transpose()?;
     let report = arguments.report.as_deref().map(Output::at).transpose()?;
-    for place in &plan.places {
-        // What does not start at all is known before anything is measured.
-        start(&arguments, *place).await?.shutdown().await;
-    }
     let record = plan.measure(&arguments).await?;
     print!("{}", table::text(&record));
     if let Some(output) = json {
@@ -178,29 +174,34 @@ impl Plan {
 
     async fn measure(&self, arguments: &SuiteArgs) -> anyhow::Result<Record> {
         let mut record = Record::here();
+        let mut services = Vec::new();
+        // All of them first: what does not start at all is known before anything is measured.
+        for place in &self.places {
+            services.push((*place, start(arguments, *place).await?));
+        }
+        let platforms = services
+            .iter()
+            .filter_map(|(_, service)| service.platform());
+        let platforms = platforms.map(|it| ("gvisor_platform".to_owned(), it.to_string().into()));
+        record.context.extend(platforms);
         for repetition in 0..arguments.repetitions {
-            for place in &self.places {
-                let service = start(arguments, *place).await?;
-                if let Some(platform) = service.platform() {
-                    let platform = platform.to_string().into();
-                    record
-                        .context
-                        .insert("gvisor_platform".to_owned(), platform);
-                }
+            for (place, service) in &services {
                 for (name, benchmark) in self.in_place(*place) {
                     let round = format!("{} of {}", repetition + 1, arguments.repetitions);
                     terminal::progress(&format!("{round}: {name}"));
-                    let run = once(&service, benchmark, *place, arguments.time).await;
+                    let run = once(service, benchmark, *place, arguments.time).await;
                     record.runs.push(Run {
                         name,
                         repetition,
                         ..run
                     });
                 }
-                service.shutdown().await;
             }
         }
         terminal::end_progress();
+        for (_, service) in services {
+            service.shutdown().await;
+        }
         Ok(record)
     }
 }

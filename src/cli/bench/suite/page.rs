@@ -29,7 +29,7 @@ th, td { text-align: right; padding: .25rem .6rem; border-bottom: 1px solid var(
 th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left; }
 svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; fill: currentColor; }
 .grid { stroke: var(--line); } .tick { text-anchor: middle; fill: var(--soft); }
-.name { text-anchor: end; fill: var(--ink); } circle { fill-opacity: .45; }
+.name { text-anchor: end; fill: var(--ink); } circle { fill: currentColor; fill-opacity: .45; }
 .median { stroke: currentColor; stroke-width: 2; }
 .c0 { color: var(--c0); } .c1 { color: var(--c1); } .c2 { color: var(--c2); } .c3 { color: var(--c3); }
 .failed { color: var(--c1); text-align: left; white-space: normal; }

@@ -20,7 +20,7 @@ const LEGEND: &str = "Time is the median of all repetitions, CPU the machine's f
 /// All of it.
 pub fn text(record: &Record) -> String {
     let mut text = format!(
-        "{:<ARGUMENTS$}{:>10}{:>7}{:>10}{:>10}{:>11}\n",
+        "{:<ARGUMENTS$}{:>10}{:>6}{:>10}{:>11}{:>11}\n",
         "Benchmark", "Time", "+-", "CPU", "Iterations", "Bytes/s"
     );
     for (family, cases) in families(record.cases()) {
@@ -42,7 +42,7 @@ fn row(case: &Case<'_>) -> String {
     }
     if !case.times().is_empty() {
         let cells = format!(
-            "{:>10}{:>7}{:>10}{:>10}{:>11}",
+            "{:>10}{:>6}{:>10}{:>11}{:>11}",
             time(median(&case.times())),
             spread(&case.times()),
             time(case.cpu()),
@@ -113,7 +113,7 @@ mod tests {
         for line in text.lines() {
             assert!(line.chars().count() <= WIDTH, "{line}");
         }
-        assert!(text.contains("1.00 s   10 %"), "{text}");
+        assert!(text.contains("1.00 s  10 %"), "{text}");
         assert!(text.contains("999.9MiB"), "{text}");
         assert!(text.contains("failed: a reason"), "{text}");
         assert_eq!(text.matches("\nBM_LoadBinary\n").count(), 1, "{text}");
