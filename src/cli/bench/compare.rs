@@ -21,13 +21,13 @@ const ARGUMENTS: usize = 30;
 /// What to compare.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The ratio is that of the median times: 0.50 is twice as fast. The interval behind it
-is what the Mann-Whitney test does not rule out; where 1 is in it, no difference can
-be told. Of a hundred benchmarks that did not change, about one is called faster or
-slower all the same with a confidence of 99 percent.
+The ratio is that of the median times: 0.50 is twice as fast. The interval
+behind it is what the Mann-Whitney test does not rule out; where 1 is in it, no
+difference can be told. Of a hundred benchmarks that did not change, about one
+is called faster or slower all the same with a confidence of 99 percent.
 
-Exit codes: 0, 1 if a benchmark became slower or fails, 2 for a wrong use: files that
-are not there, or no results.")]
+Exit codes: 0, 1 if a benchmark became slower or fails, 2 for a wrong use:
+files that are not there, or no results.")]
 pub struct CompareArgs {
     /// What `roma bench suite --json` wrote before, or Google Benchmark.
     old: PathBuf,
@@ -125,7 +125,7 @@ impl<'a> Comparison<'a> {
 
     fn text(&self, colours: bool) -> String {
         let mut text = format!(
-            "{:<ARGUMENTS$}{:>9}{:>9}{:>7}{:>11}  {}\n",
+            "{:<ARGUMENTS$}{:>10}{:>10}{:>6}{:>10}  {}\n",
             "Benchmark", "before", "now", "ratio", "interval", "verdict"
         );
         let mut last = "";
@@ -224,7 +224,7 @@ impl Pair<'_> {
         let interval = self.ratio.interval;
         let interval = interval.map(|(low, high)| format!("{}-{}", factor(low), factor(high)));
         format!(
-            "{text}{:>9}{:>9}{:>7}{:>11}  {verdict}\n",
+            "{text}{:>10}{:>10}{:>6}{:>10}  {verdict}\n",
             time(self.old),
             time(self.new),
             factor(self.ratio.of_medians),
@@ -252,6 +252,7 @@ impl Pair<'_> {
 /// With as many digits as it is worth.
 fn factor(ratio: f64) -> String {
     match ratio {
+        ..0.005 => "<0.01".to_owned(),
         ..10.0 => format!("{ratio:.2}"),
         ..1000.0 => format!("{ratio:.0}"),
         _ => ">999".to_owned(),
@@ -288,7 +289,7 @@ mod tests {
 
     const LONG: &str = "BM_ProcessRequest/mode:0/udf:2/num_workers:100/lang:3/filter:engine";
     const FAST: [f64; 5] = [1e6, 1.1e6, 1.2e6, 1.3e6, 1.4e6];
-    const SLOW: [f64; 5] = [2e9, 2.1e9, 2.2e9, 2.3e9, 2.4e9];
+    const SLOW: [f64; 5] = [8e8, 8.1e8, 8.2e8, 8.3e8, 8.4e8];
 
     #[test]
     fn each_benchmark_gets_its_verdict() {
@@ -324,6 +325,8 @@ mod tests {
             text.contains("Only before: O") && text.contains("Only now: N"),
             "{text}"
         );
+        let row = "   1.20 ms 820.00 ms   683   571-840  slower";
+        assert!(text.contains(row), "{text}");
         let json = comparison.json();
         assert_eq!(json["benchmarks"][1]["verdict"], "faster");
         assert_eq!(json["benchmarks"][2]["name"], LONG);

@@ -11,6 +11,8 @@ use super::statistics::median;
 
 /// The version of that form.
 const VERSION: u64 = 1;
+/// Nanoseconds, some hours: what takes longer was not measured.
+const LONGEST: f64 = 1e13;
 
 /// All of it.
 #[derive(Debug, Clone)]
@@ -104,7 +106,10 @@ impl Run {
         }
         let unit = nanoseconds(text("time_unit").as_deref().unwrap_or("ns"))?;
         let time = number("real_time").unwrap_or_default() * unit;
-        ensure!(time > 0.0, "{name} has no real_time");
+        ensure!(
+            time > 0.0 && time < LONGEST,
+            "{name} has no real_time that can be"
+        );
         Ok(Self {
             name,
             label: text("label").unwrap_or_default(),
@@ -396,6 +401,10 @@ mod tests {
             (file("2", r#"{"name": "a", "real_time": 1}"#), "version 2"),
             (file("1", "7"), "no name"),
             (file("1", r#"{"name": "a"}"#), "a has no real_time"),
+            (
+                file("1", r#"{"name": "a", "real_time": 1e300}"#),
+                "a has no real_time",
+            ),
             (
                 file("1", r#"{"name": "a", "real_time": -1}"#),
                 "a has no real_time",

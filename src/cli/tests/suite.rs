@@ -145,6 +145,13 @@ fn results_are_compared() {
     let output = ["--json", path("a").to_str().unwrap().to_owned().leak()];
     assert_eq!(suite(&[&one[..], &output].concat()).code, Some(0));
     let mut results = read(&path("a"));
+    // Everything once, then everything again: whoever repeats at once repeats one slow minute.
+    let runs = benchmarks(&results).iter();
+    let repetitions: Vec<_> = runs
+        .map(|run| run["repetition_index"].as_u64().unwrap())
+        .collect();
+    assert_eq!(repetitions.len(), 20);
+    assert!(repetitions.is_sorted(), "{repetitions:?}");
     for run in results["benchmarks"].as_array_mut().unwrap() {
         assert_eq!(run["repetitions"], 5, "{run}");
         run["real_time"] = (1000.0 * run["real_time"].as_f64().unwrap()).into();
@@ -243,8 +250,9 @@ fn a_wrong_use_says_what_is_wrong() {
         (&["--payloads", "1GiB"], "no payload"),
         (&["--payloads", "64MiB"], "63 MiB"),
         (&["--modes", "chroot"], "chroot"),
-        (&["--workers", "many"], "many"),
-        (&["--repetitions", "0"], "0"),
+        (&["--workers=many"], "many"),
+        (&["--workers=0"], "0 is not in"),
+        (&["--repetitions", "0"], "1..=50"),
         (&["--request", "x"], "--udf"),
         (&["--udf", "/no/such/udf"], "/no/such/udf"),
         (&["--samples", "/no/such"], "/no/such/payload_read_udf"),

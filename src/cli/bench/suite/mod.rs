@@ -29,11 +29,11 @@ use plan::{Benchmark, Choice, Language, Place};
 /// What to measure, where, how often, and where to write it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The names are those of the C++ system's suite, and --json writes the form of Google
-Benchmark: `roma bench compare` tells what changed between two such files.
+The names are those of the C++ system's suite, and --json writes the form of
+Google Benchmark: `roma bench compare` tells what changed between two such files.
 
-Everything is measured once, then everything again, and so on: what a machine's fast
-and slow minutes do to a benchmark shows in how far its runs are apart.
+Everything is measured once, then everything again, and so on: what a machine's
+fast and slow minutes do to a benchmark shows in how far its runs are apart.
 
 Exit codes: 0, 1 if something failed that was measured, 2 for a wrong use.")]
 pub struct SuiteArgs {
@@ -47,7 +47,7 @@ pub struct SuiteArgs {
     filters: Vec<SyscallFilter>,
     /// Ready workers, where it matters how many.
     #[arg(long, value_name = "NUMBER,...", value_delimiter = ',')]
-    #[arg(default_values_t = [1, 10, 50, 100])]
+    #[arg(default_values_t = [1, 10, 50, 100], value_parser = clap::value_parser!(u32).range(1..))]
     workers: Vec<u32>,
     /// Payloads, each way: 1000, 64KiB, or 10KiBx100 for a hundred elements.
     #[arg(long, value_name = "SIZE,...", value_delimiter = ',')]
