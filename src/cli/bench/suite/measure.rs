@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::super::{PATIENCE, cpu, until_ready};
-use super::plan::{Benchmark, Work};
+use super::benchmarks::{Benchmark, Work};
 use super::question::Question;
 use crate::summary::Summary;
 
@@ -55,7 +55,7 @@ impl Measured {
 }
 
 /// Measures for at least so long, and at least once.
-pub async fn measure(
+pub async fn measure_once(
     service: &Service,
     benchmark: &Benchmark,
     time: Duration,
