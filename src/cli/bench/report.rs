@@ -115,6 +115,8 @@ const HEADINGS: [&str; COLUMNS] = [
     "CPU each",
 ];
 const COLUMNS: usize = 8;
+/// Of all but the first, which has what is left of 80.
+const WIDTHS: [usize; COLUMNS - 1] = [6, 9, 10, 10, 10, 10, 10];
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -218,8 +220,49 @@ fn ratio(rate: f64, best: Option<f64>) -> String {
 
 fn line(f: &mut fmt::Formatter<'_>, cells: &[String; COLUMNS]) -> fmt::Result {
     write!(f, "{:<15}", cells[0])?;
-    for cell in &cells[1..] {
-        write!(f, "{cell:>9}")?;
+    for (cell, width) in cells[1..].iter().zip(WIDTHS) {
+        write!(f, "{cell:>width$}")?;
     }
     writeln!(f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::summary::Summary;
+    use crate::terminal::WIDTH;
+
+    #[test]
+    fn columns_stay_apart_in_80_columns() {
+        let slow = Duration::from_micros(999_990);
+        let times = Summary::of(vec![slow]);
+        let row = Row {
+            workers: 8,
+            concurrency: 8,
+            hot: false,
+            neighbours: 8,
+            run: Run {
+                requests: 99_999,
+                time: Duration::from_secs(1),
+                cpu: 99_999 * slow,
+                total: times,
+                queue: times,
+                ..Run::default()
+            },
+        };
+        let report = Report {
+            mode: "gvisor".to_owned(),
+            platform: None,
+            filter: "strict".to_owned(),
+            start: slow,
+            floors: Vec::new(),
+            loads: vec![slow; 3],
+            rows: vec![row],
+        };
+        let text = report.to_string();
+        for line in text.lines() {
+            assert!(line.chars().count() <= WIDTH, "{line}");
+        }
+        assert_eq!(text.matches(" 999.99 ms").count(), 9, "{text}");
+    }
 }
