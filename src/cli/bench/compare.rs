@@ -9,7 +9,7 @@ use anyhow::{anyhow, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::record::{Case, Record};
+use super::record::{Case, Record, families};
 use super::statistics::{Ratio, Verdict, least_count, median};
 use crate::summary::short;
 use crate::terminal::{Colour, WIDTH, colours, painted, wrapped};
@@ -190,9 +190,10 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// Those that times are known of.
+/// Those that times are known of, each family together.
 fn timed(record: &Record) -> Vec<Case<'_>> {
-    let cases = record.cases().into_iter();
+    let families = families(record.cases()).into_iter();
+    let cases = families.flat_map(|(_, cases)| cases);
     cases.filter(|case| !case.times().is_empty()).collect()
 }
 
@@ -330,6 +331,13 @@ mod tests {
         let json = comparison.json();
         assert_eq!(json["benchmarks"][1]["verdict"], "faster");
         assert_eq!(json["benchmarks"][2]["name"], LONG);
+    }
+
+    #[test]
+    fn a_family_stands_together() {
+        let both = record(&[runs("A/x", &FAST), runs("B/x", &FAST), runs("A/y", &FAST)]);
+        let text = Comparison::of(&both, &both, 0.99).unwrap().text(false);
+        assert_eq!(text.matches("\nA\n").count(), 1, "{text}");
     }
 
     #[test]
