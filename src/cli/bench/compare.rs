@@ -17,6 +17,15 @@ use crate::wrong_use::WrongUse;
 
 /// The width of the column of arguments.
 const ARGUMENTS: usize = 30;
+/// How many names of benchmarks are told that have nothing to be compared with.
+const TOLD: usize = 5;
+/// What should be the same of both.
+const ALIKE: [&str; 4] = [
+    "library_build_type",
+    "num_cpus",
+    "linux_kernel",
+    "gvisor_platform",
+];
 
 /// What to compare.
 #[derive(Debug, Args)]
@@ -80,10 +89,13 @@ struct Comparison<'a> {
     only_new: Vec<&'a str>,
     /// The fewest times that a benchmark has.
     fewest: usize,
+    /// In what the machines or programs differ.
+    unlike: Vec<String>,
 }
 
 impl<'a> Comparison<'a> {
     fn of(old: &'a Record, new: &'a Record, confidence: f64) -> anyhow::Result<Self> {
+        let unlike = unlike(old, new);
         let (old, new, all_new) = (timed(old), timed(new), new.cases());
         let only = |these: &[Case<'a>], others: &[Case<'a>]| -> Vec<&'a str> {
             let missing = |case: &&Case<'a>| !others.iter().any(|other| other.name == case.name);
@@ -108,6 +120,7 @@ impl<'a> Comparison<'a> {
             failed: failed.collect(),
             only_old: only(&old, &new),
             only_new: only(&new, &old),
+            unlike,
             fewest: fewest.ok_or_else(|| anyhow!("they have no times"))?,
         })
     }
@@ -125,7 +138,7 @@ impl<'a> Comparison<'a> {
 
     fn text(&self, colours: bool) -> String {
         let mut text = format!(
-            "{:<ARGUMENTS$}{:>10}{:>10}{:>6}{:>10}  {}\n",
+            "{:<ARGUMENTS$}{:>10}{:>10}{:>6}{:>11}  {}\n",
             "Benchmark", "before", "now", "ratio", "interval", "verdict"
         );
         let mut last = "";
@@ -166,10 +179,14 @@ impl<'a> Comparison<'a> {
             .iter()
             .map(|(name, why)| format!("{name} failed: {why}"));
         let only = |names: &[&str], when: &str| {
-            (!names.is_empty()).then(|| format!("Only {when}: {}", names.join(" ")))
+            (!names.is_empty()).then(|| format!("Only {when}: {}", told(names)))
         };
         let only = [only(&self.only_old, "before"), only(&self.only_new, "now")];
-        few.into_iter()
+        let unlike = (!self.unlike.is_empty())
+            .then(|| format!("Not measured alike: {}.", self.unlike.join("; ")));
+        unlike
+            .into_iter()
+            .chain(few)
             .chain(failed)
             .chain(only.into_iter().flatten())
     }
@@ -185,8 +202,26 @@ impl<'a> Comparison<'a> {
             "failed": failed.collect::<Vec<_>>(),
             "only_before": self.only_old,
             "only_now": self.only_new,
+            "unlike": self.unlike,
             "worse": self.is_worse(),
         })
+    }
+}
+
+/// What both say of their machines and programs, and not alike.
+fn unlike(old: &Record, new: &Record) -> Vec<String> {
+    let differing = ALIKE.iter().filter_map(|name| {
+        let (old, new) = (old.context.get(*name)?, new.context.get(*name)?);
+        (old != new).then(|| format!("{name} was {old} and is {new}"))
+    });
+    differing.collect()
+}
+
+/// Some names, and how many more there are.
+fn told(names: &[&str]) -> String {
+    match names.len().saturating_sub(TOLD) {
+        0 => names.join(" "),
+        more => format!("{} and {more} more", names[..TOLD].join(" ")),
     }
 }
 
@@ -225,7 +260,7 @@ impl Pair<'_> {
         let interval = self.ratio.interval;
         let interval = interval.map(|(low, high)| format!("{}-{}", factor(low), factor(high)));
         format!(
-            "{text}{:>10}{:>10}{:>6}{:>10}  {verdict}\n",
+            "{text}{:>10}{:>10}{:>6}{:>11}  {verdict}\n",
             time(self.old),
             time(self.new),
             factor(self.ratio.of_medians),
@@ -326,7 +361,7 @@ mod tests {
             text.contains("Only before: O") && text.contains("Only now: N"),
             "{text}"
         );
-        let row = "   1.20 ms 820.00 ms   683   571-840  slower";
+        let row = "   1.20 ms 820.00 ms   683    571-840  slower";
         assert!(text.contains(row), "{text}");
         let json = comparison.json();
         assert_eq!(json["benchmarks"][1]["verdict"], "faster");
@@ -365,6 +400,24 @@ mod tests {
         let comparison = Comparison::of(&old, &new, 0.99).unwrap();
         assert!(comparison.is_worse());
         assert!(comparison.text(false).contains("A failed: why"));
+    }
+
+    #[test]
+    fn what_was_not_measured_alike_says_so() {
+        let old = record(&[runs("A", &FAST)]);
+        let mut new = old.clone();
+        assert_eq!(unlike(&old, &new), Vec::<String>::new());
+        new.context.insert("date".to_owned(), json!("later"));
+        new.context.insert("num_cpus".to_owned(), json!(4096));
+        let text = Comparison::of(&old, &new, 0.99).unwrap().text(false);
+        assert!(text.contains("Not measured alike: num_cpus was"), "{text}");
+        assert!(text.contains("and is 4096"), "{text}");
+    }
+
+    #[test]
+    fn only_some_are_told_of_many() {
+        assert_eq!(told(&["a", "b"]), "a b");
+        assert_eq!(told(&["a"; 7]), "a a a a a and 2 more");
     }
 
     #[test]
