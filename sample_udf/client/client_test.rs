@@ -1,9 +1,8 @@
 //! A generated client drives the samples of every language through the engine.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use roma_byob::{CodeToken, ExecuteOptions, LoadOptions, Mode, Platform, Service, ServiceBuilder};
+use roma_byob::{CodeToken, LoadOptions, Mode, ServiceBuilder};
 use roma_sample_proto::roma::sample::prime_sieve_request::Limit;
 use roma_sample_proto::roma::sample::sample_request::Task;
 use roma_sample_proto::roma::sample::sample_response::Outcome;
@@ -11,36 +10,7 @@ use roma_sample_proto::roma::sample::{
     HelloWorldRequest, LogRequest, PrimeSieveRequest, SampleRequest, SortListRequest,
 };
 use sample_client::ByobSampleService;
-
-/// Bounds hangs, never speed.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn program(variable: &str) -> PathBuf {
-    std::path::absolute(std::env::var_os(variable).unwrap()).unwrap()
-}
-
-fn udfs() -> Vec<PathBuf> {
-    let names = std::env::var("SAMPLE_UDFS").unwrap();
-    names
-        .split(':')
-        .map(|name| std::path::absolute(name).unwrap())
-        .collect()
-}
-
-fn config(folder: &tempfile::TempDir) -> ServiceBuilder {
-    Service::builder()
-        .run_dir(folder.path())
-        .run_workers(program("ROMA_RUN_WORKERS"))
-        .obey_environment(false)
-}
-
-fn patient() -> ExecuteOptions {
-    ExecuteOptions {
-        queue_timeout: PATIENCE,
-        deadline: PATIENCE,
-        ..Default::default()
-    }
-}
+use sample_testing::{gvisor, minimal, patient, program, programs};
 
 async fn ask(client: &ByobSampleService, code: &CodeToken, task: Task) -> Outcome {
     let request = SampleRequest { task: Some(task) };
@@ -74,7 +44,7 @@ async fn answers(client: &ByobSampleService, udf: PathBuf) {
 async fn serves_every_language(config: ServiceBuilder, mode: Mode) {
     let client = ByobSampleService::create(config, mode).await.unwrap();
     assert_eq!(client.service().mode(), mode);
-    for udf in udfs() {
+    for udf in programs("SAMPLE_UDFS") {
         answers(&client, udf).await;
     }
     client.shutdown().await;
@@ -83,22 +53,19 @@ async fn serves_every_language(config: ServiceBuilder, mode: Mode) {
 #[tokio::test]
 async fn in_gvisor() {
     let folder = tempfile::tempdir().unwrap();
-    let config = config(&folder)
-        .runsc(program("ROMA_RUNSC"))
-        .platform(Platform::Systrap);
-    serves_every_language(config, Mode::Gvisor).await;
+    serves_every_language(gvisor(folder.path()), Mode::Gvisor).await;
 }
 
 #[tokio::test]
 async fn in_minimal_mode() {
     let folder = tempfile::tempdir().unwrap();
-    serves_every_language(config(&folder), Mode::Minimal).await;
+    serves_every_language(minimal(folder.path()), Mode::Minimal).await;
 }
 
 #[tokio::test]
 async fn logs_come_with_the_report_and_an_execution_can_be_cancelled() {
     let folder = tempfile::tempdir().unwrap();
-    let client = ByobSampleService::create(config(&folder), Mode::Minimal)
+    let client = ByobSampleService::create(minimal(folder.path()), Mode::Minimal)
         .await
         .unwrap();
     let code = client.register(program("LOG_UDF"), 1).await.unwrap();

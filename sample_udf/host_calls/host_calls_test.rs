@@ -1,7 +1,6 @@
 //! UDFs of every language call a host whose functions are typed.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use ask_host_client::ByobAskHostService;
 use host_calls_messages::roma::sample::host_calls::{
@@ -9,12 +8,10 @@ use host_calls_messages::roma::sample::host_calls::{
 };
 use roma_byob::{
     Error, ExecuteOptions, GrpcCode, HostCall, HostCallError, LoadOptions, Metadata, Mode,
-    Platform, Service, ServiceBuilder,
+    ServiceBuilder,
 };
 use sample_host::SampleHostService;
-
-/// Bounds hangs, never speed.
-const PATIENCE: Duration = Duration::from_secs(60);
+use sample_testing::{gvisor, minimal, patient, programs};
 
 struct Customer(&'static str);
 
@@ -43,30 +40,10 @@ impl SampleHostService for Host {
     }
 }
 
-fn program(variable: &str) -> PathBuf {
-    std::path::absolute(std::env::var_os(variable).unwrap()).unwrap()
-}
-
-fn udfs() -> Vec<PathBuf> {
-    let names = std::env::var("HOST_CALLS_UDFS").unwrap();
-    let paths = names.split(':').map(|name| std::path::absolute(name));
-    paths.map(Result::unwrap).collect()
-}
-
-fn config(folder: &tempfile::TempDir) -> ServiceBuilder {
-    let builder = Service::builder()
-        .run_dir(folder.path())
-        .run_workers(program("ROMA_RUN_WORKERS"))
-        .obey_environment(false);
-    sample_host::register(builder, Host)
-}
-
 fn for_customer(name: &'static str) -> ExecuteOptions {
     ExecuteOptions {
-        queue_timeout: PATIENCE,
-        deadline: PATIENCE,
         metadata: Metadata::new(Customer(name)),
-        ..Default::default()
+        ..patient()
     }
 }
 
@@ -113,8 +90,9 @@ async fn is_told_what_cannot_be(client: &ByobAskHostService, udf: PathBuf) {
 }
 
 async fn every_language_calls(config: ServiceBuilder, mode: Mode) {
+    let config = sample_host::register(config, Host);
     let client = ByobAskHostService::create(config, mode).await.unwrap();
-    for udf in udfs() {
+    for udf in programs("HOST_CALLS_UDFS") {
         calls_its_host(&client, udf.clone()).await;
         is_told_what_cannot_be(&client, udf).await;
     }
@@ -124,14 +102,11 @@ async fn every_language_calls(config: ServiceBuilder, mode: Mode) {
 #[tokio::test]
 async fn in_gvisor() {
     let folder = tempfile::tempdir().unwrap();
-    let config = config(&folder)
-        .runsc(program("ROMA_RUNSC"))
-        .platform(Platform::Systrap);
-    every_language_calls(config, Mode::Gvisor).await;
+    every_language_calls(gvisor(folder.path()), Mode::Gvisor).await;
 }
 
 #[tokio::test]
 async fn in_minimal_mode() {
     let folder = tempfile::tempdir().unwrap();
-    every_language_calls(config(&folder), Mode::Minimal).await;
+    every_language_calls(minimal(folder.path()), Mode::Minimal).await;
 }

@@ -1,0 +1,28 @@
+#!/usr/bin/env python3
+"""The Rust that the macros generate is formatted as rustfmt would, down to the last byte."""
+
+import pathlib
+import subprocess
+import sys
+
+WORKSPACE = pathlib.Path(__file__).resolve().parents[2]
+# Whatever a proto can have is in one of these.
+PACKAGES = ["bzl/tests", "sample_udf/client", "sample_udf/host_calls", "sample_udf/proto", "sample_udf/sdk"]
+
+
+def main() -> int:
+    bazel = WORKSPACE / "tools/bazel"
+    targets = [f"//{package}:all" for package in PACKAGES]
+    subprocess.run([bazel, "build", "--noshow_progress", *targets], cwd=WORKSPACE, check=True)
+    out = subprocess.run([bazel, "info", "bazel-bin"], cwd=WORKSPACE, check=True, stdout=subprocess.PIPE, text=True)
+    folders = [pathlib.Path(out.stdout.strip()) / package for package in PACKAGES]
+    files = sorted(file for folder in folders for file in folder.glob("*_source.rs"))
+    if not files:
+        sys.exit("no generated file was found")
+    done = subprocess.run(["rustfmt", "--edition=2024", "--check", *files], stdin=subprocess.DEVNULL)
+    print(f"{len(files)} generated files")
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
