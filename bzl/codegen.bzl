@@ -10,6 +10,14 @@ RustProtoSourceInfo = provider(
     },
 )
 
+_RUSTFMT = "@rules_rust//rust/rustfmt:toolchain_type"
+
+# What the generator makes that is Rust.
+_RUST = ["messages", "client", "host", "host-client", "rust-example"]
+
+# The toolchains that `generate` uses, where they are at hand.
+CODEGEN_TOOLCHAINS = [config_common.toolchain_type(_RUSTFMT, mandatory = False)]
+
 # The attributes that `generate` reads.
 CODEGEN_ATTRS = {
     "deps": attr.label_list(
@@ -83,7 +91,7 @@ def generate(ctx, make, arguments, extension = ".rs"):
     """Registers the action that generates a rule's output.
 
     Args:
-        ctx: the rule's, with `CODEGEN_ATTRS`.
+        ctx: the rule's, with `CODEGEN_ATTRS` and `CODEGEN_TOOLCHAINS`.
         make: what to make of the proto, as the generator's `--make` names it.
         arguments: an `Args` with what else the generator is to know.
         extension: how the output's name ends.
@@ -100,10 +108,14 @@ def generate(ctx, make, arguments, extension = ".rs"):
         info = dep[RustProtoSourceInfo]
         common.add_all("--extern", ["%s=%s" % (info.crate_name, file) for file in info.files])
     common.add("--out", source)
+    rustfmt = ctx.toolchains[_RUSTFMT] if make in _RUST else None
+    if rustfmt:
+        common.add("--rustfmt", rustfmt.rustfmt)
     ctx.actions.run(
         executable = ctx.executable._codegen,
         arguments = [common, arguments],
         inputs = sets,
+        tools = rustfmt.all_files if rustfmt else [],
         outputs = [source],
         mnemonic = "RomaCodegen",
         progress_message = "Generating %{output}",

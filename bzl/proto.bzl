@@ -26,7 +26,7 @@
 
 load("@rules_proto//proto:defs.bzl", "ProtoInfo")
 load("@rules_rust//rust:defs.bzl", "rust_library")
-load("//bzl:codegen.bzl", "CODEGEN_ATTRS", "RustProtoSourceInfo", "generate", "proto_files")
+load("//bzl:codegen.bzl", "CODEGEN_ATTRS", "CODEGEN_TOOLCHAINS", "RustProtoSourceInfo", "generate", "proto_files")
 
 _SOURCE_SUFFIX = "_source"
 
@@ -46,6 +46,7 @@ _rust_proto_source = rule(
     attrs = CODEGEN_ATTRS | {
         "crate_name": attr.string(mandatory = True, doc = "The crate that the source becomes."),
     },
+    toolchains = CODEGEN_TOOLCHAINS,
 )
 
 def source_label(name):

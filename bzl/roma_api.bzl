@@ -32,7 +32,7 @@ that UDFs call.
 
 load("@rules_cc//cc:defs.bzl", "cc_library")
 load("@rules_rust//rust:defs.bzl", "rust_library")
-load("//bzl:codegen.bzl", "CODEGEN_ATTRS", "declaring_file", "generate")
+load("//bzl:codegen.bzl", "CODEGEN_ATTRS", "CODEGEN_TOOLCHAINS", "declaring_file", "generate")
 load("//bzl:proto.bzl", "source_label")
 
 def declare_roma_api(proto, proto_basename, rust_protos = [], service = None, host_apis = [], cc_protos = []):
@@ -75,6 +75,7 @@ _service_source = rule(
         "proto_basename": attr.string(mandatory = True, doc = "The file with the service."),
         "service": attr.string(doc = "The service, where the file declares several."),
     },
+    toolchains = CODEGEN_TOOLCHAINS,
 )
 
 def _common(kwargs):

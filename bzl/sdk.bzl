@@ -13,7 +13,7 @@
 load("@rules_pkg//pkg:mappings.bzl", "pkg_files", "strip_prefix")
 load("@rules_pkg//pkg:zip.bzl", "pkg_zip")
 load("@rules_proto//proto:defs.bzl", "ProtoInfo")
-load("//bzl:codegen.bzl", "CODEGEN_ATTRS", "all_protos", "declaring_file", "generate", "import_name")
+load("//bzl:codegen.bzl", "CODEGEN_ATTRS", "CODEGEN_TOOLCHAINS", "all_protos", "declaring_file", "generate", "import_name")
 load("//bzl:specs.bzl", "host_protos", "udf_specs")
 
 # Files of these are no part of what UDFs are written against.
@@ -48,6 +48,7 @@ _api_output = rule(
         "proto_basename": attr.string(mandatory = True, doc = "The file with the service."),
         "service": attr.string(doc = "The service, where the file declares several."),
     },
+    toolchains = CODEGEN_TOOLCHAINS,
 )
 
 def _made_of(name, api, make, path, **kwargs):

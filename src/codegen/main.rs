@@ -1,9 +1,11 @@
 //! Command line of the code generator, for build systems.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::{Parser, ValueEnum};
 use roma_codegen::{
     DescriptorSet, ExternFile, Language, cc_client_source, client_source, example_source,
@@ -33,6 +35,10 @@ struct Arguments {
     /// The service, where the file declares several.
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
+
+    /// The rustfmt that gives Rust source its final form; without one it is only close to that.
+    #[arg(long, value_name = "PROGRAM")]
+    rustfmt: Option<PathBuf>,
 
     /// Where to write it.
     #[arg(long, value_name = "FILE")]
@@ -66,9 +72,28 @@ fn main() -> anyhow::Result<()> {
     for path in &arguments.descriptor_set {
         descriptors.read(path)?;
     }
-    let text = generate(&arguments, &descriptors)?;
+    let mut text = generate(&arguments, &descriptors)?;
+    if let Some(rustfmt) = &arguments.rustfmt {
+        text = formatted(rustfmt, &text)
+            .with_context(|| format!("cannot format with {}", rustfmt.display()))?;
+    }
     fs::write(&arguments.out, text)
         .with_context(|| format!("cannot write {}", arguments.out.display()))
+}
+
+fn formatted(rustfmt: &Path, source: &str) -> anyhow::Result<String> {
+    let mut child = Command::new(rustfmt)
+        .arg("--edition=2024")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    // It reads everything before it writes anything.
+    let mut input = child.stdin.take().context("it has no input")?;
+    input.write_all(source.as_bytes())?;
+    drop(input);
+    let output = child.wait_with_output()?;
+    ensure!(output.status.success(), "it ended with {}", output.status);
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn generate(arguments: &Arguments, descriptors: &DescriptorSet) -> anyhow::Result<String> {
