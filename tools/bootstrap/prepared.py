@@ -128,7 +128,7 @@ def _write_rust_repositories(target: pathlib.Path, rust: host.Rust) -> None:
     template = (_HERE / "toolchain/rust.BUILD.bazel").read_text()
     # (rustup's smallest profile has none)
     if (rust.sysroot / "bin/rustfmt").exists():
-        template += (_HERE / "toolchain/rustfmt.BUILD.bazel").read_text()
+        template += "\n" + (_HERE / "toolchain/rustfmt.BUILD.bazel").read_text()
     build = template.replace("{triple}", rust.triple).replace("{cpu}", rust.triple.split("-")[0])
     _write_repository(target / "rust_toolchains", build)
     (target / "rust_toolchains/sysroot").symlink_to(rust.sysroot)
