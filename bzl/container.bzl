@@ -9,7 +9,7 @@ load("//third_party:container_deps.bzl", "get_user")
 roma_container_dir = "/roma_container"
 roma_container_root_dir = "rootfs"
 
-_NAMES = ["tags", "testonly", "target_compatible_with", "visibility"]
+_COMMON = ["tags", "testonly", "target_compatible_with", "visibility"]
 
 def roma_image(
         name,
@@ -18,6 +18,8 @@ def roma_image(
         debug = False,
         user = get_user("root"),
         container_structure_test_configs = [],
+        _size = "medium",
+        _shard_count = 1,
         **kwargs):
     """An image, with what loads it and what tests it.
 
@@ -31,9 +33,11 @@ def roma_image(
         debug: whether that one has a shell.
         user: who its programs run as: `get_user("root")` or `get_user("nonroot")`.
         container_structure_test_configs: YAML files with tests, see `//container/structure_test`.
+        _size: the size of `<name>_test`.
+        _shard_count: its number of shards.
         **kwargs: the other attributes of `oci_image`.
     """
-    common = {key: kwargs[key] for key in _NAMES if key in kwargs}
+    common = {key: kwargs[key] for key in _COMMON if key in kwargs}
     oci_image(
         name = name,
         base = base or Label("//container/base:%s%s" % ("debug_" if debug else "", user.flavor)),
@@ -65,6 +69,8 @@ def roma_image(
             name = name + "_test",
             configs = container_structure_test_configs,
             image = name,
+            size = _size,
+            shard_count = _shard_count,
             **common
         )
 

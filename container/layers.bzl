@@ -65,7 +65,7 @@ def roma_layers(name):
     user = get_user(name)
     directory = roma_container_dir.lstrip("/")
     config = {(":config.json", directory + "/config.json"): "0600"}
-    server = "%s/%s/run_workers" % (directory + "/" + roma_container_root_dir, _SERVER_DIR)
+    server = "%s/%s/run_workers" % ("/".join([directory, roma_container_root_dir]), _SERVER_DIR)
     run_dirs = {"run_workers": "0700", "var/run/runsc": "0700"}
 
     layer(

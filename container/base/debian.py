@@ -14,6 +14,7 @@ import posixpath
 import stat
 import sys
 import tarfile
+import urllib.parse
 from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
 
@@ -27,6 +28,9 @@ KEPT = (
     "usr/lib/",
     "usr/share/common-licenses/",
 )
+# What dynamic programs link, of C and C++.
+LIBRARIES = ("ld-linux", "libc.so.", "libdl.so.", "libgcc_s.so.", "libm.so.", "libmvec.so.", "libpthread.so.", "librt.so.",
+             "libstdc++.so.", "libutil.so.")
 LEFT_OUT = ("usr/lib/mime/", "/gconv/")
 MERGED = ("bin", "lib", "lib64", "sbin")
 
@@ -124,17 +128,14 @@ class Layer:
         self.parents(path)
         if member.issym():
             self.add(path, tarfile.SYMTYPE, 0o777, link=member.linkname)
-        elif member.islnk():
-            self.add(path, tarfile.LNKTYPE, member.mode, link=merged(member.linkname))
         else:
+            # (of a hard link this is what it links to)
             with archive.extractfile(member) as file:
                 self.add(path, tarfile.REGTYPE, stat.S_IMODE(member.mode), file.read())
 
     def write(self, output: Path) -> None:
         with tarfile.open(output, "w", format=tarfile.GNU_FORMAT) as archive:
-            # A hard link comes after what it links to.
-            for path in sorted(self._entries, key=lambda path: (self._entries[path][0].islnk(), path)):
-                info, data = self._entries[path]
+            for _, (info, data) in sorted(self._entries.items()):
                 archive.addfile(info, io.BytesIO(data))
 
 
@@ -174,23 +175,31 @@ def root(packages: List[Package]) -> Layer:
 def keeps(path: str) -> bool:
     if any(part in path for part in LEFT_OUT):
         return False
-    # (a package may share the licence's folder of another)
-    licence = path.startswith("usr/share/doc/") and (path.endswith("/copyright") or path.count("/") == 3)
     # (bookworm's busybox is in /bin)
-    return path.startswith(KEPT) or path == "bin/busybox" or licence
+    return path.startswith(KEPT) or path == "bin/busybox" or is_licence(path)
+
+
+def is_licence(path: str) -> bool:
+    # (a package may share the folder of another: then this is a link to that)
+    return path.startswith("usr/share/doc/") and (path.endswith("/copyright") or path.count("/") == 3)
 
 
 def libraries(packages: List[Package], folder: str) -> Layer:
     """The dynamic linker and the libraries below `folder`, each as programs look for it below `/`."""
     layer = Layer()
+    for name in ("lib", "lib64"):
+        layer.parents(f"{folder}/{name}/")
     for package in packages:
         for member in package.files:
+            if member.isdir():
+                continue
             path = posixpath.normpath(member.name)
             path = path[len("usr/") :] if path.startswith("usr/lib") else path
             parts = path.split("/")
-            library = parts[0] in ("lib", "lib64") and len(parts) in (2, 3) and ".so" in parts[-1]
-            if library and not member.isdir():
+            if parts[0] in ("lib", "lib64") and len(parts) in (2, 3) and parts[-1].startswith(LIBRARIES):
                 layer.unpacked(f"{folder}/{path}", member, package.files)
+            elif is_licence(path):
+                layer.unpacked(path, member, package.files)
     return layer
 
 
@@ -218,7 +227,8 @@ def bill(packages: List[Package]) -> Dict:
 
 def described(package: Package) -> Dict:
     fields = package.fields
-    locator = f"pkg:deb/debian/{package.name}@{fields['Version']}?arch={fields['Architecture']}"
+    name, version = (urllib.parse.quote(text, safe="") for text in (package.name, fields["Version"]))
+    locator = f"pkg:deb/debian/{name}@{version}?arch={fields['Architecture']}"
     return {
         "SPDXID": identifier(package),
         "name": package.name,

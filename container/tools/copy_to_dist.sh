@@ -2,7 +2,7 @@
 # Copies the tool images, or those whose names are given (`demo_root`), into the folder dist of the workspace.
 set -eu
 to=${BUILD_WORKSPACE_DIRECTORY:?start this with bazel run}/dist
-cd "$(dirname "$0")"
+cd container/tools
 [ $# -gt 0 ] || set -- ./*.tar
 mkdir -p "$to"
 for image in "$@"; do

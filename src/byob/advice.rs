@@ -2,9 +2,10 @@
 
 const SECCOMP: &str = "a filter of the container is in the way: run it with Roma's container/seccomp.json \
                        (--security-opt seccomp=FILE), see docs/containers.md";
-const USER_NAMESPACES: &str = "this process may not make user namespaces: as root in a container keep \
-                               CAP_SETFCAP, or run as nonroot with the layers for it; elsewhere \
-                               `roma doctor` says which setting forbids them";
+const USER_NAMESPACES: &str = "this process may not make user namespaces: run a container with Roma's \
+                               container/seccomp.json (--security-opt seccomp=FILE), as root with \
+                               CAP_SETFCAP, see docs/containers.md; elsewhere `roma doctor` says \
+                               which setting forbids them";
 const TOO_MANY: &str = "no more user namespaces are allowed here: raise user.max_user_namespaces";
 const CHROOT: &str = "gVisor may not call chroot: keep CAP_SYS_CHROOT, or run the container with Roma's \
                       container/seccomp.json, see docs/containers.md";

@@ -140,14 +140,15 @@ impl ServiceBuilder {
         }
     }
 
-    /// The program `run_workers`. By default `$ROMA_RUN_WORKERS`, or beside this program, or in
-    /// `$PATH`.
+    /// The program `run_workers`. By default `$ROMA_RUN_WORKERS`, or where the container layers say, or
+    /// beside this program, or in `$PATH`.
     pub fn run_workers(mut self, path: impl Into<PathBuf>) -> Self {
         self.programs.run_workers = Some(path.into());
         self
     }
 
-    /// gVisor's program `runsc`. By default `$ROMA_RUNSC`, or beside this program, or in `$PATH`.
+    /// gVisor's program `runsc`. By default `$ROMA_RUNSC`, or where the container layers say, or beside
+    /// this program, or in `$PATH`.
     pub fn runsc(mut self, path: impl Into<PathBuf>) -> Self {
         self.programs.runsc = Some(path.into());
         self
@@ -241,13 +242,21 @@ impl ServiceBuilder {
         let mut config = self.outer_config()?;
         clear_stale(&config);
         config.platform = platform::resolve(&config).await?;
-        announce(config.mode, self.banner);
+        let mode = config.mode;
+        if mode == Mode::Minimal {
+            warn_loudly(self.banner);
+        }
         let policy = PoolPolicy {
             filter: self.filter,
             private_ipc: self.private_ipc,
             default_spawners: default_spawners(),
         };
         let (engine, tasks) = Engine::start(config, policy, self.functions).await?;
+        match mode {
+            Mode::Gvisor | Mode::GvisorDebug => tracing::info!("{}", banner::GVISOR_ENABLED),
+            Mode::External => tracing::info!("the outer sandbox is not this service's own"),
+            Mode::Minimal => {}
+        }
         Ok(Service::new(engine, tasks))
     }
 
@@ -323,7 +332,10 @@ impl ServiceBuilder {
     }
 
     fn find_run_dir(&self) -> Result<PathBuf, ConfigError> {
-        let named = || std::env::var_os("ROMA_RUN_DIR").map(PathBuf::from);
+        let named = || {
+            let folder = std::env::var_os("ROMA_RUN_DIR")?;
+            (!folder.is_empty()).then(|| PathBuf::from(folder))
+        };
         if let Some(folder) = self.run_dir.clone().or_else(named) {
             return Ok(folder);
         }
@@ -363,18 +375,12 @@ fn clear_stale(config: &OuterConfig) {
     }
 }
 
-/// Says loudly what does not isolate.
-fn announce(mode: Mode, banner: bool) {
-    match mode {
-        Mode::Minimal => {
-            if banner {
-                eprintln!("{}", banner::GVISOR_DISABLED);
-            }
-            tracing::warn!("{}", banner::EXECUTION_WARNING);
-        }
-        Mode::External => tracing::info!("the outer sandbox is not this service's own"),
-        Mode::Gvisor | Mode::GvisorDebug => tracing::info!("{}", banner::GVISOR_ENABLED),
+/// Says what does not isolate.
+fn warn_loudly(banner: bool) {
+    if banner {
+        eprintln!("{}", banner::GVISOR_DISABLED);
     }
+    tracing::warn!("{}", banner::EXECUTION_WARNING);
 }
 
 /// A spawner starts one worker after the other, and waits while one is executed: one alone would leave

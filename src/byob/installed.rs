@@ -1,8 +1,8 @@
 //! What the container layers installed, and where: a small file in the image names it.
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::fs::{Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -22,35 +22,50 @@ pub(crate) struct Installed {
 
 /// What is installed here, if this is an image with our layers.
 pub(crate) fn find() -> Result<Option<Installed>, ConfigError> {
-    let path = Path::new(CONFIG);
-    if !path.exists() {
-        return Ok(None);
-    }
-    read(path).map(Some).map_err(|reason| ConfigError::Layers {
-        path: path.to_owned(),
+    read(Path::new(CONFIG)).map_err(|reason| ConfigError::Layers {
+        path: CONFIG.into(),
         reason,
     })
 }
 
-fn read(path: &Path) -> Result<Installed, String> {
-    let owner = unchangeable_by_others(path).map_err(|e| e.to_string())?;
-    let text = fs::read_to_string(path).map_err(|e| match e.kind() {
-        io::ErrorKind::PermissionDenied => {
-            let user = nix::unistd::geteuid();
-            format!("it is for user {owner}, and this is user {user}: take the layers of this user")
-        }
-        _ => e.to_string(),
-    })?;
-    parse(&text)
+fn read(path: &Path) -> Result<Option<Installed>, String> {
+    let user = nix::unistd::geteuid().as_raw();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NOFOLLOW)
+        .open(path);
+    let mut file = match file {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(unreadable(path, user, &e)),
+    };
+    let meta = file.metadata().map_err(|e| e.to_string())?;
+    trusted(&meta, user)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(|e| e.to_string())?;
+    parse(&text).map(Some)
 }
 
-/// Whoever can write to it names the programs that are started. Returns its owner.
-fn unchangeable_by_others(path: &Path) -> io::Result<u32> {
-    let meta = fs::metadata(path)?;
-    if meta.permissions().mode() & 0o022 != 0 {
-        return Err(io::Error::other("others than its owner can write to it"));
+fn unreadable(path: &Path, user: u32, error: &io::Error) -> String {
+    match path.metadata() {
+        Ok(meta) if meta.uid() != user => of_another(meta.uid(), user),
+        _ => error.to_string(),
     }
-    Ok(meta.uid())
+}
+
+fn of_another(owner: u32, user: u32) -> String {
+    format!("it is for user {owner}, and this is user {user}: take the layers of this user")
+}
+
+/// Whoever can write to the file names the programs that are started.
+fn trusted(meta: &Metadata, user: u32) -> Result<(), String> {
+    if meta.uid() != user {
+        return Err(of_another(meta.uid(), user));
+    }
+    match meta.permissions().mode() & 0o022 {
+        0 => Ok(()),
+        _ => Err("others than its owner can write to it".to_owned()),
+    }
 }
 
 fn parse(text: &str) -> Result<Installed, String> {
@@ -68,6 +83,8 @@ fn parse(text: &str) -> Result<Installed, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const GOOD: &str =
@@ -89,13 +106,23 @@ mod tests {
             runsc: "/b/runsc".into(),
             run_dir: "/c".into(),
         };
-        assert_eq!(read(&path), Ok(expected));
+        assert_eq!(read(&path), Ok(Some(expected)));
+        assert_eq!(read(&path.with_extension("gone")), Ok(None));
     }
 
     #[test]
     fn what_others_can_write_to_is_refused() {
         let (_folder, path) = written(GOOD, 0o620);
         assert!(read(&path).unwrap_err().contains("write to it"));
+    }
+
+    #[test]
+    fn what_is_anothers_is_refused() {
+        let (_folder, path) = written(GOOD, 0o600);
+        let meta = path.metadata().unwrap();
+        assert_eq!(trusted(&meta, meta.uid()), Ok(()));
+        let refused = trusted(&meta, meta.uid() + 1).unwrap_err();
+        assert!(refused.contains("take the layers"), "{refused}");
     }
 
     #[test]

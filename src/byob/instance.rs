@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::fcntl::{Flock, FlockArg};
-use nix::unistd::{AccessFlags, access};
+use nix::unistd::{AccessFlags, eaccess};
 
 const LOCK_SUFFIX: &str = "lock";
 
@@ -109,7 +109,7 @@ pub(crate) fn default_run_dir() -> PathBuf {
 /// Whether services may keep their files in `dir`, which is made if it is missing.
 pub(crate) fn check_run_dir(dir: &Path) -> io::Result<()> {
     make_private_dir(dir)?;
-    Ok(access(dir, AccessFlags::W_OK | AccessFlags::X_OK)?)
+    Ok(eaccess(dir, AccessFlags::W_OK | AccessFlags::X_OK)?)
 }
 
 /// Creates `dir` with mode 0700, or refuses one that another user could tamper with.

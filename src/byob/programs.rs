@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use crate::error::ConfigError;
-use crate::installed;
+use crate::installed::{self, Installed};
 
 /// Where the integrator says that they are.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ impl Programs {
             self.run_workers.as_deref(),
             "ROMA_RUN_WORKERS",
             "run_workers",
-            installed::find()?.map(|installed| installed.run_workers),
+            || installed_at(|installed| installed.run_workers),
             hint,
         )
     }
@@ -33,7 +33,7 @@ impl Programs {
             self.runsc.as_deref(),
             "ROMA_RUNSC",
             "runsc",
-            installed::find()?.map(|installed| installed.runsc),
+            || installed_at(|installed| installed.runsc),
             hint,
         )
     }
@@ -44,13 +44,16 @@ fn find(
     named: Option<&Path>,
     variable: &'static str,
     program: &'static str,
-    installed: Option<PathBuf>,
+    installed: impl FnOnce() -> Result<Option<PathBuf>, ConfigError>,
     hint: &str,
 ) -> Result<PathBuf, ConfigError> {
-    let named = named
+    let explicit = named
         .map(Path::to_owned)
-        .or_else(|| env::var_os(variable).map(PathBuf::from))
-        .or(installed);
+        .or_else(|| env::var_os(variable).map(PathBuf::from));
+    let named = match explicit {
+        Some(path) => Some(path),
+        None => installed()?,
+    };
     if let Some(path) = named {
         return match path.is_file() {
             true => Ok(absolute(path)),
@@ -71,6 +74,10 @@ fn find(
             program,
             hint: hint.to_owned(),
         })
+}
+
+fn installed_at(place: impl FnOnce(Installed) -> PathBuf) -> Result<Option<PathBuf>, ConfigError> {
+    Ok(installed::find()?.map(place))
 }
 
 /// The sandbox's programs run in other folders than this one.
@@ -97,8 +104,8 @@ mod tests {
 
     #[test]
     fn what_is_installed_counts_unless_another_is_named() {
-        let installed = Some(PathBuf::from("/bin/sh"));
-        let found = find(None, "ROMA_NO_SUCH_VARIABLE", "ls", installed.clone(), "").unwrap();
+        let installed = || Ok(Some(PathBuf::from("/bin/sh")));
+        let found = find(None, "ROMA_NO_SUCH_VARIABLE", "ls", installed, "").unwrap();
         assert_eq!(found, Path::new("/bin/sh"));
         let named = Some(Path::new("/bin/ls"));
         let found = find(named, "ROMA_NO_SUCH_VARIABLE", "ls", installed, "").unwrap();
@@ -107,13 +114,13 @@ mod tests {
 
     #[test]
     fn the_path_is_searched() {
-        let found = find(None, "ROMA_NO_SUCH_VARIABLE", "sh", None, "").unwrap();
+        let found = find(None, "ROMA_NO_SUCH_VARIABLE", "sh", || Ok(None), "").unwrap();
         assert!(found.is_absolute() && found.ends_with("sh"));
         let error = find(
             None,
             "ROMA_NO_SUCH_VARIABLE",
             "no-such-program",
-            None,
+            || Ok(None),
             "do this",
         )
         .unwrap_err();
