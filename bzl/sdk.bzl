@@ -101,7 +101,7 @@ def declare_doc(doc, target_filename):
 _GUIDE = """\
 # Guide to the SDK
 
-{intro}This is all that you need to write a program (a *UDF*) that answers `{proto}`. A UDF is started once
+{intro}This is all that you need to write a program (a *UDF*) that answers the API `{proto}`. A UDF is started once
 for each request, in a sandbox. It reads one message, writes one message, and exits.
 
 | here | is |
@@ -128,7 +128,8 @@ You need Rust {rust} or newer, and no registry: all crates are here.
 
     sh examples/rust/build.sh udf
 
-compiles `examples/rust/main.rs` to the program `udf`. Fill in `answer()`.
+compiles `examples/rust/main.rs` to the program `udf`. Fill in `answer()`. Keep your program in this folder,
+whose `.cargo/config.toml` says where the crates are.
 
 ## Go
 
@@ -139,14 +140,32 @@ compiles `examples/rust/main.rs` to the program `udf`. Fill in `answer()`.
 
 What a UDF has to do is described byte by byte in `docs/udf/communication.md`. It is about twenty lines
 in any language that can be linked statically.
-"""
+{trying}"""
 
 _HOST_ROW = """\
 | `{page}` | what a UDF may ask the host, by the names `package.Service/Method` |
 | `{crate}` | the same as a crate, for UDFs in Rust |
 """
 
-_TOOLS_ROW = "| `tools/roma` | runs and checks a UDF here: `tools/roma --help` |\n"
+_TOOLS_ROW = "| `tools/roma` | runs and checks a UDF here, as below |\n"
+
+_TRYING = """
+## Trying it
+
+    tools/roma doctor
+    tools/roma verify udf --proto specs/udf_interface.proto
+    tools/roma shell --proto specs/udf_interface.proto
+    roma> load udf
+    roma> help
+
+`doctor` says what this machine can do. `verify` checks the program `udf` in the real sandbox; with `--request`
+and a request in JSON also its answer. In the shell, `help` lists the calls of the API: each is a command
+that takes a request in JSON. All of them run it inside gVisor. Where that does not work, `--mode minimal`
+does without; it says loudly that it is not for production, where other people's data is.
+
+The tools offer no functions of a host, and limit a process by its deadline only: `docs/udf/runtime.md` says
+what the real host gives.
+"""
 
 def sdk_guide_doc(name, roma_app_api, intro_text = "", with_tools = True, **kwargs):
     """The page that an SDK begins with, its README.md.
@@ -165,6 +184,7 @@ def sdk_guide_doc(name, roma_app_api, intro_text = "", with_tools = True, **kwar
             proto = roma_app_api.service or roma_app_api.proto_basename + ".proto",
             rust = "1.88",
             tools = _TOOLS_ROW if with_tools else "",
+            trying = _TRYING if with_tools else "",
             host_pages = "".join([
                 _HOST_ROW.format(page = _host_page(host), crate = _host_crate(host))
                 for host in roma_app_api.host_apis

@@ -81,8 +81,8 @@ fn needs(files: &[String], has_libraries: bool) -> Check {
 
 fn link_statically() -> String {
     format!(
-        "link it statically. Rust: cargo build --target {}-unknown-linux-musl; C++: -static-pie, or \
-         -static; Go: CGO_ENABLED=0. Or give it the libraries: --system-libraries here, \
+        "link it statically. Rust: RUSTFLAGS='-C target-feature=+crt-static' and cargo build --target \
+         {}-unknown-linux-gnu; C++: -static; Go: CGO_ENABLED=0. Or give it the libraries: --system-libraries here, \
          ServiceBuilder::libraries in the service",
         std::env::consts::ARCH
     )
