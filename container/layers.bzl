@@ -65,18 +65,18 @@ def roma_layers(name):
     user = get_user(name)
     directory = roma_container_dir.lstrip("/")
     config = {(":config.json", directory + "/config.json"): "0600"}
-    server = "%s/%s/run_workers" % ("/".join([directory, roma_container_root_dir]), _SERVER_DIR)
-    run_dirs = {"run_workers": "0700", "var/run/runsc": "0700"}
+    server = "/".join([directory, roma_container_root_dir, _SERVER_DIR, "run_workers"])
+    runsc_dir = {"var/run/runsc": "0700"}
 
     layer(
         name = "gvisor_tar_" + name,
         files = {("//third_party/runsc", _RUNSC_DIR + "/runsc"): "0500"},
-        folders = run_dirs,
+        folders = {"run_workers": "0700"} | runsc_dir,
         user = user,
     )
     layer(
         name = "var_run_runsc_tar_" + name,
-        folders = {"var/run/runsc": "0700"},
+        folders = runsc_dir,
         user = user,
     )
     layer(

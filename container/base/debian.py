@@ -148,8 +148,8 @@ def merged(name: str) -> str:
 
 def root(packages: List[Package]) -> Layer:
     layer = Layer()
+    layer.folder("usr")
     for name in MERGED:
-        layer.folder("usr")
         layer.folder(f"usr/{name}")
         layer.link(name, f"usr/{name}")
     for package in packages:

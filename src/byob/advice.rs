@@ -10,7 +10,8 @@ const TOO_MANY: &str = "no more user namespaces are allowed here: raise user.max
 const CHROOT: &str = "gVisor may not call chroot: keep CAP_SYS_CHROOT, or run the container with Roma's \
                       container/seccomp.json, see docs/containers.md";
 const EXTERNAL: &str = "inside gVisor as the container's runtime this must run as root with \
-                        CAP_SYS_ADMIN, see docs/containers.md";
+                        CAP_SYS_ADMIN, see docs/containers.md; elsewhere AppArmor may restrict user \
+                        namespaces: `roma doctor` says how to lift that";
 
 const KNOWN: [(&str, &str); 9] = [
     (

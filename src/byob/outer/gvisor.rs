@@ -150,8 +150,8 @@ fn command(config: &OuterConfig, instance: &InstanceDir, bundle: &Path) -> Comma
 /// Whether runsc may make its namespaces as it is. A container's root may not, as a rule: with a user
 /// namespace of its own runsc needs no more than anybody has.
 fn may_administer() -> bool {
-    let admin = || caps::effective().is_ok_and(|set| set.has(Capability::SysAdmin));
-    nix::unistd::geteuid().is_root() && admin()
+    nix::unistd::geteuid().is_root()
+        && caps::effective().is_ok_and(|set| set.has(Capability::SysAdmin))
 }
 
 fn runsc_root(instance: &Path) -> PathBuf {
