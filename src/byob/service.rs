@@ -192,6 +192,12 @@ impl Service {
             .collect()
     }
 
+    /// Whether there is such code. Cheap, unlike [`status`](Self::status).
+    #[must_use]
+    pub fn is_loaded(&self, token: &CodeToken) -> bool {
+        self.engine().pool(*token).is_ok()
+    }
+
     /// How this code is doing.
     ///
     /// # Errors

@@ -77,7 +77,9 @@ impl Service {
         request: Request,
         answer: impl FnOnce(Answer) + Send + 'static,
     ) -> Result<Canceller, Status> {
-        self.service.status(&request.code)?;
+        if !self.service.is_loaded(&request.code) {
+            return Err(Error::UnknownToken(request.code).into());
+        }
         let _entered = self.runtime.enter();
         let execution = self
             .service

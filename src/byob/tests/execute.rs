@@ -133,10 +133,12 @@ in_every_sandbox! {
         let mut execution = service.execute(&code, hello(), patient());
         let early = tokio::time::timeout(Duration::from_millis(300), &mut execution).await;
         assert!(early.is_err(), "a UDF that pauses does not answer");
+        assert!(service.is_loaded(&code));
         service.delete(&code).await.unwrap();
         assert!(matches!(execution.await, Err(Error::Deleted)));
         let error = service.execute(&code, hello(), patient()).await.unwrap_err();
         assert!(matches!(error, Error::UnknownToken(token) if token == code));
+        assert!(!service.is_loaded(&code));
         assert!(matches!(service.delete(&code).await, Err(Error::UnknownToken(_))));
         let new = service.load(udf("new_udf"), workers(1)).await.unwrap();
         let answer = service.execute(&new, hello(), patient()).await.unwrap();
