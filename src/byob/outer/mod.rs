@@ -66,7 +66,11 @@ impl Outer {
             false => (direct::command(config), None),
         };
         let (ours, theirs) = log_pipe()?;
-        let child = spawn(&mut command, control, theirs)?;
+        let start = match config.mode.is_gvisor() {
+            true => gvisor::start,
+            false => Command::spawn,
+        };
+        let child = spawn(&mut command, start, control, theirs)?;
         let log = LogCapture::start(ours, LOG_BYTES)?;
         Ok(Self {
             child,
@@ -126,7 +130,12 @@ impl Drop for Outer {
     }
 }
 
-fn spawn(command: &mut Command, control: OwnedFd, log: OwnedFd) -> io::Result<Child> {
+fn spawn(
+    command: &mut Command,
+    start: fn(&mut Command) -> io::Result<Child>,
+    control: OwnedFd,
+    log: OwnedFd,
+) -> io::Result<Child> {
     let errors = log.try_clone()?;
     command
         .env_clear()
@@ -135,7 +144,7 @@ fn spawn(command: &mut Command, control: OwnedFd, log: OwnedFd) -> io::Result<Ch
         .stdin(control)
         .stdout(log)
         .stderr(errors);
-    let child = command.spawn();
+    let child = start(command);
     // The command holds copies of its descriptors, which would keep both connections open.
     command
         .stdin(Stdio::null())

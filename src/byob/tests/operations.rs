@@ -176,6 +176,23 @@ fn in_external_mode_requests_are_served_the_same() {
 }
 
 #[test]
+#[cfg(target_arch = "x86_64")]
+fn gvisor_cannot_make_cpuid_trap() {
+    common::run(GVISOR_STRICT, async |bed: TestBed| {
+        let service = bed.service().await;
+        let process = service.sandbox_process().unwrap();
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        assert!(status.contains("Seccomp:\t2\n"), "{status}");
+        let own = fs::read_to_string("/proc/self/status").unwrap();
+        assert!(
+            !own.contains("Seccomp:\t2\n"),
+            "this process goes on as it was"
+        );
+        service.shutdown().await;
+    });
+}
+
+#[test]
 fn the_debug_log_outlives_the_service() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
         let service = bed.builder().mode(Mode::GvisorDebug).start().await.unwrap();

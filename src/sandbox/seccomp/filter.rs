@@ -66,7 +66,7 @@ pub(crate) const ARCH: u32 = 4;
 pub(crate) const ARGUMENTS: u32 = 16;
 
 const LOAD: u32 = BPF_LD | BPF_W | BPF_ABS;
-const EQUAL: u32 = BPF_JMP | BPF_JEQ | BPF_K;
+pub(super) const EQUAL: u32 = BPF_JMP | BPF_JEQ | BPF_K;
 const AT_LEAST: u32 = BPF_JMP | BPF_JGE | BPF_K;
 const ANY_BIT: u32 = BPF_JMP | BPF_JSET | BPF_K;
 const JUMP: u32 = BPF_JMP | BPF_JA;
@@ -179,19 +179,19 @@ fn low(argument: usize) -> u32 {
     ARGUMENTS + 8 * argument as u32
 }
 
-fn load(offset: u32) -> Instruction {
+pub(super) fn load(offset: u32) -> Instruction {
     instruction(LOAD, offset, 0, 0)
 }
 
-fn allow() -> Instruction {
+pub(super) fn allow() -> Instruction {
     instruction(RETURN, libc::SECCOMP_RET_ALLOW, 0, 0)
 }
 
-fn fail(errno: i32) -> Instruction {
+pub(super) fn fail(errno: i32) -> Instruction {
     instruction(RETURN, libc::SECCOMP_RET_ERRNO | errno as u32, 0, 0)
 }
 
-fn instruction(code: u32, value: u32, if_true: u8, if_false: u8) -> Instruction {
+pub(super) fn instruction(code: u32, value: u32, if_true: u8, if_false: u8) -> Instruction {
     Instruction {
         code: code as u16,
         if_true,

@@ -1,6 +1,9 @@
 //! The system call filter: built by our own code as a small range tree, installed once in each
 //! spawner, inherited by every worker.
 
+// The instruction is x86's.
+#[cfg(target_arch = "x86_64")]
+pub mod cpuid;
 #[cfg(test)]
 mod evaluator;
 mod filter;
