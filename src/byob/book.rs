@@ -253,10 +253,12 @@ impl<I, L, Q> Book<I, L, Q> {
         self.backoff.failure(now, cause);
     }
 
-    /// All workers are gone at once.
-    pub(crate) fn drain(&mut self) -> Vec<L> {
-        self.idle.clear();
-        self.live.drain().map(|(_, life)| life.payload).collect()
+    /// All workers are gone at once of whose kind this is.
+    pub(crate) fn drain(&mut self, is_gone: impl Fn(&L) -> bool) -> Vec<L> {
+        let gone = self.live.extract_if(|_, life| is_gone(&life.payload));
+        let gone = gone.map(|(_, life)| life.payload).collect();
+        self.idle.retain(|(id, _)| self.live.contains_key(id));
+        gone
     }
 
     /// The workers whose time is over. Each is named once. A worker that nobody has wanted yet may
@@ -523,7 +525,9 @@ mod tests {
         };
         assert_eq!(book.counts(), expected);
         assert_eq!(book.counts().live(), 4);
-        assert_eq!(book.drain().len(), 4);
+        assert_eq!(book.drain(|_| false).len(), 0);
+        assert_eq!(book.counts(), expected);
+        assert_eq!(book.drain(|_| true).len(), 4);
         assert_eq!(book.counts(), Counts::default());
     }
 }

@@ -49,6 +49,7 @@ pub struct ServiceBuilder {
     private_ipc: bool,
     libraries: Vec<LibraryMount>,
     memory: Option<u64>,
+    sandboxes: Option<u32>,
     silence: Duration,
     run_dir: Option<PathBuf>,
     programs: Programs,
@@ -67,6 +68,7 @@ impl Default for ServiceBuilder {
             private_ipc: true,
             libraries: Vec::new(),
             memory: None,
+            sandboxes: None,
             silence: Duration::from_secs(10),
             run_dir: None,
             programs: Programs::default(),
@@ -116,7 +118,18 @@ impl ServiceBuilder {
         self
     }
 
-    /// A bound on the address space of the whole gVisor sandbox, in bytes.
+    /// How many gVisor sandboxes the workers are spread over: one for each core by default, and at most
+    /// four. One alone is a single kernel that makes all processes, and cannot keep several cores busy
+    /// with that. If one dies, the requests in the others go on. Each takes some 20 MB of memory, and
+    /// has a copy of the binaries.
+    pub fn sandboxes(self, count: u32) -> Self {
+        Self {
+            sandboxes: Some(count),
+            ..self
+        }
+    }
+
+    /// A bound on the address space of each gVisor sandbox, in bytes.
     pub fn memory_limit(self, bytes: u64) -> Self {
         Self {
             memory: Some(bytes),
@@ -246,12 +259,16 @@ impl ServiceBuilder {
         if mode == Mode::Minimal {
             warn_loudly(self.banner);
         }
+        let sandboxes = match mode.is_gvisor() {
+            true => self.sandboxes.unwrap_or_else(default_sandboxes),
+            false => 1,
+        };
         let policy = PoolPolicy {
             filter: self.filter,
             private_ipc: self.private_ipc,
-            default_spawners: default_spawners(),
+            spawners: default_spawners().max(sandboxes),
         };
-        let (engine, tasks) = Engine::start(config, policy, self.functions).await?;
+        let (engine, tasks) = Engine::start(config, sandboxes, policy, self.functions).await?;
         match mode {
             Mode::Gvisor | Mode::GvisorDebug => tracing::info!("{}", banner::GVISOR_ENABLED),
             Mode::External => tracing::info!("the outer sandbox is not this service's own"),
@@ -287,6 +304,7 @@ impl ServiceBuilder {
             self.mode = Mode::Minimal;
             self.platform = Platform::Auto;
             self.memory = None;
+            self.sandboxes = None;
         }
     }
 
@@ -298,6 +316,12 @@ impl ServiceBuilder {
             return Err(ConfigError::ServiceOption {
                 option: "watchdog",
                 reason: "a machine may stand still for that long by itself; allow a second or more",
+            });
+        }
+        if self.sandboxes == Some(0) {
+            return Err(ConfigError::ServiceOption {
+                option: "sandboxes",
+                reason: "workers need one at least",
             });
         }
         let conflict = |first, second, reason| {
@@ -326,6 +350,13 @@ impl ServiceBuilder {
                 "memory_limit",
                 "mode without gVisor",
                 "there is no outer sandbox to limit; use the limits of LoadOptions",
+            );
+        }
+        if !self.mode.is_gvisor() && self.sandboxes.is_some() {
+            return conflict(
+                "sandboxes",
+                "mode without gVisor",
+                "only gVisor's sandboxes are made by the service",
             );
         }
         check_mounts(&self.libraries)
@@ -386,8 +417,18 @@ fn warn_loudly(banner: bool) {
 /// A spawner starts one worker after the other, and waits while one is executed: one alone would leave
 /// a core idle, and more than a few gain nothing.
 fn default_spawners() -> u32 {
+    cores().clamp(2, 4)
+}
+
+/// One sandbox cannot keep more than a core busy with making processes. More than a few are memory that
+/// nobody asked for.
+fn default_sandboxes() -> u32 {
+    cores().min(4)
+}
+
+fn cores() -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    u32::try_from(cores).unwrap_or(u32::MAX).clamp(2, 4)
+    u32::try_from(cores).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -412,6 +453,10 @@ mod tests {
         assert!(text.contains("only gVisor has platforms"), "{text}");
         let text = refused(new().mode(Mode::External).memory_limit(1));
         assert!(text.contains("LoadOptions"), "{text}");
+        let text = refused(new().mode(Mode::Minimal).sandboxes(2));
+        assert!(text.contains("only gVisor"), "{text}");
+        let text = refused(new().sandboxes(0));
+        assert!(text.contains("one at least"), "{text}");
         let text = refused(new().watchdog(Duration::ZERO));
         assert!(
             text.contains("watchdog") && text.contains("a second"),

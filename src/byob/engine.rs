@@ -1,30 +1,29 @@
-//! Keeps the sandbox and the pools in it alive.
+//! Keeps the sandboxes and the pools in them alive.
 //!
-//! One task restarts the sandbox when it dies, one looks after every pool's clocks, and one for each
-//! pool prepares it in whatever sandbox there is.
+//! One task for each place restarts the sandbox there when it dies, one looks after every pool's clocks,
+//! and one for each pool and each place that it has prepares it in whatever sandbox is there.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use crate::error::{Error, SandboxFailure};
 use crate::health::Backoff;
 use crate::host_functions::HostFunctions;
-use crate::metrics;
 use crate::outer::OuterConfig;
+use crate::place::{Place, STABLE};
 use crate::pool::{Gone, Pool};
 use crate::sandbox::{PoolPolicy, Prepared, Sandbox, silent};
+use crate::spawner::Spawner;
 use crate::token::CodeToken;
 
 /// How often the clocks of pools are looked at.
 const SWEEP: Duration = Duration::from_millis(50);
-/// A sandbox, or a pool, that lived so long is not part of a crash loop.
-const STABLE: Duration = Duration::from_secs(10);
 /// How long the news of a sandbox's death may come after a pool's.
 const DEATH_NEWS: Duration = Duration::from_millis(500);
 /// How long a pool may take to end by itself when it is told to, and then when it is killed.
@@ -36,10 +35,7 @@ pub(crate) struct Engine {
     pub(crate) config: OuterConfig,
     pub(crate) policy: PoolPolicy,
     pub(crate) functions: Arc<HostFunctions>,
-    /// The one that takes code.
-    sandbox: watch::Sender<Option<Arc<Sandbox>>>,
-    /// The one that was made last, from before it is started.
-    newest: Mutex<Option<Arc<Sandbox>>>,
+    places: Vec<Arc<Place>>,
     pools: RwLock<BTreeMap<CodeToken, Kept>>,
     closed: AtomicBool,
 }
@@ -47,66 +43,112 @@ pub(crate) struct Engine {
 #[derive(Debug, Clone)]
 struct Kept {
     pool: Arc<Pool>,
+    stays: Vec<Stay>,
+}
+
+/// A pool's stay in one place.
+#[derive(Debug, Clone)]
+struct Stay {
     keeper: AbortHandle,
     ended: watch::Receiver<bool>,
 }
 
 impl Engine {
-    /// Starts the sandbox. Returns the tasks that keep it alive with it.
+    /// Starts so many sandboxes. Returns the tasks that keep them alive with it.
     pub(crate) async fn start(
         config: OuterConfig,
+        sandboxes: u32,
         policy: PoolPolicy,
         functions: HostFunctions,
     ) -> Result<(Arc<Self>, JoinSet<()>), Error> {
+        let places = (0..sandboxes).map(|_| Place::new(config.clone()));
         let engine = Arc::new(Self {
+            places: places.collect(),
             config,
             policy,
             functions: Arc::new(functions),
-            sandbox: watch::Sender::new(None),
-            newest: Mutex::default(),
             pools: RwLock::default(),
             closed: AtomicBool::new(false),
         });
-        let sandbox = engine.start_sandbox().await?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(supervise(Arc::clone(&engine), sandbox));
+        for (place, sandbox) in engine.start_all().await? {
+            tasks.spawn(place.supervise(sandbox));
+        }
         tasks.spawn(sweep(Arc::clone(&engine)));
         Ok((engine, tasks))
     }
 
-    /// Starts a sandbox, unless everything has ended or does so meanwhile.
-    async fn start_sandbox(&self) -> Result<Arc<Sandbox>, Error> {
-        let sandbox = Sandbox::new(&self.config)?;
-        // Known before it starts, so that `end` finds it however far it has got.
-        *self.newest() = Some(Arc::clone(&sandbox));
-        if self.is_closed() {
-            return Err(Error::ShutDown);
+    /// Starts a sandbox in each place, all at once. If one does not start, none is left.
+    async fn start_all(self: &Arc<Self>) -> Result<Vec<(Arc<Place>, Arc<Sandbox>)>, Error> {
+        let mut starts = JoinSet::new();
+        for place in &self.places {
+            let place = Arc::clone(place);
+            starts.spawn(async move {
+                let sandbox = place.start().await?;
+                Ok((place, sandbox))
+            });
         }
-        sandbox.start().await?;
-        self.sandbox.send_replace(Some(Arc::clone(&sandbox)));
-        Ok(sandbox)
+        let mut started = Vec::new();
+        while let Some(start) = starts.join_next().await {
+            match start.unwrap_or(Err(Error::ShutDown)) {
+                Ok(one) => started.push(one),
+                Err(error) => {
+                    let engine = Arc::clone(self);
+                    let _ = tokio::task::spawn_blocking(move || engine.end()).await;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(started)
     }
 
     /// Prepares a pool and waits until one of its workers was ready. The pool is there afterwards
     /// only if that went well.
     pub(crate) async fn add(self: &Arc<Self>, pool: Arc<Pool>) -> Result<(), Error> {
-        let (prepared, is_prepared) = oneshot::channel();
-        let (gone, ended) = watch::channel(false);
-        let keeper = tokio::spawn(keep(Arc::clone(self), Arc::clone(&pool), prepared, gone));
+        let (prepared, preparations) = mpsc::unbounded_channel();
+        let places = self.places_of(&pool);
+        // One whose sandbox is being restarted joins in later.
+        let awaited = places.iter().filter(|(place, _)| place.is_up()).count();
+        let mut stays = Vec::new();
+        for (place, spawners) in places {
+            let (gone, ended) = watch::channel(false);
+            let keeper = keep(
+                Arc::clone(self),
+                Arc::clone(place),
+                (Arc::clone(&pool), spawners),
+                prepared.clone(),
+                gone,
+            );
+            let keeper = tokio::spawn(keeper).abort_handle();
+            stays.push(Stay { keeper, ended });
+        }
         let kept = Kept {
             pool: Arc::clone(&pool),
-            keeper: keeper.abort_handle(),
-            ended,
+            stays,
         };
         self.write().insert(pool.token, kept);
         let guard = RemoveOnDrop {
             engine: self,
             token: Some(pool.token),
         };
-        is_prepared.await.unwrap_or(Err(Error::ShutDown))?;
+        until_prepared(preparations, awaited.max(1)).await?;
         self.rehearse(pool).await?;
         guard.keep();
         Ok(())
+    }
+
+    /// Where a pool's spawners are, and how many of them: spread evenly, and beginning at another place
+    /// for each pool, because small ones have not one for each.
+    fn places_of(&self, pool: &Pool) -> Vec<(&Arc<Place>, u32)> {
+        let count = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
+        let wanted = pool.options.spawners.unwrap_or(self.policy.spawners);
+        let wanted = wanted.min(pool.options.effective_max_live());
+        let first = pool.token.number() as usize % self.places.len();
+        let places = self.places[first..].iter().chain(&self.places[..first]);
+        (0..wanted.min(count))
+            .zip(places)
+            .map(|(at, place)| (place, (wanted - at).div_ceil(wanted.min(count))))
+            .collect()
     }
 
     async fn rehearse(&self, pool: Arc<Pool>) -> Result<(), Error> {
@@ -142,58 +184,70 @@ impl Engine {
 
     /// Ends a pool. Waits until nothing of it is left.
     pub(crate) async fn remove(&self, token: CodeToken) -> Result<(), Error> {
-        let mut ended = self.discard(token)?;
-        let _ = timeout(ORDERLY_END * 2, ended.wait_for(|ended| *ended)).await;
+        let until = Instant::now() + ORDERLY_END * 2;
+        for mut stay in self.discard(token)? {
+            let _ = timeout_at(until.into(), stay.ended.wait_for(|ended| *ended)).await;
+        }
         Ok(())
     }
 
-    fn discard(&self, token: CodeToken) -> Result<watch::Receiver<bool>, Error> {
+    fn discard(&self, token: CodeToken) -> Result<Vec<Stay>, Error> {
         let kept = self
             .write()
             .remove(&token)
             .ok_or(Error::UnknownToken(token))?;
         kept.pool.close(Error::Deleted);
-        Ok(kept.ended)
+        Ok(kept.stays)
     }
 
     /// Ends everything. Blocks, at most for about two seconds.
     pub(crate) fn end(&self) {
         self.closed.store(true, Ordering::Release);
         for kept in std::mem::take(&mut *self.write()).into_values() {
-            kept.keeper.abort();
+            kept.stays.iter().for_each(|stay| stay.keeper.abort());
             kept.pool.close(Error::ShutDown);
         }
-        self.sandbox.send_replace(None);
-        let newest = self.newest().clone();
-        if let Some(sandbox) = newest {
-            sandbox.end();
-        }
+        self.places.iter().for_each(|place| place.close());
+        // Side by side, because each may take its time; one after the other where there is no thread
+        // to be had.
+        std::thread::scope(|scope| {
+            for place in &self.places {
+                let thread = std::thread::Builder::new().spawn_scoped(scope, || place.end());
+                if thread.is_err() {
+                    place.end();
+                }
+            }
+        });
     }
 
-    /// The number of the outer sandbox's process, if there is one now.
-    pub(crate) fn process(&self) -> Option<u32> {
-        self.sandbox.borrow().as_ref()?.process()
+    /// The numbers of the outer sandboxes' processes, of those that there are now.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        self.places
+            .iter()
+            .filter_map(|place| place.process())
+            .collect()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// The sandbox that there is, or the next one; none once there will be no other.
-    async fn sandbox(&self) -> Option<Arc<Sandbox>> {
-        let mut sandbox = self.sandbox.subscribe();
-        let change = sandbox.wait_for(|sandbox| sandbox.is_some() || self.is_closed());
-        let sandbox = change.await.ok()?.clone();
-        sandbox.filter(|_| !self.is_closed())
-    }
-
-    fn newest(&self) -> std::sync::MutexGuard<'_, Option<Arc<Sandbox>>> {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<CodeToken, Kept>> {
         self.pools.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Waits for what comes of preparing a pool in so many places. One that takes it is enough.
+async fn until_prepared(
+    mut preparations: mpsc::UnboundedReceiver<Result<(), Error>>,
+    places: usize,
+) -> Result<(), Error> {
+    let mut all = Err(Error::ShutDown);
+    for _ in 0..places {
+        let one = preparations.recv().await.unwrap_or(Err(Error::ShutDown));
+        all = all.or(one);
+    }
+    all
 }
 
 /// A load that fails, or that nobody waits for any more, leaves nothing.
@@ -216,44 +270,6 @@ impl Drop for RemoveOnDrop<'_> {
     }
 }
 
-/// Restarts the sandbox whenever it dies.
-async fn supervise(engine: Arc<Engine>, mut sandbox: Arc<Sandbox>) {
-    let mut backoff = Backoff::default();
-    loop {
-        let since = Instant::now();
-        let cause = sandbox.watch().await;
-        if engine.is_closed() {
-            return;
-        }
-        engine.sandbox.send_replace(None);
-        metrics::sandbox_restarted();
-        tracing::error!(%cause, "the sandbox died and is being restarted");
-        if since.elapsed() > STABLE {
-            backoff.success();
-        }
-        backoff.failure(Instant::now(), cause);
-        match restart(&engine, &mut backoff).await {
-            Some(next) => sandbox = next,
-            None => return,
-        }
-    }
-}
-
-/// The next sandbox; `None` if there is to be none.
-async fn restart(engine: &Engine, backoff: &mut Backoff) -> Option<Arc<Sandbox>> {
-    loop {
-        tokio::time::sleep(backoff.pause(Instant::now())).await;
-        match engine.start_sandbox().await {
-            Ok(sandbox) => return Some(sandbox),
-            Err(_) if engine.is_closed() => return None,
-            Err(error) => {
-                tracing::error!(%error, "the sandbox does not start");
-                backoff.failure(Instant::now(), error);
-            }
-        }
-    }
-}
-
 /// Looks at the clocks of all pools.
 async fn sweep(engine: Arc<Engine>) {
     let mut clock = tokio::time::interval(SWEEP);
@@ -266,23 +282,24 @@ async fn sweep(engine: Arc<Engine>) {
     }
 }
 
-/// Prepares one pool in each sandbox that there will be, and listens to its spawners.
+/// Prepares one pool in each sandbox that there will be in one place, and listens to its spawners there.
 async fn keep(
     engine: Arc<Engine>,
-    pool: Arc<Pool>,
-    prepared: oneshot::Sender<Result<(), Error>>,
+    place: Arc<Place>,
+    (pool, spawners): (Arc<Pool>, u32),
+    prepared: mpsc::UnboundedSender<Result<(), Error>>,
     gone: watch::Sender<bool>,
 ) {
-    let mut first = Some(prepared);
     let mut backoff = Backoff::default();
-    while let Some(sandbox) = engine.sandbox().await {
+    while let Some(sandbox) = place.sandbox().await {
         if pool.closed().is_some() {
             break;
         }
         let since = Instant::now();
-        let cause = match sandbox.prepare(&pool, &engine.policy).await {
+        let cause = match sandbox.prepare(&pool, &engine.policy, spawners).await {
             Err(error) => {
-                pool.lost(&error);
+                let _ = prepared.send(Err(error.clone()));
+                pool.lost(&[], &error);
                 error
             }
             Ok(Prepared {
@@ -291,12 +308,10 @@ async fn keep(
                 id,
                 mut ended,
             }) => {
-                pool.open(spawners.clone(), in_force);
-                if let Some(first) = first.take() {
-                    let _ = first.send(Ok(()));
-                }
-                let cause = until_lost(&pool, spawners, &sandbox).await;
-                pool.lost(&cause);
+                pool.open(&spawners, in_force);
+                let _ = prepared.send(Ok(()));
+                let cause = until_lost(&pool, &spawners, &sandbox).await;
+                pool.lost(&spawners, &cause);
                 if timeout(ORDERLY_END, &mut ended).await.is_err() {
                     sandbox.kill(id).await;
                     let _ = timeout(ORDERLY_END, ended).await;
@@ -304,29 +319,21 @@ async fn keep(
                 cause
             }
         };
-        if let Some(first) = first.take() {
-            let _ = first.send(Err(cause));
-            break;
-        }
-        if pool.closed().is_some() {
-            break;
-        }
         if since.elapsed() > STABLE {
             backoff.success();
         }
-        tracing::warn!(code = %pool.token, %cause, "the code is being prepared again");
-        backoff.failure(Instant::now(), cause);
+        backoff.failure(Instant::now(), cause.clone());
         tokio::time::sleep(backoff.pause(Instant::now())).await;
+        if pool.closed().is_some() {
+            break;
+        }
+        tracing::warn!(code = %pool.token, %cause, "the code is being prepared again");
     }
     gone.send_replace(true);
 }
 
-/// Listens to a pool until it is gone. Returns why.
-async fn until_lost(
-    pool: &Arc<Pool>,
-    spawners: Vec<Arc<crate::spawner::Spawner>>,
-    sandbox: &Sandbox,
-) -> Error {
+/// Listens to a pool in one sandbox until it is gone from there. Returns why.
+async fn until_lost(pool: &Arc<Pool>, spawners: &[Arc<Spawner>], sandbox: &Sandbox) -> Error {
     let gone = tokio::select! {
         gone = follow(pool, spawners, sandbox.silence()) => gone,
         // The connections of a sandbox that was killed may outlive it for a while.
@@ -338,15 +345,11 @@ async fn until_lost(
     }
 }
 
-/// Listens to all spawners of a pool until the first ends.
-async fn follow(
-    pool: &Arc<Pool>,
-    spawners: Vec<Arc<crate::spawner::Spawner>>,
-    silence: Duration,
-) -> Gone {
+/// Listens to all spawners of a pool in one sandbox until the first ends.
+async fn follow(pool: &Arc<Pool>, spawners: &[Arc<Spawner>], silence: Duration) -> Gone {
     let mut followers = JoinSet::new();
     for spawner in spawners {
-        let pool = Arc::clone(pool);
+        let (pool, spawner) = (Arc::clone(pool), Arc::clone(spawner));
         followers.spawn(async move { pool.follow(&spawner, silence).await });
     }
     let first = followers.join_next().await.and_then(Result::ok);

@@ -56,6 +56,7 @@ mod outbox;
 mod outer;
 #[doc(hidden)]
 pub mod parsers;
+mod place;
 mod platform;
 mod pool;
 mod programs;

@@ -119,12 +119,12 @@ async fn measure(config: &OuterConfig) -> Result<Duration, Error> {
     let policy = PoolPolicy {
         filter: SyscallFilter::None,
         private_ipc: true,
-        default_spawners: 1,
+        spawners: 1,
     };
     // Any static program will do. This one says what its arguments should be, and exits.
     let program = image::of_bytes(image::read(&config.run_workers)?, &[])?;
     let pool = Pool::new(CodeToken::new(0, 0), LoadOptions::default(), program);
-    let prepared = sandbox.0.prepare(&pool, &policy).await?;
+    let prepared = sandbox.0.prepare(&pool, &policy, policy.spawners).await?;
     let spawner = &prepared.spawners[0];
     let mut since = Instant::now();
     for cycle in 0..CYCLES {

@@ -91,9 +91,9 @@ impl Pool {
         }
     }
 
-    /// The sandbox is there: workers can be started. A pool that was closed while it was prepared
+    /// A sandbox is there: workers can be started in it. A pool that was closed while it was prepared
     /// ends at once.
-    pub(crate) fn open(self: &Arc<Self>, spawners: Vec<Arc<Spawner>>, in_force: InForce) {
+    pub(crate) fn open(self: &Arc<Self>, spawners: &[Arc<Spawner>], in_force: InForce) {
         for limit in self.options.pool_limits.missing(in_force) {
             tracing::warn!(code = %self.token, name = %self.options.name, limit, "this machine does not give this pool limit");
         }
@@ -103,7 +103,7 @@ impl Pool {
             return;
         }
         state.in_force = in_force;
-        state.spawners = spawners;
+        state.spawners.extend_from_slice(spawners);
         state.lost = None;
         self.pump(&mut state);
     }
@@ -409,25 +409,30 @@ impl Pool {
         self.metrics.counts(&state.book.counts());
     }
 
-    /// The sandbox, or the pool in it, is gone. Requests in flight fail; those that wait go on.
-    pub(crate) fn lost(&self, reason: &Error) {
+    /// The sandbox of these spawners, or the pool in it, is gone. Requests that were in it fail; those
+    /// that wait go on, with workers elsewhere if there are any.
+    pub(crate) fn lost(self: &Arc<Self>, gone: &[Arc<Spawner>], reason: &Error) {
+        let is_gone = |spawner: &Arc<Spawner>| gone.iter().any(|one| Arc::ptr_eq(one, spawner));
+        gone.iter().for_each(|spawner| spawner.close());
         let mut state = self.lock();
-        for spawner in state.spawners.drain(..) {
-            spawner.close();
-        }
-        state.lost = Some(reason.clone());
-        for life in state.book.drain() {
+        state.spawners.retain(|spawner| !is_gone(spawner));
+        for life in state.book.drain(|life| is_gone(life.spawner())) {
             life.report(WorkerEnd::Lost(reason.clone()));
         }
+        if state.spawners.is_empty() {
+            state.lost = Some(reason.clone());
+        }
+        self.pump(&mut state);
     }
 
     /// Takes no more requests and ends those that there are, for this reason.
-    pub(crate) fn close(&self, reason: Error) {
+    pub(crate) fn close(self: &Arc<Self>, reason: Error) {
         let mut state = self.lock();
         state.closed.get_or_insert(reason.clone());
         state.book.drop_waiters();
+        let spawners = std::mem::take(&mut state.spawners);
         drop(state);
-        self.lost(&reason);
+        self.lost(&spawners, &reason);
         self.metrics.counts(&Counts::default());
     }
 
@@ -489,7 +494,7 @@ mod tests {
         let pool = Arc::new(pool);
         let (link, theirs) = Seqpacket::pair().unwrap();
         pool.close(Error::Deleted);
-        pool.open(vec![Arc::new(Spawner::new(link))], InForce::default());
+        pool.open(&[Arc::new(Spawner::new(link))], InForce::default());
         assert_eq!(nix::unistd::read(&theirs, &mut [0; 256]), Ok(0), "closed");
         assert_eq!(pool.status().started, 0);
     }

@@ -43,7 +43,8 @@ const LIFE_CHECK: Duration = Duration::from_millis(100);
 pub(crate) struct PoolPolicy {
     pub(crate) filter: SyscallFilter,
     pub(crate) private_ipc: bool,
-    pub(crate) default_spawners: u32,
+    /// How many spawners code has that does not say.
+    pub(crate) spawners: u32,
 }
 
 /// A running outer sandbox.
@@ -252,13 +253,14 @@ impl Sandbox {
         }
     }
 
-    /// Prepares the pool's root and its spawners inside.
+    /// Prepares the pool's root and so many spawners inside.
     pub(crate) async fn prepare(
         &self,
         pool: &Pool,
         policy: &PoolPolicy,
+        spawners: u32,
     ) -> Result<Prepared, Error> {
-        match timeout(START_TIME, self.prepare_now(pool, policy)).await {
+        match timeout(START_TIME, self.prepare_now(pool, policy, spawners)).await {
             Ok(result) => result,
             Err(_) => {
                 let what = format!("it did not prepare the code within {START_TIME:?}");
@@ -267,14 +269,18 @@ impl Sandbox {
         }
     }
 
-    async fn prepare_now(&self, pool: &Pool, policy: &PoolPolicy) -> Result<Prepared, Error> {
+    async fn prepare_now(
+        &self,
+        pool: &Pool,
+        policy: &PoolPolicy,
+        count: u32,
+    ) -> Result<Prepared, Error> {
         let no_connection = |e| Error::host("make a pool's connections", e);
         let id = PoolId(self.next_pool.fetch_add(1, Ordering::Relaxed));
         let (code, code_inside) = stream_pair().map_err(no_connection)?;
         let mut inside = vec![code_inside];
         let mut spawners = Vec::new();
-        let count = pool.options.spawners.unwrap_or(policy.default_spawners);
-        for _ in 0..count.min(pool.options.effective_max_live()) {
+        for _ in 0..count {
             let (link, theirs) = Seqpacket::pair().map_err(no_connection)?;
             spawners.push(Arc::new(Spawner::new(link)));
             inside.push(theirs);

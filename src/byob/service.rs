@@ -119,11 +119,11 @@ impl Service {
         self.engine().policy.filter
     }
 
-    /// The process id of the outer sandbox's program (`runsc`, or `run_workers` without gVisor), for
-    /// whoever watches processes. `None` while it is being restarted, and after the shutdown.
+    /// The process ids of the outer sandboxes' programs (`runsc`, or `run_workers` without gVisor), for
+    /// whoever watches processes. One that is being restarted is missing, and all are after the shutdown.
     #[must_use]
-    pub fn sandbox_process(&self) -> Option<u32> {
-        self.engine().process()
+    pub fn sandbox_processes(&self) -> Vec<u32> {
+        self.engine().processes()
     }
 
     /// Loads a binary and waits until one process of it is ready. `binary` is a path, bytes, or the

@@ -17,6 +17,11 @@ impl CodeToken {
     pub(crate) fn new(service: u32, pool: u32) -> Self {
         Self { service, pool }
     }
+
+    /// The how-manieth of its service's it is.
+    pub(crate) fn number(self) -> u32 {
+        self.pool
+    }
 }
 
 impl fmt::Display for CodeToken {

@@ -120,6 +120,11 @@ impl Worker {
 }
 
 impl Life {
+    /// Who started it.
+    pub(crate) fn spawner(&self) -> &Arc<Spawner> {
+        &self.spawner
+    }
+
     /// Ends the worker and all that it started.
     pub(crate) fn kill(&self, id: WorkerId) {
         self.spawner.send(ToSpawner::Kill(id), Vec::new());

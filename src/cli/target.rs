@@ -28,6 +28,9 @@ pub struct Means {
     /// gVisor's platform: auto, systrap, ptrace or kvm.
     #[arg(long, default_value_t = Platform::Auto)]
     platform: Platform,
+    /// How many gVisor sandboxes share the work. By default one for each core, at most four.
+    #[arg(long)]
+    sandboxes: Option<u32>,
     /// The program run_workers. By default $ROMA_RUN_WORKERS, beside this program, or in $PATH.
     #[arg(long)]
     run_workers: Option<PathBuf>,
@@ -65,11 +68,12 @@ impl Target {
 }
 
 impl Means {
-    /// What of them a mode can use: only gVisor has platforms.
+    /// What of them a mode can use: only gVisor has platforms, or several sandboxes.
     pub fn for_mode(&self, mode: Mode) -> Self {
         let mut means = self.clone();
         if !mode.is_gvisor() {
             means.platform = Platform::Auto;
+            means.sandboxes = None;
         }
         means
     }
@@ -81,6 +85,9 @@ impl Means {
             .platform(self.platform)
             .syscall_filter(filter)
             .libraries(self.libraries());
+        if let Some(count) = self.sandboxes {
+            builder = builder.sandboxes(count);
+        }
         if let Some(path) = &self.run_workers {
             builder = builder.run_workers(path);
         }

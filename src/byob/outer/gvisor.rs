@@ -159,12 +159,12 @@ fn may_administer() -> bool {
 #[cfg(target_arch = "x86_64")]
 pub(super) fn start(command: &mut Command) -> io::Result<Child> {
     std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, || {
             if let Err(error) = roma_sandbox::seccomp::cpuid::leave_to_processor() {
                 tracing::warn!(%error, "programs in gVisor will start more slowly");
             }
             command.spawn()
-        });
+        })?;
         thread
             .join()
             .unwrap_or_else(|_| Err(io::Error::other("the thread that starts runsc ended")))

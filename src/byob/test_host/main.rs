@@ -38,7 +38,8 @@ async fn main() -> anyhow::Result<()> {
     while service.status(&code)?.counts.busy == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    println!("{}", service.sandbox_process().context("no sandbox")?);
+    let processes = service.sandbox_processes();
+    println!("{}", processes.first().context("no sandbox")?);
     execution.await??;
     Ok(())
 }

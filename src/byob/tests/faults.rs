@@ -114,12 +114,12 @@ async fn hung(
 }
 
 fn sandbox_of(service: &Service) -> Pid {
-    Pid::from_raw(service.sandbox_process().unwrap() as i32)
+    Pid::from_raw(service.sandbox_processes()[0] as i32)
 }
 
 /// The processes of this sandbox that are no workers: `run_workers` and spawners, or gVisor's own.
 fn machinery(bed: &TestBed, service: &Service) -> Vec<Pid> {
-    let Some(sandbox) = service.sandbox_process() else {
+    let Some(sandbox) = service.sandbox_processes().first().copied() else {
         return Vec::new();
     };
     let sandbox = Pid::from_raw(sandbox as i32);
@@ -329,7 +329,7 @@ in_both_modes! {
         let code = service.load(binary, workers(1)).await.unwrap();
         kill(sandbox_of(&service), Signal::SIGKILL).unwrap();
         service.delete(&code).await.unwrap();
-        until("there is a sandbox", || service.sandbox_process().is_some()).await;
+        until("there is a sandbox", || !service.sandbox_processes().is_empty()).await;
         until("no spawner is left", alone).await;
         service.shutdown().await;
     }

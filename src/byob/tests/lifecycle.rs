@@ -25,7 +25,7 @@ fn processes(bed: &TestBed, service: &Service) -> Vec<Pid> {
     };
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let program = service.sandbox_process().unwrap() as i32;
+    let program = service.sandbox_processes()[0] as i32;
     numbers
         .filter(|pid| *pid == program || named(pid))
         .map(Pid::from_raw)
@@ -48,7 +48,7 @@ async fn answers_again(service: &Service, code: &roma_byob::CodeToken) {
 in_every_sandbox! {
     async fn a_signal_to_the_hosts_group_spares_the_sandbox(bed: TestBed) {
         let service = bed.service().await;
-        let sandbox = Pid::from_raw(service.sandbox_process().unwrap() as i32);
+        let sandbox = Pid::from_raw(service.sandbox_processes()[0] as i32);
         assert_ne!(getpgid(Some(sandbox)).unwrap(), getpgrp());
         service.shutdown().await;
     }

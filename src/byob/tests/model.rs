@@ -218,10 +218,11 @@ impl World {
     }
 
     fn kill_sandbox(&mut self) {
-        if let Some(process) = self.service.sandbox_process() {
+        let processes = self.service.sandbox_processes();
+        if let Some(process) = processes.get(self.begun % processes.len().max(1)) {
             self.killed = true;
             // It may have ended by itself in between, for it was killed before.
-            let _ = kill(Pid::from_raw(process as i32), Signal::SIGKILL);
+            let _ = kill(Pid::from_raw(*process as i32), Signal::SIGKILL);
         }
     }
 
@@ -298,7 +299,7 @@ fn pick<T>(from: &mut [T], number: usize) -> Option<&mut T> {
 }
 
 async fn case(bed: TestBed, steps: Vec<Step>) {
-    let mut world = World::new(bed.service().await);
+    let mut world = World::new(bed.side_by_side().start().await.unwrap());
     world.load().await;
     for step in &steps {
         world.take(step).await;

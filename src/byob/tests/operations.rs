@@ -180,7 +180,7 @@ fn in_external_mode_requests_are_served_the_same() {
 fn gvisor_cannot_make_cpuid_trap() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
         let service = bed.service().await;
-        let process = service.sandbox_process().unwrap();
+        let process = service.sandbox_processes()[0];
         let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
         assert!(status.contains("Seccomp:\t2\n"), "{status}");
         let own = fs::read_to_string("/proc/self/status").unwrap();

@@ -61,12 +61,12 @@ pub async fn run(arguments: SoakArgs) -> anyhow::Result<()> {
     };
     let run_dir = std::env::temp_dir().join(format!("roma-soak-{}", std::process::id()));
     let service = arguments.target.builder().run_dir(&run_dir).start().await?;
-    let sandbox = service.sandbox_process();
+    let sandboxes = service.sandbox_processes();
     let (rows, mut complaints) = soak(&service, &udfs, &run_dir, &arguments).await?;
     let mode = service.mode().to_string();
     service.shutdown().await;
     drop(service);
-    complaints.extend(left(&run_dir, sandbox));
+    complaints.extend(left(&run_dir, &sandboxes));
     let judgement = Judgement::of(&rows, arguments.p99_growth);
     judgement.print();
     complaints.extend(judgement.complaints());
@@ -100,7 +100,7 @@ async fn soak(
     while start.elapsed() < whole {
         tokio::time::sleep(every).await;
         let mut tally = load.look();
-        let held = Held::now(run_dir, service.sandbox_process());
+        let held = Held::now(run_dir, &service.sandbox_processes());
         let row = Row::new(start.elapsed(), last.elapsed(), held, &tally);
         last = Instant::now();
         println!("{}", row.line());
@@ -117,11 +117,11 @@ async fn soak(
 }
 
 /// What the service left. Nothing, if all is well.
-fn left(run_dir: &Path, sandbox: Option<u32>) -> Vec<String> {
+fn left(run_dir: &Path, sandboxes: &[u32]) -> Vec<String> {
     let counts = [
         ("processes", sample::descendants(std::process::id()).len()),
         ("files", sample::files(run_dir)),
-        ("control groups", sandbox.map_or(0, sample::groups)),
+        ("control groups", sample::groups(sandboxes)),
     ];
     let _ = std::fs::remove_dir(run_dir);
     let left = counts.into_iter().filter(|(_, count)| *count > 0);

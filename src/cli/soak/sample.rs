@@ -1,4 +1,4 @@
-//! What the service and its sandbox hold of the machine at one moment.
+//! What the service and its sandboxes hold of the machine at one moment.
 
 use std::collections::HashSet;
 use std::fs;
@@ -15,11 +15,11 @@ const PAGE_BYTES: f64 = 4096.0;
 pub struct Held {
     /// Memory of this process, in MiB.
     pub host_memory: f64,
-    /// Memory of all processes of the sandbox, in MiB; what they share counts for each.
+    /// Memory of all processes of the sandboxes, in MiB; what they share counts for each.
     pub sandbox_memory: f64,
     pub descriptors: usize,
     pub threads: usize,
-    /// Processes of the sandbox.
+    /// Processes of the sandboxes.
     pub processes: usize,
     /// In every mount namespace of this process and of the sandbox.
     pub mounts: usize,
@@ -30,7 +30,7 @@ pub struct Held {
 
 impl Held {
     /// Looks.
-    pub fn now(run_dir: &Path, sandbox: Option<u32>) -> Self {
+    pub fn now(run_dir: &Path, sandboxes: &[u32]) -> Self {
         let this = std::process::id();
         let sandboxed = descendants(this);
         Self {
@@ -41,7 +41,7 @@ impl Held {
             processes: sandboxed.len(),
             mounts: mounts(sandboxed.iter().chain([&this])),
             files: files(run_dir),
-            groups: sandbox.map_or(0, groups),
+            groups: groups(sandboxes),
         }
     }
 }
@@ -65,11 +65,13 @@ pub fn descendants(process: u32) -> Vec<u32> {
     below.chain(children.iter().copied()).collect()
 }
 
-/// The control groups of the pools of a sandbox with this process.
-pub fn groups(sandbox: u32) -> usize {
-    let prefix = format!("roma-{sandbox}-");
+/// The control groups of the pools of sandboxes with these processes.
+pub fn groups(sandboxes: &[u32]) -> usize {
+    let prefixes: Vec<_> = sandboxes.iter().map(|id| format!("roma-{id}-")).collect();
     let mut count = 0;
-    Hierarchies::discover().for_each_group(|name| count += usize::from(name.starts_with(&prefix)));
+    Hierarchies::discover().for_each_group(|name| {
+        count += usize::from(prefixes.iter().any(|prefix| name.starts_with(prefix)));
+    });
     count
 }
 

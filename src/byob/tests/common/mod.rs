@@ -115,10 +115,20 @@ impl TestBed {
             .obey_environment(false);
         match self.mode.is_gvisor() {
             // (named, because measuring the platforms takes seconds where nothing may be remembered)
+            // (and one, so that a test knows what it breaks)
             true => builder
+                .sandboxes(1)
                 .platform(Platform::Systrap)
                 .runsc(program("ROMA_RUNSC")),
             false => builder,
+        }
+    }
+
+    /// With two sandboxes, where the service makes them.
+    pub fn side_by_side(&self) -> ServiceBuilder {
+        match self.is_gvisor() {
+            true => self.builder().sandboxes(2),
+            false => self.builder(),
         }
     }
 

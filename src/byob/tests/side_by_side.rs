@@ -1,0 +1,161 @@
+//! Several gVisor sandboxes that share a service's work.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use common::{PATIENCE, TestBed, patient, program, udf, workers};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use roma_byob::{CodeToken, Error, LoadOptions, Service};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+const GVISOR_STRICT: usize = 5;
+
+type Request = JoinHandle<Result<bytes::Bytes, Error>>;
+
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, wait)
+        .await
+        .unwrap_or_else(|_| panic!("not so: {what}"));
+}
+
+/// Requests that never end by themselves, and have all workers that were ready: half in each sandbox,
+/// because workers are started in turn.
+async fn hung(service: &Service, code: &CodeToken, count: usize) -> Vec<Request> {
+    let counts = || service.status(code).unwrap().counts;
+    until("workers are ready", || counts().ready == count).await;
+    let mut requests = Vec::new();
+    for already in 0..count {
+        requests.push(tokio::spawn(service.execute(code, "drip", patient())));
+        until("it has a worker", || counts().busy > already).await;
+    }
+    requests
+}
+
+async fn good(service: &Service, code: &CodeToken) {
+    let answer = service.execute(code, "good", patient()).await.unwrap();
+    assert_eq!(answer, "good");
+}
+
+async fn kill_one(service: &Service, at: usize) {
+    let process = service.sandbox_processes()[at];
+    kill(Pid::from_raw(process as i32), Signal::SIGKILL).unwrap();
+    let is_known = || !service.sandbox_processes().contains(&process);
+    until("its end is known", is_known).await;
+}
+
+async fn until_both_are_there(service: &Service) {
+    until("both are there", || service.sandbox_processes().len() == 2).await;
+}
+
+#[test]
+fn one_that_dies_takes_its_own_requests_with_it_and_no_other() {
+    common::run(GVISOR_STRICT, async |bed: TestBed| {
+        for victim in 0..2 {
+            let service = bed.builder().sandboxes(2).start().await.unwrap();
+            let code = service.load(udf("misbehaving_udf"), workers(4)).await;
+            let code = code.unwrap();
+            let requests = hung(&service, &code, 4).await;
+            kill_one(&service, victim).await;
+            let ended = || requests.iter().filter(|one| one.is_finished()).count();
+            until("its requests end", || ended() >= 2).await;
+            good(&service, &code).await;
+            until_both_are_there(&service).await;
+            assert_eq!(ended(), 2, "those in the other one go on");
+            for request in requests {
+                if request.is_finished() {
+                    let error = request.await.unwrap().unwrap_err();
+                    assert!(matches!(error, Error::SandboxDied(_)), "{error:?}");
+                    assert!(error.retryable());
+                } else {
+                    request.abort();
+                }
+            }
+            service.shutdown().await;
+        }
+    });
+}
+
+#[test]
+fn code_is_loaded_used_and_deleted_while_one_of_them_is_away() {
+    common::run(GVISOR_STRICT, async |bed: TestBed| {
+        let service = bed.builder().sandboxes(2).start().await.unwrap();
+        for victim in [0, 1, 0] {
+            until_both_are_there(&service).await;
+            kill_one(&service, victim).await;
+            let code = service.load(udf("misbehaving_udf"), workers(4)).await;
+            let code = code.unwrap();
+            good(&service, &code).await;
+            service.delete(&code).await.unwrap();
+        }
+        assert!(service.list().is_empty());
+        service.shutdown().await;
+    });
+}
+
+#[test]
+fn small_pools_have_only_some_of_them() {
+    common::run(GVISOR_STRICT, async |bed: TestBed| {
+        let service = bed.builder().sandboxes(2).start().await.unwrap();
+        let alone = LoadOptions {
+            max_live: Some(1),
+            ..workers(1)
+        };
+        let mut codes = Vec::new();
+        for _ in 0..2 {
+            let code = service.load(udf("misbehaving_udf"), alone.clone()).await;
+            codes.push(code.unwrap());
+        }
+        let mut requests = Vec::new();
+        for code in &codes {
+            requests.extend(hung(&service, code, 1).await);
+        }
+        kill_one(&service, 0).await;
+        let ended = || requests.iter().filter(|one| one.is_finished()).count();
+        until("one ends", || ended() > 0).await;
+        until_both_are_there(&service).await;
+        assert_eq!(ended(), 1, "the other is in the other sandbox");
+        service.shutdown().await;
+    });
+}
+
+#[test]
+fn if_one_does_not_start_none_is_left() {
+    common::run(GVISOR_STRICT, async |bed: TestBed| {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("runsc");
+        let text = format!(
+            "#!/bin/sh\ncase \" $* \" in *\" run \"*)\n\
+             mkdir {folder}/first 2>/dev/null || {{ echo one is enough >&2; exit 1; }} ;;\n\
+             esac\nexec {runsc} \"$@\"\n",
+            folder = folder.path().display(),
+            runsc = program("ROMA_RUNSC").display(),
+        );
+        fs::write(&script, text).unwrap();
+        fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
+        let builder = bed.builder().sandboxes(2).runsc(&script);
+        let error = builder.start().await.unwrap_err();
+        assert!(matches!(error, Error::SandboxStart(_)), "{error:?}");
+        assert!(error.to_string().contains("one is enough"), "{error}");
+        let run_dir = bed.run_dir.path().to_string_lossy().into_owned();
+        let running = fs::read_dir("/proc").unwrap().flatten().filter(|entry| {
+            let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&command).contains(&run_dir)
+        });
+        assert_eq!(running.count(), 0, "no process");
+    });
+}
