@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{timeout, timeout_at};
 
@@ -105,18 +105,22 @@ impl Engine {
     /// Prepares a pool and waits until one of its workers was ready. The pool is there afterwards
     /// only if that went well.
     pub(crate) async fn add(self: &Arc<Self>, pool: Arc<Pool>) -> Result<(), Error> {
-        let (prepared, preparations) = mpsc::unbounded_channel();
         let places = self.places_of(&pool);
-        // One whose sandbox is being restarted joins in later.
-        let awaited = places.iter().filter(|(place, _)| place.is_up()).count();
+        // One whose sandbox is being restarted joins in later, unless there is no other.
+        let all_down = !places.iter().any(|(place, _)| place.is_up());
+        let mut preparations = Vec::new();
         let mut stays = Vec::new();
         for (place, spawners) in places {
+            let (prepared, is_prepared) = oneshot::channel();
+            if all_down || place.is_up() {
+                preparations.push(is_prepared);
+            }
             let (gone, ended) = watch::channel(false);
             let keeper = keep(
                 Arc::clone(self),
                 Arc::clone(place),
                 (Arc::clone(&pool), spawners),
-                prepared.clone(),
+                prepared,
                 gone,
             );
             let keeper = tokio::spawn(keeper).abort_handle();
@@ -131,7 +135,7 @@ impl Engine {
             engine: self,
             token: Some(pool.token),
         };
-        until_prepared(preparations, awaited.max(1)).await?;
+        until_prepared(preparations).await?;
         self.rehearse(pool).await?;
         guard.keep();
         Ok(())
@@ -237,14 +241,13 @@ impl Engine {
     }
 }
 
-/// Waits for what comes of preparing a pool in so many places. One that takes it is enough.
+/// Waits for what comes of preparing a pool in several places. One that takes it is enough.
 async fn until_prepared(
-    mut preparations: mpsc::UnboundedReceiver<Result<(), Error>>,
-    places: usize,
+    preparations: Vec<oneshot::Receiver<Result<(), Error>>>,
 ) -> Result<(), Error> {
     let mut all = Err(Error::ShutDown);
-    for _ in 0..places {
-        let one = preparations.recv().await.unwrap_or(Err(Error::ShutDown));
+    for preparation in preparations {
+        let one = preparation.await.unwrap_or(Err(Error::ShutDown));
         all = all.or(one);
     }
     all
@@ -287,9 +290,11 @@ async fn keep(
     engine: Arc<Engine>,
     place: Arc<Place>,
     (pool, spawners): (Arc<Pool>, u32),
-    prepared: mpsc::UnboundedSender<Result<(), Error>>,
+    prepared: oneshot::Sender<Result<(), Error>>,
     gone: watch::Sender<bool>,
 ) {
+    let mut first = Some(prepared);
+    let mut tell = |result| first.take().map(|prepared| prepared.send(result));
     let mut backoff = Backoff::default();
     while let Some(sandbox) = place.sandbox().await {
         if pool.closed().is_some() {
@@ -298,7 +303,7 @@ async fn keep(
         let since = Instant::now();
         let cause = match sandbox.prepare(&pool, &engine.policy, spawners).await {
             Err(error) => {
-                let _ = prepared.send(Err(error.clone()));
+                let _ = tell(Err(error.clone()));
                 pool.lost(&[], &error);
                 error
             }
@@ -309,7 +314,7 @@ async fn keep(
                 mut ended,
             }) => {
                 pool.open(&spawners, in_force);
-                let _ = prepared.send(Ok(()));
+                let _ = tell(Ok(()));
                 let cause = until_lost(&pool, &spawners, &sandbox).await;
                 pool.lost(&spawners, &cause);
                 if timeout(ORDERLY_END, &mut ended).await.is_err() {

@@ -24,6 +24,7 @@ use crate::error::{Error, SandboxFailure};
 use crate::exit::ExitStatus;
 use crate::image::Image;
 use crate::load::{InForce, Limits, LoadOptions};
+use crate::log_capture::LogCapture;
 use crate::outer::{Outer, OuterConfig};
 use crate::pool::Pool;
 use crate::reactor::watch as watched;
@@ -35,6 +36,8 @@ use crate::watchdog::{Turn, Watchdog};
 const START_TIME: Duration = Duration::from_secs(20);
 /// How long a sandbox that ended, or was told to, may take to be gone.
 const END_TIME: Duration = Duration::from_millis(900);
+/// How long it is waited for what a sandbox that is gone has printed.
+const LAST_WORDS: Duration = Duration::from_millis(300);
 /// How often to look whether the sandbox's program still runs.
 const LIFE_CHECK: Duration = Duration::from_millis(100);
 
@@ -202,22 +205,24 @@ impl Sandbox {
     /// Ends what is left of it and adds what that tells.
     async fn autopsy(self: &Arc<Self>, mut failure: SandboxFailure) -> Arc<SandboxFailure> {
         let sandbox = Arc::clone(self);
-        if let Ok(Some((exit, log_tail))) = blocking(move || sandbox.examine()).await {
+        if let Ok(Some((exit, mut log))) = blocking(move || sandbox.examine()).await {
             failure.exit = exit;
-            failure.log_tail = log_tail;
+            // What it printed last may still be on its way.
+            let _ = timeout(LAST_WORDS, log.whole()).await;
+            failure.log_tail = log.tail().text;
         }
         Arc::new(failure)
     }
 
-    fn examine(&self) -> Option<(Option<ExitStatus>, String)> {
+    fn examine(&self) -> Option<(Option<ExitStatus>, LogCapture)> {
         let mut program = lock(&self.program);
         self.control.shutdown();
         let Program::Running(mut outer) = program.take() else {
             return None;
         };
         outer.wait(END_TIME);
-        let log_tail = outer.log_tail();
-        Some((outer.end(Duration::ZERO), log_tail))
+        let log = outer.log();
+        Some((outer.end(Duration::ZERO), log))
     }
 
     /// Waits for the end of the program. The connection does not always tell: processes that gVisor

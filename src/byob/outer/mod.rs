@@ -92,6 +92,11 @@ impl Outer {
         Some(ExitStatus::from_wait_status(status.into_raw()))
     }
 
+    /// What it prints.
+    pub(crate) fn log(&self) -> LogCapture {
+        self.log.clone()
+    }
+
     /// The end of what it printed.
     #[must_use]
     pub fn log_tail(&self) -> String {
