@@ -193,6 +193,9 @@ impl<'a> Attempt<'a> {
         unless_lost(self.exchange.until_sent(), self.aftermath).await?;
         let times = &mut self.aftermath.report.times;
         times.send = start.elapsed();
+        if self.job.traffic.may_hurry() {
+            self.exchange.look_out()?;
+        }
         let response = unless_lost(self.exchange.until_answered(), self.aftermath).await?;
         let times = &mut self.aftermath.report.times;
         times.run = start.elapsed() - times.send;

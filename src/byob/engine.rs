@@ -21,6 +21,7 @@ use crate::pool::{Gone, Pool};
 use crate::sandbox::{PoolPolicy, Prepared, Sandbox, silent};
 use crate::spawner::Spawner;
 use crate::token::CodeToken;
+use crate::traffic::Traffic;
 
 /// How often the clocks of pools are looked at.
 const SWEEP: Duration = Duration::from_millis(50);
@@ -35,6 +36,7 @@ pub(crate) struct Engine {
     pub(crate) config: OuterConfig,
     pub(crate) policy: PoolPolicy,
     pub(crate) functions: Arc<HostFunctions>,
+    pub(crate) traffic: Arc<Traffic>,
     places: Vec<Arc<Place>>,
     pools: RwLock<BTreeMap<CodeToken, Kept>>,
     closed: AtomicBool,
@@ -62,11 +64,13 @@ impl Engine {
         functions: HostFunctions,
     ) -> Result<(Arc<Self>, JoinSet<()>), Error> {
         let places = (0..sandboxes).map(|_| Place::new(config.clone()));
+        let traffic = Traffic::new(config.mode.is_gvisor());
         let engine = Arc::new(Self {
             places: places.collect(),
             config,
             policy,
             functions: Arc::new(functions),
+            traffic,
             pools: RwLock::default(),
             closed: AtomicBool::new(false),
         });
@@ -167,6 +171,7 @@ impl Engine {
             request: bytes::Bytes::new(),
             options,
             functions,
+            traffic: Arc::clone(&self.traffic),
         }
         .rehearse()
         .await

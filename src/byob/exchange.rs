@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nix::sys::socket::{MsgFlags, sendmsg};
@@ -15,6 +16,8 @@ use crate::seqpacket::recv_from;
 /// How much is read at once: most responses are small, and a buffer has to be cleared first.
 const SMALL_READ: usize = 4 * 1024;
 const LARGE_READ: usize = 64 * 1024;
+/// How long to look out for a response: about as long as a processor takes to wake up.
+const MOMENT: Duration = Duration::from_micros(60);
 
 /// Why there is no response.
 #[derive(Debug)]
@@ -141,6 +144,16 @@ impl Exchange {
             }
             self.wait().await?;
         }
+    }
+
+    /// Looks for the response for a moment, because to fall asleep and be woken takes longer than many a
+    /// UDF. Gives way to whoever else wants the processor.
+    pub(crate) fn look_out(&mut self) -> Result<(), Broken> {
+        let until = Instant::now() + MOMENT;
+        while !self.try_receive()? && Instant::now() < until {
+            std::thread::yield_now();
+        }
+        Ok(())
     }
 
     /// Waits for the whole response.

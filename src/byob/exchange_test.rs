@@ -37,6 +37,20 @@ async fn a_request_is_answered() {
 }
 
 #[tokio::test]
+async fn who_looks_out_sees_the_response_or_goes_on_to_wait_for_it() {
+    let (ours, theirs) = stream_pair().unwrap();
+    let mut theirs = File::from(theirs);
+    let mut exchange = Exchange::new(ours, Bytes::new(), 1 << 20, true).unwrap();
+    exchange.until_sent().await.unwrap();
+    exchange.look_out().unwrap();
+    assert!(!exchange.over, "nothing is there");
+    theirs.write_all(&frame(b"answer")).unwrap();
+    exchange.look_out().unwrap();
+    assert!(exchange.over, "it is there");
+    assert_eq!(exchange.until_answered().await.unwrap(), "answer");
+}
+
+#[tokio::test]
 async fn an_empty_request_and_response_are_messages_too() {
     let response = talk(Vec::new(), true, |mut socket| {
         let mut request = [9];

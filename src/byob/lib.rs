@@ -69,6 +69,7 @@ mod service;
 mod spawner;
 mod sync;
 mod token;
+mod traffic;
 mod watchdog;
 mod worker;
 

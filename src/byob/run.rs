@@ -14,6 +14,7 @@ use crate::limit::after;
 use crate::log_capture::LogCapture;
 use crate::pool::Pool;
 use crate::token::ExecutionId;
+use crate::traffic::Traffic;
 use crate::worker::WorkerEnd;
 
 /// So many workers may die under a request before they are ready until it is the request's failure.
@@ -43,6 +44,7 @@ pub(crate) struct Job {
     pub(crate) request: Bytes,
     pub(crate) options: ExecuteOptions,
     pub(crate) functions: Arc<HostFunctions>,
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 /// What came of it.
@@ -144,6 +146,7 @@ impl Aftermath {
 impl Job {
     /// Executes the request. What was begun when this future is dropped is ended.
     pub(crate) async fn run(self, canceller: Canceller) -> Finished {
+        let _passage = self.traffic.enter();
         let mut aftermath = Aftermath::new(canceller.id(), self.request.len());
         let result = tokio::select! {
             biased;

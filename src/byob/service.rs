@@ -220,6 +220,7 @@ impl Service {
         let request = request.into();
         let pool = self.engine().pool(*token);
         let functions = Arc::clone(&self.engine().functions);
+        let traffic = Arc::clone(&self.engine().traffic);
         Execution::new(|canceller| async move {
             match pool {
                 Ok(pool) => {
@@ -228,6 +229,7 @@ impl Service {
                         request,
                         options,
                         functions,
+                        traffic,
                     }
                     .run(canceller)
                     .await
