@@ -125,6 +125,7 @@ pub(crate) const TRICKS: &[(&str, Trick)] = &[
     // The host looks at the spawner meanwhile, as one would who has taken it over.
     ("take_over_spawner", |_, _| wait_for_ever()),
     ("share_namespaces_with_spawner", |_, _| wait_for_ever()),
+    ("share_namespaces_with_other_code", |_, _| wait_for_ever()),
     ("use_ports", |_, _| old::use_ports()),
     ("write_segments", |_, _| old::write_segments()),
     ("call_as_32_bit", |_, _| old::call_as_32_bit()),

@@ -58,7 +58,8 @@ impl fmt::Display for ExitStatus {
     }
 }
 
-/// What a process used, as the kernel that ran it counted.
+/// What a process used, as the kernel that ran it counted: gVisor's counts a thread that waits for a
+/// processor as if it had one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Processor time in user mode.

@@ -90,7 +90,9 @@ pub enum Logs {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Processor time, rounded up to whole seconds. Beyond it the kernel ends the process.
+    /// Processor time of all its threads, rounded up to whole seconds. Beyond it the kernel ends the
+    /// process. gVisor's counts the time for which a thread wants a processor, whether it has one or not:
+    /// leave room for that if threads are many or the machine is busy.
     pub cpu_time: Option<Duration>,
     /// Address space in bytes (`RLIMIT_AS`). Runtimes that reserve much, such as Go's, need much.
     pub address_space: Option<u64>,

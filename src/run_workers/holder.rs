@@ -15,6 +15,7 @@ use roma_sandbox::cgroup::Group;
 use roma_sandbox::clone::{Forked, fork_into};
 use roma_sandbox::fdpass::{self, Packet};
 use roma_sandbox::gate::{Gate, random_u64};
+use roma_sandbox::guard::{Guard, stands};
 use roma_sandbox::step::{failure, take};
 use roma_sandbox::{namespaces, signals, wait};
 use std::collections::HashMap;
@@ -173,9 +174,7 @@ impl<'a> Holder<'a> {
         let group = Group::create(&self.place.hierarchies, &name, &load.pool_limits);
         let rootless = !may_make_namespaces();
         let ids = rootless.then(|| (getuid().as_raw(), getgid().as_raw()));
-        let mut flags = namespaces::all();
-        flags.set(CloneFlags::CLONE_NEWUSER, rootless);
-        match take(Step::ForkPool, || fork_into(flags)) {
+        match take(Step::ForkPool, || fork_into(namespaces_of_pool(rootless))) {
             Ok(Forked::Parent(pid)) => {
                 self.pools.insert(
                     pid,
@@ -245,6 +244,23 @@ impl<'a> Holder<'a> {
         // A host that is gone is seen by the next read.
         let _ = fdpass::send(self.place.control.as_fd(), &message.encode(), &[]);
     }
+}
+
+/// What a pool shares with no other pool.
+fn namespaces_of_pool(rootless: bool) -> CloneFlags {
+    let guarded = [
+        (CloneFlags::CLONE_NEWPID, Guard::PidNamespaceOfPool),
+        (CloneFlags::CLONE_NEWNS, Guard::MountNamespaceOfPool),
+        (CloneFlags::CLONE_NEWUTS, Guard::UtsNamespaceOfPool),
+        (CloneFlags::CLONE_NEWIPC, Guard::IpcNamespaceOfPool),
+        (CloneFlags::CLONE_NEWNET, Guard::NetworkNamespaceOfPool),
+    ];
+    let mut flags = namespaces::all();
+    for (namespace, guard) in guarded {
+        flags.set(namespace, stands(guard));
+    }
+    flags.set(CloneFlags::CLONE_NEWUSER, rootless);
+    flags
 }
 
 /// Numbers of users that belong to nobody, a block for each pool.

@@ -54,6 +54,11 @@ guards! {
     ClosedDescriptors
     DeathSignal
     Kill
+    PidNamespaceOfPool
+    MountNamespaceOfPool
+    UtsNamespaceOfPool
+    IpcNamespaceOfPool
+    NetworkNamespaceOfPool
 }
 
 /// Whether a guard stands.

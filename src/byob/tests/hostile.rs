@@ -76,6 +76,11 @@ mod a_missing_guard_shows {
     }
 
     #[test]
+    fn ipc_namespace_of_pool() {
+        shows("IpcNamespaceOfPool", "share_namespaces_with_other_code");
+    }
+
+    #[test]
     fn dropped_capabilities() {
         shows("DroppedCapabilities", "take_over_spawner");
     }

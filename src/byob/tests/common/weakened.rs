@@ -63,6 +63,11 @@ pub const GUARDS: &[Guard] = &[
     guard("ClosedDescriptors", "descriptors are closed", "File system", NONE),
     guard("DeathSignal", "death with the spawner", "Processes", NONE),
     guard("Kill", "the deadline's kill", "Processes", NONE),
+    guard("PidNamespaceOfPool", "a pool's PID namespace", "Privileges", NONE),
+    guard("MountNamespaceOfPool", "a pool's mount namespace", "Privileges", NONE),
+    guard("UtsNamespaceOfPool", "a pool's UTS namespace", "Privileges", NONE),
+    guard("IpcNamespaceOfPool", "a pool's IPC namespace", "Privileges", NONE),
+    guard("NetworkNamespaceOfPool", "a pool's network namespace", "Privileges", NONE),
 ];
 
 /// What becomes of the tricks without a guard, in one of the modes, that its table does not allow.
