@@ -1,6 +1,7 @@
 //! How a service is set up.
 
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ use crate::service::Service;
 
 /// Below that a watchdog would bite whoever only waits for a processor.
 const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
+
+/// How many gVisor sandboxes there may be.
+const SANDBOXES: RangeInclusive<u32> = 1..=64;
 
 /// Sets up a [`Service`]. What is not said is at its safe default.
 ///
@@ -118,8 +122,8 @@ impl ServiceBuilder {
         self
     }
 
-    /// How many gVisor sandboxes the workers are spread over: one for each core by default, and at most
-    /// four. One alone is a single kernel that makes all processes, and cannot keep several cores busy
+    /// How many gVisor sandboxes the workers are spread over: by default one for each core, up to four.
+    /// One alone is a single kernel that makes all processes, and cannot keep several cores busy
     /// with that. If one dies, the requests in the others go on. Each takes some 20 MB of memory, and
     /// has a copy of the binaries.
     pub fn sandboxes(self, count: u32) -> Self {
@@ -137,7 +141,7 @@ impl ServiceBuilder {
         }
     }
 
-    /// How long the sandbox, and each process in it that starts workers, may be silent when it is asked
+    /// How long each sandbox, and each process in it that starts workers, may be silent when it is asked
     /// whether it is there: 10 seconds by default, and no less than one. Then it is replaced, like one
     /// that died.
     pub fn watchdog(self, silence: Duration) -> Self {
@@ -243,12 +247,12 @@ impl ServiceBuilder {
         self
     }
 
-    /// Checks everything, starts the sandbox and waits until it takes code.
+    /// Checks everything, starts the sandboxes and waits until they take code.
     ///
     /// # Errors
     ///
     /// [`Error::Config`] names an option, or two, that cannot be; [`Error::SandboxStart`] tells why
-    /// the sandbox did not come up, with what it printed.
+    /// one of them did not come up, with what it printed.
     pub async fn start(mut self) -> Result<Service, Error> {
         self.apply_environment();
         self.check()?;
@@ -318,10 +322,13 @@ impl ServiceBuilder {
                 reason: "a machine may stand still for that long by itself; allow a second or more",
             });
         }
-        if self.sandboxes == Some(0) {
+        if self
+            .sandboxes
+            .is_some_and(|count| !SANDBOXES.contains(&count))
+        {
             return Err(ConfigError::ServiceOption {
                 option: "sandboxes",
-                reason: "workers need one at least",
+                reason: "there may be 1 to 64; more than there are cores gain nothing",
             });
         }
         let conflict = |first, second, reason| {
@@ -455,8 +462,10 @@ mod tests {
         assert!(text.contains("LoadOptions"), "{text}");
         let text = refused(new().mode(Mode::Minimal).sandboxes(2));
         assert!(text.contains("only gVisor"), "{text}");
-        let text = refused(new().sandboxes(0));
-        assert!(text.contains("one at least"), "{text}");
+        for count in [0, 65] {
+            let text = refused(new().sandboxes(count));
+            assert!(text.contains("1 to 64"), "{text}");
+        }
         let text = refused(new().watchdog(Duration::ZERO));
         assert!(
             text.contains("watchdog") && text.contains("a second"),

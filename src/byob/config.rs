@@ -10,7 +10,7 @@ use crate::error::ConfigError;
 /// What encloses the whole engine, apart from the sandbox that each request has anyway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Mode {
-    /// One gVisor sandbox for the service. The default, and the mode for production.
+    /// gVisor around all processes of the service. The default, and the mode for production.
     #[default]
     Gvisor,
     /// As [`Mode::Gvisor`], with gVisor's debug log and system call trace beside the instance's folder,

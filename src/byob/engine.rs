@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{timeout, timeout_at};
 
@@ -29,6 +29,8 @@ const SWEEP: Duration = Duration::from_millis(50);
 const DEATH_NEWS: Duration = Duration::from_millis(500);
 /// How long a pool may take to end by itself when it is told to, and then when it is killed.
 const ORDERLY_END: Duration = Duration::from_secs(1);
+/// How long a load that has succeeded in one place waits for the others.
+const CATCH_UP: Duration = Duration::from_millis(100);
 
 /// What a service consists of.
 #[derive(Debug)]
@@ -64,7 +66,7 @@ impl Engine {
         functions: HostFunctions,
     ) -> Result<(Arc<Self>, JoinSet<()>), Error> {
         let places = (0..sandboxes).map(|_| Place::new(config.clone()));
-        let traffic = Traffic::new(config.mode.is_gvisor());
+        let traffic = Traffic::new(config.mode);
         let engine = Arc::new(Self {
             places: places.collect(),
             config,
@@ -111,20 +113,19 @@ impl Engine {
     pub(crate) async fn add(self: &Arc<Self>, pool: Arc<Pool>) -> Result<(), Error> {
         let places = self.places_of(&pool);
         // One whose sandbox is being restarted joins in later, unless there is no other.
-        let all_down = !places.iter().any(|(place, _)| place.is_up());
-        let mut preparations = Vec::new();
+        let awaited = match places.iter().filter(|(place, _)| place.is_up()).count() {
+            0 => places.len(),
+            up => up,
+        };
+        let (prepared, preparations) = mpsc::unbounded_channel();
         let mut stays = Vec::new();
         for (place, spawners) in places {
-            let (prepared, is_prepared) = oneshot::channel();
-            if all_down || place.is_up() {
-                preparations.push(is_prepared);
-            }
             let (gone, ended) = watch::channel(false);
             let keeper = keep(
                 Arc::clone(self),
                 Arc::clone(place),
                 (Arc::clone(&pool), spawners),
-                prepared,
+                prepared.clone(),
                 gone,
             );
             let keeper = tokio::spawn(keeper).abort_handle();
@@ -139,7 +140,8 @@ impl Engine {
             engine: self,
             token: Some(pool.token),
         };
-        until_prepared(preparations).await?;
+        drop(prepared);
+        until_prepared(preparations, awaited).await?;
         self.rehearse(pool).await?;
         guard.keep();
         Ok(())
@@ -246,13 +248,19 @@ impl Engine {
     }
 }
 
-/// Waits for what comes of preparing a pool in several places. One that takes it is enough.
+/// Waits for what comes of preparing a pool in so many places. One that takes it is enough; the others
+/// have a moment to catch up, so that the first workers are spread over all.
 async fn until_prepared(
-    preparations: Vec<oneshot::Receiver<Result<(), Error>>>,
+    mut preparations: mpsc::UnboundedReceiver<Result<(), Error>>,
+    places: usize,
 ) -> Result<(), Error> {
     let mut all = Err(Error::ShutDown);
-    for preparation in preparations {
-        let one = preparation.await.unwrap_or(Err(Error::ShutDown));
+    for _ in 0..places {
+        let next = match all {
+            Ok(()) => timeout(CATCH_UP, preparations.recv()).await.ok().flatten(),
+            Err(_) => preparations.recv().await,
+        };
+        let Some(one) = next else { break };
         all = all.or(one);
     }
     all
@@ -295,16 +303,13 @@ async fn keep(
     engine: Arc<Engine>,
     place: Arc<Place>,
     (pool, spawners): (Arc<Pool>, u32),
-    prepared: oneshot::Sender<Result<(), Error>>,
+    prepared: mpsc::UnboundedSender<Result<(), Error>>,
     gone: watch::Sender<bool>,
 ) {
     let mut first = Some(prepared);
     let mut tell = |result| first.take().map(|prepared| prepared.send(result));
     let mut backoff = Backoff::default();
-    while let Some(sandbox) = place.sandbox().await {
-        if pool.closed().is_some() {
-            break;
-        }
+    while let Some(Some(sandbox)) = unless_closed(&pool, place.sandbox()).await {
         let since = Instant::now();
         let cause = match sandbox.prepare(&pool, &engine.policy, spawners).await {
             Err(error) => {
@@ -333,13 +338,22 @@ async fn keep(
             backoff.success();
         }
         backoff.failure(Instant::now(), cause.clone());
-        tokio::time::sleep(backoff.pause(Instant::now())).await;
-        if pool.closed().is_some() {
+        let pause = tokio::time::sleep(backoff.pause(Instant::now()));
+        if unless_closed(&pool, pause).await.is_none() {
             break;
         }
         tracing::warn!(code = %pool.token, %cause, "the code is being prepared again");
     }
     gone.send_replace(true);
+}
+
+/// What comes of it; `None` if the pool is closed before, or is already.
+async fn unless_closed<T>(pool: &Pool, what: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = pool.until_closed() => None,
+        outcome = what => Some(outcome),
+    }
 }
 
 /// Listens to a pool in one sandbox until it is gone from there. Returns why.

@@ -1,8 +1,8 @@
 //! Roma BYOB ("bring your own binary"): runs other people's code on private data.
 //!
 //! A UDF is a binary that answers one protobuf request with one protobuf response. Every request
-//! gets a fresh process that has seen no other request, inside two sandboxes: one gVisor sandbox
-//! for the service, and in it, for each process, namespaces, a read-only root, no capability, no
+//! gets a fresh process that has seen no other request, inside two sandboxes: gVisor around
+//! all of the service's processes, and in it, for each process, namespaces, a read-only root, no capability, no
 //! network and a system call filter.
 //!
 //! ```no_run

@@ -102,7 +102,8 @@ impl Place {
 
     /// The number of the sandbox's process, if there is one now.
     pub(crate) fn process(&self) -> Option<u32> {
-        self.sandbox.borrow().as_ref()?.process()
+        let sandbox = self.sandbox.borrow().clone();
+        sandbox?.process()
     }
 
     /// There will be no other sandbox. What there is goes on until [`Place::end`].

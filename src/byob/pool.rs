@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use roma_protocol::WorkerId;
 use roma_protocol::spawner::{Exited, FromSpawner, StartTimes, ToSpawner};
 use roma_protocol::step::StepFailure;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::book::{Book, Counts, Sizes, Stage};
 use crate::error::Error;
@@ -29,6 +29,7 @@ pub(crate) struct Pool {
     pub(crate) image: Arc<Image>,
     pub(crate) metrics: PoolMetrics,
     state: Mutex<State>,
+    closing: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -88,6 +89,7 @@ impl Pool {
             image,
             metrics,
             state: Mutex::new(state),
+            closing: watch::Sender::new(false),
         }
     }
 
@@ -432,6 +434,7 @@ impl Pool {
         state.book.drop_waiters();
         let spawners = std::mem::take(&mut state.spawners);
         drop(state);
+        self.closing.send_replace(true);
         self.lost(&spawners, &reason);
         self.metrics.counts(&Counts::default());
     }
@@ -452,6 +455,13 @@ impl Pool {
     /// Why it takes no more requests, if so.
     pub(crate) fn closed(&self) -> Option<Error> {
         self.lock().closed.clone()
+    }
+
+    /// Waits until it takes no more requests.
+    pub(crate) async fn until_closed(&self) {
+        let mut closing = self.closing.subscribe();
+        // The sender lives as long as this pool.
+        let _ = closing.wait_for(|closing| *closing).await;
     }
 
     /// Whether what the UDF prints may leave the sandbox.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 
+use crate::config::Mode;
+
 /// The requests of one service.
 #[derive(Debug)]
 pub(crate) struct Traffic {
@@ -12,13 +14,13 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    /// In gVisor, whose kernel needs the processors itself, and on a single one, looking out for a
-    /// response only holds it up.
-    pub(crate) fn new(in_gvisor: bool) -> Arc<Self> {
+    /// In gVisor, whoever started it, its kernel needs the processors itself, and where there is only one,
+    /// the UDF does: looking out for a response would only hold it up.
+    pub(crate) fn new(mode: Mode) -> Arc<Self> {
         let several = available_parallelism().is_ok_and(|count| count.get() > 1);
         Arc::new(Self {
             under_way: AtomicUsize::new(0),
-            may_hurry: several && !in_gvisor,
+            may_hurry: several && mode == Mode::Minimal,
         })
     }
 
@@ -61,8 +63,10 @@ mod tests {
         drop(first);
         assert!(directly.may_hurry());
         drop(second);
-        let gvisor = Traffic::new(true);
-        let _alone = gvisor.enter();
-        assert!(!gvisor.may_hurry());
+        for mode in [Mode::Gvisor, Mode::GvisorDebug, Mode::External] {
+            let gvisor = Traffic::new(mode);
+            let _alone = gvisor.enter();
+            assert!(!gvisor.may_hurry(), "{mode}");
+        }
     }
 }

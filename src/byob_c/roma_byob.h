@@ -112,8 +112,10 @@ typedef struct roma_byob_config {
   roma_byob_text runsc;
   /* Folders that UDFs may read, with commas between them. */
   roma_byob_text libraries;
-  /* A bound on the address space of the whole gVisor sandbox, in bytes. 0 is none. */
+  /* A bound on the address space of each gVisor sandbox, in bytes. 0 is none. */
   uint64_t memory_limit;
+  /* How many gVisor sandboxes share the work. 0 is one for each core, at most four. */
+  uint32_t sandboxes;
   /* Executions of the same code share System V and POSIX IPC. */
   bool shared_ipc;
   /* The environment variable DISABLE_GVISOR does not count. */

@@ -210,7 +210,7 @@ inline bool Parse(std::string_view bytes, google::protobuf::MessageLite& message
 
 // What encloses the engine, apart from the sandbox that each request has anyway.
 enum class Mode {
-  // One gVisor sandbox for the service: for production.
+  // gVisor around all processes of the service: for production.
   kModeGvisorSandbox,
   // As above, with gVisor's debug log and system call trace.
   kModeGvisorSandboxDebug,
@@ -242,8 +242,10 @@ using HostFunction =
 // How a service is to be started. The defaults are the safe ones.
 template <typename TMetadata = NoMetadata>
 struct Config {
-  // A bound on the address space of the whole gVisor sandbox, in bytes. 0 is none.
+  // A bound on the address space of each gVisor sandbox, in bytes. 0 is none.
   std::uint64_t memory_limit_hard = 0;
+  // How many gVisor sandboxes share the work. 0 is one for each core, at most four.
+  std::uint32_t sandboxes = 0;
   // Folders that UDFs may read, with commas between them. Static programs need none.
   std::string lib_mounts;
   SyscallFiltering syscall_filtering = SyscallFiltering::kUntrustedCodeSyscallFiltering;
@@ -497,6 +499,7 @@ class Client {
     start.runsc = internal::Text(config.runsc);
     start.libraries = internal::Text(config.lib_mounts);
     start.memory_limit = config.memory_limit_hard;
+    start.sandboxes = config.sandboxes;
     start.shared_ipc = config.disable_ipc_namespace;
     start.ignore_environment = !config.obey_environment;
     start.host_functions = host_functions.data();

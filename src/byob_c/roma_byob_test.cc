@@ -71,6 +71,10 @@ TEST(CAbi, WrongOptionsAreRefusedWithWhatThereIs) {
   config.memory_limit = 1;
   ExpectRefused(roma_byob_start(&config, &service), "memory_limit");
   config = {};
+  config.mode = Text("minimal");
+  config.sandboxes = 2;
+  ExpectRefused(roma_byob_start(&config, &service), "sandboxes");
+  config = {};
   config.shared_ipc = true;
   config.syscall_filter = Text("none");
   ExpectRefused(roma_byob_start(&config, &service), "IPC");

@@ -46,6 +46,7 @@ pub struct Config {
     runsc: Text,
     libraries: Text,
     memory_limit: u64,
+    sandboxes: u32,
     shared_ipc: bool,
     ignore_environment: bool,
     host_functions: *const HostFunction,
@@ -235,6 +236,9 @@ impl Config {
         }
         if self.memory_limit > 0 {
             builder = builder.memory_limit(self.memory_limit);
+        }
+        if self.sandboxes > 0 {
+            builder = builder.sandboxes(self.sandboxes);
         }
         let folders = libraries.unwrap_or_default().split(',');
         let folders = folders.map(str::trim).filter(|folder| !folder.is_empty());

@@ -1,4 +1,4 @@
-//! gVisor around `run_workers`: one container for each service.
+//! gVisor around `run_workers`: one container for each sandbox.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;

@@ -9,6 +9,7 @@ mod common;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::{PATIENCE, TestBed, patient, program, udf, workers};
@@ -67,7 +68,11 @@ fn one_that_dies_takes_its_own_requests_with_it_and_no_other() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
         for victim in 0..2 {
             let service = bed.builder().sandboxes(2).start().await.unwrap();
-            let code = service.load(udf("misbehaving_udf"), workers(4)).await;
+            let one_in_each = LoadOptions {
+                spawners: Some(2),
+                ..workers(4)
+            };
+            let code = service.load(udf("misbehaving_udf"), one_in_each).await;
             let code = code.unwrap();
             let requests = hung(&service, &code, 4).await;
             kill_one(&service, victim).await;
@@ -133,29 +138,62 @@ fn small_pools_have_only_some_of_them() {
     });
 }
 
+/// A runsc that starts so many sandboxes and no more.
+fn runsc_for(sandboxes: u32, folder: &Path) -> PathBuf {
+    let script = folder.join("runsc");
+    let numbers: Vec<_> = (0..sandboxes).map(|number| number.to_string()).collect();
+    let text = format!(
+        "#!/bin/sh\ncase \" $* \" in *\" run \"*)\n\
+         for n in {numbers}; do mkdir {folder}/$n 2>/dev/null && exec {runsc} \"$@\"; done\n\
+         echo enough >&2; exit 1 ;;\nesac\nexec {runsc} \"$@\"\n",
+        numbers = numbers.join(" "),
+        folder = folder.display(),
+        runsc = program("ROMA_RUNSC").display(),
+    );
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
+    script
+}
+
+#[test]
+fn one_that_never_comes_back_holds_up_nobody() {
+    common::run(GVISOR_STRICT, async |bed: TestBed| {
+        let folder = tempfile::tempdir().unwrap();
+        let builder = bed.builder().sandboxes(2);
+        let builder = builder.runsc(runsc_for(2, folder.path()));
+        let service = builder.start().await.unwrap();
+        let early = service.load(udf("misbehaving_udf"), workers(2)).await;
+        let early = early.unwrap();
+        kill_one(&service, 0).await;
+        let late = service.load(udf("misbehaving_udf"), workers(2)).await;
+        let late = late.unwrap();
+        for code in [early, late] {
+            for _ in 0..4 {
+                good(&service, &code).await;
+            }
+            assert!(service.status(&code).unwrap().is_healthy());
+            service.delete(&code).await.unwrap();
+        }
+        assert_eq!(service.sandbox_processes().len(), 1);
+        service.shutdown().await;
+    });
+}
+
 #[test]
 fn if_one_does_not_start_none_is_left() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
         let folder = tempfile::tempdir().unwrap();
-        let script = folder.path().join("runsc");
-        let text = format!(
-            "#!/bin/sh\ncase \" $* \" in *\" run \"*)\n\
-             mkdir {folder}/first 2>/dev/null || {{ echo one is enough >&2; exit 1; }} ;;\n\
-             esac\nexec {runsc} \"$@\"\n",
-            folder = folder.path().display(),
-            runsc = program("ROMA_RUNSC").display(),
-        );
-        fs::write(&script, text).unwrap();
-        fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
-        let builder = bed.builder().sandboxes(2).runsc(&script);
+        let builder = bed.builder().sandboxes(2);
+        let builder = builder.runsc(runsc_for(1, folder.path()));
         let error = builder.start().await.unwrap_err();
         assert!(matches!(error, Error::SandboxStart(_)), "{error:?}");
-        assert!(error.to_string().contains("one is enough"), "{error}");
+        assert!(error.to_string().contains("enough"), "{error}");
         let run_dir = bed.run_dir.path().to_string_lossy().into_owned();
-        let running = fs::read_dir("/proc").unwrap().flatten().filter(|entry| {
+        let runs = |entry: &fs::DirEntry| {
             let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
             String::from_utf8_lossy(&command).contains(&run_dir)
-        });
-        assert_eq!(running.count(), 0, "no process");
+        };
+        let all_gone = || !fs::read_dir("/proc").unwrap().flatten().any(|it| runs(&it));
+        until("no process is left", all_gone).await;
     });
 }

@@ -72,7 +72,7 @@ impl Row {
     }
 
     fn is_to_hang(&self) -> bool {
-        [TAKE_OVER, SHARE].contains(&self.trick.as_str())
+        [TAKE_OVER, SHARE, SHARE_WITH_OTHERS].contains(&self.trick.as_str())
             || self.expected.iter().any(|cell| cell == "deadline")
     }
 }
