@@ -30,7 +30,7 @@ const DEATH_NEWS: Duration = Duration::from_millis(500);
 /// How long a pool may take to end by itself when it is told to, and then when it is killed.
 const ORDERLY_END: Duration = Duration::from_secs(1);
 /// How long a load that has succeeded in one place waits for the others.
-const CATCH_UP: Duration = Duration::from_millis(100);
+const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// What a service consists of.
 #[derive(Debug)]
