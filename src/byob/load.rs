@@ -200,7 +200,8 @@ pub struct LoadOptions {
     pub max_live: Option<u32>,
     /// How many requests may wait for a worker; more are refused at once.
     pub max_waiting: u32,
-    /// How many processes start workers. By default what suits the machine.
+    /// How many processes start workers, spread over the gVisor sandboxes. By default what suits the
+    /// machine. With fewer of them than sandboxes, this code is in as many sandboxes only.
     pub spawners: Option<u32>,
     /// How the UDF says that it is ready.
     pub readiness: Readiness,
