@@ -256,8 +256,8 @@ fn namespaces_of_pool(rootless: bool) -> CloneFlags {
         (CloneFlags::CLONE_NEWNET, Guard::NetworkNamespaceOfPool),
     ];
     let mut flags = namespaces::all();
-    for (namespace, guard) in guarded {
-        flags.set(namespace, stands(guard));
+    for (namespace, _) in guarded.into_iter().filter(|(_, guard)| !stands(*guard)) {
+        flags.remove(namespace);
     }
     flags.set(CloneFlags::CLONE_NEWUSER, rootless);
     flags

@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common::traces::{command_line, descendants, groups, run_without_traces, soon};
-use common::{PATIENCE, TestBed, is_root, patient, program, udf, workers};
+use common::{PATIENCE, TestBed, is_root, patient, program, udf, until, workers};
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -83,17 +83,6 @@ async fn good_again(service: &Service, code: &CodeToken) {
         assert!(error.retryable(), "{error:?}");
     }
     good(service, code).await;
-}
-
-async fn until(what: &str, is_so: impl Fn() -> bool) {
-    let wait = async {
-        while !is_so() {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, wait)
-        .await
-        .unwrap_or_else(|_| panic!("not so: {what}"));
 }
 
 async fn until_ready(service: &Service, code: &CodeToken, count: usize) {

@@ -14,12 +14,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use common::messages::{greeting, hello};
-use common::{PATIENCE, TestBed, patient, udf, workers};
+use common::{GVISOR_STRICT, MINIMAL_STRICT, PATIENCE, TestBed, patient, udf, workers};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use roma_byob::{Error, ExecuteOptions, LoadOptions, Mode, PoolLimits, Service};
-
-const MINIMAL_STRICT: usize = 2;
-const GVISOR_STRICT: usize = 5;
 
 async fn answers(service: &Service, code: &roma_byob::CodeToken) {
     let answer = service.execute(code, hello(), patient()).await.unwrap();

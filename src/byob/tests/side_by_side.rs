@@ -9,30 +9,15 @@ mod common;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use common::{PATIENCE, TestBed, patient, program, udf, workers};
+use common::{GVISOR_STRICT, TestBed, patient, program, udf, until, workers};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use roma_byob::{CodeToken, Error, LoadOptions, Service};
+use roma_byob::{CodeToken, Error, LoadOptions, Service, ServiceBuilder};
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
-
-const GVISOR_STRICT: usize = 5;
 
 type Request = JoinHandle<Result<bytes::Bytes, Error>>;
-
-async fn until(what: &str, is_so: impl Fn() -> bool) {
-    let wait = async {
-        while !is_so() {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(PATIENCE, wait)
-        .await
-        .unwrap_or_else(|_| panic!("not so: {what}"));
-}
 
 /// Requests that never end by themselves, and have all workers that were ready: half in each sandbox,
 /// because workers are started in turn.
@@ -67,7 +52,7 @@ async fn until_both_are_there(service: &Service) {
 fn one_that_dies_takes_its_own_requests_with_it_and_no_other() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
         for victim in 0..2 {
-            let service = bed.builder().sandboxes(2).start().await.unwrap();
+            let service = bed.side_by_side().start().await.unwrap();
             let one_in_each = LoadOptions {
                 spawners: Some(2),
                 ..workers(4)
@@ -98,7 +83,7 @@ fn one_that_dies_takes_its_own_requests_with_it_and_no_other() {
 #[test]
 fn code_is_loaded_used_and_deleted_while_one_of_them_is_away() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
-        let service = bed.builder().sandboxes(2).start().await.unwrap();
+        let service = bed.side_by_side().start().await.unwrap();
         for victim in [0, 1, 0] {
             until_both_are_there(&service).await;
             kill_one(&service, victim).await;
@@ -115,7 +100,7 @@ fn code_is_loaded_used_and_deleted_while_one_of_them_is_away() {
 #[test]
 fn small_pools_have_only_some_of_them() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
-        let service = bed.builder().sandboxes(2).start().await.unwrap();
+        let service = bed.side_by_side().start().await.unwrap();
         let alone = LoadOptions {
             max_live: Some(1),
             ..workers(1)
@@ -138,29 +123,28 @@ fn small_pools_have_only_some_of_them() {
     });
 }
 
-/// A runsc that starts so many sandboxes and no more.
-fn runsc_for(sandboxes: u32, folder: &Path) -> PathBuf {
-    let script = folder.join("runsc");
+/// A service with two sandboxes and a runsc, in a folder of its own, that starts only so many.
+fn with_runsc_for(sandboxes: u32, bed: &TestBed) -> (ServiceBuilder, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("runsc");
     let numbers: Vec<_> = (0..sandboxes).map(|number| number.to_string()).collect();
     let text = format!(
         "#!/bin/sh\ncase \" $* \" in *\" run \"*)\n\
          for n in {numbers}; do mkdir {folder}/$n 2>/dev/null && exec {runsc} \"$@\"; done\n\
          echo enough >&2; exit 1 ;;\nesac\nexec {runsc} \"$@\"\n",
         numbers = numbers.join(" "),
-        folder = folder.display(),
+        folder = folder.path().display(),
         runsc = program("ROMA_RUNSC").display(),
     );
     fs::write(&script, text).unwrap();
     fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
-    script
+    (bed.side_by_side().runsc(script), folder)
 }
 
 #[test]
 fn one_that_never_comes_back_holds_up_nobody() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
-        let folder = tempfile::tempdir().unwrap();
-        let builder = bed.builder().sandboxes(2);
-        let builder = builder.runsc(runsc_for(2, folder.path()));
+        let (builder, _folder) = with_runsc_for(2, &bed);
         let service = builder.start().await.unwrap();
         let early = service.load(udf("misbehaving_udf"), workers(2)).await;
         let early = early.unwrap();
@@ -182,9 +166,7 @@ fn one_that_never_comes_back_holds_up_nobody() {
 #[test]
 fn if_one_does_not_start_none_is_left() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
-        let folder = tempfile::tempdir().unwrap();
-        let builder = bed.builder().sandboxes(2);
-        let builder = builder.runsc(runsc_for(1, folder.path()));
+        let (builder, _folder) = with_runsc_for(1, &bed);
         let error = builder.start().await.unwrap_err();
         assert!(matches!(error, Error::SandboxStart(_)), "{error:?}");
         assert!(error.to_string().contains("enough"), "{error}");

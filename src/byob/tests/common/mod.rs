@@ -33,6 +33,11 @@ pub const SANDBOXES: [(Mode, SyscallFilter); 6] = [
     (Mode::Gvisor, SyscallFilter::Strict),
 ];
 
+/// Of [`SANDBOXES`].
+pub const MINIMAL_STRICT: usize = 2;
+/// Of [`SANDBOXES`].
+pub const GVISOR_STRICT: usize = 5;
+
 /// A test for each sandbox.
 macro_rules! in_every_sandbox {
     ($($(#[$meta:meta])* async fn $name:ident($bed:ident: TestBed) $body:block)*) => {$(
@@ -164,6 +169,18 @@ pub fn udf(name: &str) -> PathBuf {
     places
         .find(|path| path.is_file())
         .unwrap_or_else(|| panic!("there is no UDF {name:?} in {folders:?}"))
+}
+
+/// Waits until something is so, without standing in the way of the service.
+pub async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait)
+        .await
+        .unwrap_or_else(|_| panic!("not so: {what}"));
 }
 
 /// Load options that suit most tests.
