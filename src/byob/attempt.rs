@@ -47,7 +47,7 @@ pub(crate) struct Attempt<'a> {
     exchange: Exchange,
     log: LogCapture,
     calls: Option<std::os::fd::OwnedFd>,
-    name: roma_protocol::ExecutionName,
+    name: roma_sandbox::name::ExecutionName,
     started: Instant,
 }
 

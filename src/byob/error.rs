@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roma_protocol::frame::FrameError;
-use roma_protocol::step::{Step, StepFailure};
+use roma_sandbox::step::{Step, StepFailure};
 
 use crate::advice;
 use crate::exit::Exit;

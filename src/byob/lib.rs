@@ -83,6 +83,6 @@ pub use grpc::GrpcCode;
 pub use host_functions::{HostCall, HostCallError, HostCallLimits, Metadata};
 pub use load::{Binary, InForce, Limits, LoadOptions, Logs, PoolLimits, Readiness};
 pub use log_capture::LogTail;
-pub use roma_protocol::step::{Step, StepFailure};
+pub use roma_sandbox::step::{Step, StepFailure};
 pub use service::{CodeStatus, Service};
 pub use token::{CodeToken, ExecutionId};

@@ -168,13 +168,13 @@ impl PoolLimits {
         .collect()
     }
 
-    pub(crate) fn to_protocol(self) -> roma_protocol::limits::PoolLimits {
+    pub(crate) fn to_protocol(self) -> roma_sandbox::limits::PoolLimits {
         let Self {
             memory,
             processes,
             cpu_millis,
         } = self;
-        roma_protocol::limits::PoolLimits {
+        roma_sandbox::limits::PoolLimits {
             memory,
             processes,
             cpu_millis,

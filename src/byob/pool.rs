@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use roma_protocol::WorkerId;
-use roma_protocol::spawner::{Exited, FromSpawner, StartTimes, ToSpawner};
-use roma_protocol::step::StepFailure;
+use roma_protocol::spawner::{Exited, FromSpawner, ToSpawner};
+use roma_sandbox::launch::StartTimes;
+use roma_sandbox::step::StepFailure;
 use tokio::sync::{oneshot, watch};
 
 use crate::book::{Book, Counts, Sizes, Stage};

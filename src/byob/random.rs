@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use roma_protocol::ExecutionName;
+use roma_sandbox::name::ExecutionName;
 
 /// A name that tells nothing about any other: a keyed hash of a counter, with a key from the kernel.
 pub(crate) fn execution_name() -> ExecutionName {

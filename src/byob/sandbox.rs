@@ -11,9 +11,9 @@ use std::time::Duration;
 use nix::sys::socket::{MsgFlags, send};
 use roma_protocol::PoolId;
 use roma_protocol::control::{FromRunWorkers, Load, MAX_MESSAGE_BYTES, ToRunWorkers};
-use roma_protocol::limits::WorkerLimits;
 use roma_protocol::spawner::{FromSpawner, Ready};
-use roma_protocol::step::StepFailure;
+use roma_sandbox::limits::WorkerLimits;
+use roma_sandbox::step::StepFailure;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{oneshot, watch};
@@ -341,7 +341,8 @@ impl Sandbox {
         code: &Pool,
         policy: &PoolPolicy,
     ) -> ToRunWorkers {
-        use roma_protocol::control::{FilterLevel, LibraryMount};
+        use roma_protocol::control::LibraryMount;
+        use roma_sandbox::seccomp::FilterLevel;
         let options: &LoadOptions = &code.options;
         let libraries = self
             .config

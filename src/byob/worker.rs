@@ -4,9 +4,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
-use roma_protocol::spawner::{Exited, Spawn, StartTimes, ToSpawner};
-use roma_protocol::step::StepFailure;
-use roma_protocol::{ExecutionName, WorkerId};
+use roma_protocol::WorkerId;
+use roma_protocol::spawner::{Exited, Spawn, ToSpawner};
+use roma_sandbox::launch::StartTimes;
+use roma_sandbox::name::ExecutionName;
+use roma_sandbox::step::StepFailure;
 use tokio::sync::oneshot;
 
 use crate::error::Error;

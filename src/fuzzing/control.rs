@@ -1,9 +1,9 @@
 //! Messages on the control connection.
 
 use roma_protocol::control::{
-    FilterLevel, FromRunWorkers, Load, MAX_BINARY_BYTES, MAX_LIST, MAX_SPAWNERS, MAX_STRING_BYTES,
-    ToRunWorkers,
+    FromRunWorkers, Load, MAX_BINARY_BYTES, MAX_LIST, MAX_SPAWNERS, MAX_STRING_BYTES, ToRunWorkers,
 };
+use roma_sandbox::seccomp::FilterLevel;
 
 /// A message that `run_workers` takes has just one form on the wire and keeps to every limit.
 pub fn to_run_workers(packet: &[u8]) {

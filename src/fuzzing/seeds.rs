@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use prost::Message;
-use roma_protocol::control::{
-    FilterLevel, FromRunWorkers, Hello, LibraryMount, Load, ToRunWorkers,
-};
-use roma_protocol::limits::{PoolLimits, WorkerLimits};
-use roma_protocol::spawner::{
-    Exited, FromSpawner, Ready, Spawn, StartTimes, ToSpawner, Usage, WaitStatus,
-};
-use roma_protocol::step::{Step, StepFailure};
-use roma_protocol::{ExecutionName, PoolId, WorkerId};
+use roma_protocol::control::{FromRunWorkers, Hello, LibraryMount, Load, ToRunWorkers};
+use roma_protocol::spawner::{Exited, FromSpawner, Ready, Spawn, ToSpawner};
+use roma_protocol::{PoolId, WorkerId};
+use roma_sandbox::launch::StartTimes;
+use roma_sandbox::limits::{PoolLimits, WorkerLimits};
+use roma_sandbox::name::ExecutionName;
+use roma_sandbox::seccomp::FilterLevel;
+use roma_sandbox::step::{Step, StepFailure};
+use roma_sandbox::wait::{Usage, WaitStatus};
 
 use crate::frame::framed;
 

@@ -11,11 +11,14 @@
 //!    is left any more, or one [`FromRunWorkers::LoadRefused`] when it never began.
 //! 4. The host closes the connection: `run_workers` kills everything and exits with code 0.
 
+use roma_sandbox::limits::{PoolLimits, WorkerLimits};
+use roma_sandbox::seccomp::FilterLevel;
+use roma_sandbox::step::StepFailure;
+use roma_sandbox::wait::WaitStatus;
+
 use crate::PROTOCOL_VERSION;
 use crate::ids::PoolId;
-use crate::limits::{PoolLimits, WorkerLimits};
-use crate::spawner::{WaitStatus, decode_failure, encode_failure};
-use crate::step::StepFailure;
+use crate::spawner::{decode_failure, encode_failure};
 use crate::wire::{DecodeError, Sink, Source, bits};
 
 /// Largest message in either direction.
@@ -38,8 +41,8 @@ pub enum ToRunWorkers {
     ///
     /// Descriptors attached (`SCM_RIGHTS`): first the read end of the code connection (a
     /// `SOCK_STREAM`), then `spawners` ends of spawner connections (`SOCK_SEQPACKET`), all in blocking
-    /// mode. The host closes its copies after sending, writes exactly `binary_bytes` bytes to the code
-    /// connection and closes it.
+    /// mode. The host closes its copies after sending, writes exactly `binary_bytes` bytes and their digest
+    /// ([`DIGEST_BYTES`] of BLAKE3) to the code connection, and closes it.
     Load(Box<Load>),
     /// Kill all of a pool that does not end by itself. One that has ended, or never was, is ignored.
     Kill(PoolId),
@@ -86,18 +89,6 @@ pub struct LibraryMount {
     pub source: Vec<u8>,
     /// Where workers see it: absolute, not `/`, and not below `/udf`, `/tmp`, `/proc`.
     pub target: Vec<u8>,
-}
-
-/// Which system calls a worker may use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum FilterLevel {
-    /// No filter. Namespaces, the lack of capabilities and `no_new_privs` hold nevertheless.
-    None,
-    /// Denies what is dangerous and what only set-up needs; allows the rest.
-    Engine,
-    /// Allows what computing on one request needs; denies the rest.
-    #[default]
-    Strict,
 }
 
 /// `run_workers` to host. No descriptor is ever attached; the host must not accept any.
@@ -216,22 +207,20 @@ impl FromRunWorkers {
     }
 }
 
-impl FilterLevel {
-    fn code(self) -> u8 {
-        match self {
-            Self::None => 0,
-            Self::Engine => 1,
-            Self::Strict => 2,
-        }
+fn filter_code(level: FilterLevel) -> u8 {
+    match level {
+        FilterLevel::None => 0,
+        FilterLevel::Engine => 1,
+        FilterLevel::Strict => 2,
     }
+}
 
-    fn from_code(code: u8) -> Result<Self, DecodeError> {
-        match code {
-            0 => Ok(Self::None),
-            1 => Ok(Self::Engine),
-            2 => Ok(Self::Strict),
-            other => Err(DecodeError::UnknownFilter(other)),
-        }
+fn filter_from_code(code: u8) -> Result<FilterLevel, DecodeError> {
+    match code {
+        0 => Ok(FilterLevel::None),
+        1 => Ok(FilterLevel::Engine),
+        2 => Ok(FilterLevel::Strict),
+        other => Err(DecodeError::UnknownFilter(other)),
     }
 }
 
@@ -253,7 +242,7 @@ fn encode_load(out: &mut Vec<u8>, load: &Load) {
     out.u64(load.pool.0);
     out.u16(load.spawners);
     out.u64(load.binary_bytes);
-    out.u8(load.filter.code());
+    out.u8(filter_code(load.filter));
     out.u8(bits([load.private_ipc, load.proc]));
     out.optional(load.tmp_bytes);
     encode_worker_limits(out, &load.worker_limits);
@@ -275,7 +264,7 @@ fn decode_load(fields: &mut Source<'_>) -> Result<Load, DecodeError> {
     let pool = PoolId(fields.u64()?);
     let spawners = in_range(fields.u16()?.into(), 1, MAX_SPAWNERS as u64)? as u16;
     let binary_bytes = in_range(fields.u64()?, 1, MAX_BINARY_BYTES)?;
-    let filter = FilterLevel::from_code(fields.u8()?)?;
+    let filter = filter_from_code(fields.u8()?)?;
     let [private_ipc, proc] = fields.flags()?;
     let load = Load {
         pool,

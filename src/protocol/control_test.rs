@@ -1,8 +1,8 @@
 use super::*;
-use crate::step::Step;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use roma_sandbox::step::Step;
 
 fn text(pattern: &str) -> impl Strategy<Value = Vec<u8>> + use<> {
     proptest::string::string_regex(pattern)

@@ -8,7 +8,7 @@
 //! | control | `SOCK_SEQPACKET` | host and `run_workers` (its standard input) | the sandbox | [`control`] |
 //! | spawner | `SOCK_SEQPACKET` | host and one spawner of a pool | the spawner | [`spawner`] |
 //! | data | `SOCK_STREAM` | host and one worker (descriptor 3) | the worker | [`readiness`], then [`frame`] |
-//! | code | `SOCK_STREAM` | host to a pool being loaded | the load | the binary's bytes, then EOF |
+//! | code | `SOCK_STREAM` | host to a pool being loaded | the load | the binary's bytes, then its digest, then EOF |
 //!
 //! Closing the host's end is how things end: of the control connection, the whole sandbox; of spawner
 //! connection 0, its pool; of another spawner connection, that spawner and its workers.
@@ -16,13 +16,11 @@
 pub mod control;
 pub mod frame;
 pub mod ids;
-pub mod limits;
 pub mod readiness;
 pub mod spawner;
-pub mod step;
 mod wire;
 
-pub use ids::{ExecutionName, PoolId, WorkerId};
+pub use ids::{PoolId, WorkerId};
 pub use wire::DecodeError;
 
 /// Changes whenever a message's bytes or meaning change. The host refuses another `run_workers`.

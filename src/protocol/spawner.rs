@@ -10,8 +10,12 @@
 //!    `Exited` comes when the whole process tree of the worker is gone.
 //! 4. EOF (in either direction) means that the spawner and all its workers are gone or about to be.
 
-use crate::ids::{ExecutionName, WorkerId};
-use crate::step::StepFailure;
+use roma_sandbox::launch::StartTimes;
+use roma_sandbox::name::ExecutionName;
+use roma_sandbox::step::StepFailure;
+use roma_sandbox::wait::{Usage, WaitStatus};
+
+use crate::ids::WorkerId;
 use crate::wire::{DecodeError, Fixed, Sink, Source, bits};
 
 /// Size of every message on a spawner connection.
@@ -93,17 +97,6 @@ pub struct Ready {
     pub receive_nanos: u64,
 }
 
-/// How long the start of a worker took, by step, in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StartTimes {
-    /// From the receipt of `Spawn` to the first instruction of the new process.
-    pub clone_nanos: u32,
-    /// From there to `execve`: descriptors, limits, mounts.
-    pub setup_nanos: u32,
-    /// `execve` itself, until the spawner goes on.
-    pub exec_nanos: u32,
-}
-
 /// The end of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exited {
@@ -117,36 +110,6 @@ pub struct Exited {
     pub start: StartTimes,
     /// From the receipt of `Spawn` to the end, in nanoseconds.
     pub life_nanos: u64,
-}
-
-/// The status that `wait(2)` reports, in Linux's encoding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WaitStatus(pub i32);
-
-impl WaitStatus {
-    /// The exit code, where the process exited by itself.
-    #[must_use]
-    pub fn code(self) -> Option<u8> {
-        (self.0 & 0x7f == 0).then_some(((self.0 >> 8) & 0xff) as u8)
-    }
-
-    /// The signal that killed the process, where one did.
-    #[must_use]
-    pub fn signal(self) -> Option<u8> {
-        let signal = (self.0 & 0x7f) as u8;
-        (signal != 0 && signal != 0x7f).then_some(signal)
-    }
-}
-
-/// What a worker used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// CPU time in user mode, microseconds.
-    pub user_micros: u64,
-    /// CPU time in the kernel, microseconds.
-    pub system_micros: u64,
-    /// Largest resident set, bytes.
-    pub max_resident_bytes: u64,
 }
 
 const SPAWN: u8 = 1;

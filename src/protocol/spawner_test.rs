@@ -1,6 +1,6 @@
 use super::*;
-use crate::step::Step;
 use proptest::prelude::*;
+use roma_sandbox::step::Step;
 
 fn any_failure() -> impl Strategy<Value = StepFailure> {
     (0..Step::ALL.len(), any::<i32>()).prop_map(|(index, errno)| StepFailure {

@@ -1,6 +1,6 @@
 //! Little-endian fields in bounded messages.
 
-use crate::step::Step;
+use roma_sandbox::step::Step;
 
 /// Why a message cannot be understood. A peer that sends such a message is not to be trusted further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -145,7 +145,8 @@ impl<'a> Source<'a> {
         self.u64().map(|value| (value != u64::MAX).then_some(value))
     }
     pub(crate) fn step(&mut self) -> Result<Step, DecodeError> {
-        Step::from_code(self.u8()?)
+        let code = self.u8()?;
+        Step::from_code(code).ok_or(DecodeError::UnknownStep(code))
     }
 
     /// Unpacks flags that [`bits`] packed.

@@ -2,8 +2,8 @@
 
 use nix::errno::Errno;
 use roma_protocol::control::{DIGEST_BYTES, Load};
-use roma_protocol::step::{Step, StepFailure};
-use roma_sandbox::step::{errno_of, take};
+use roma_sandbox::step::{self, errno_of};
+use roma_sandbox::step::{Step, StepFailure};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -16,10 +16,10 @@ const CHUNK_BYTES: usize = 256 * 1024;
 /// the digest that follows it.
 pub(crate) fn receive(connection: OwnedFd, load: &Load, path: &Path) -> Result<(), StepFailure> {
     let mut connection = File::from(connection);
-    let digest = take(Step::ReceiveCode, || {
+    let digest = step::run(Step::ReceiveCode, || {
         copy(&mut connection, load.binary_bytes, path)
     })?;
-    take(Step::CheckDigest, || {
+    step::run(Step::CheckDigest, || {
         let mut announced = [0; DIGEST_BYTES];
         connection
             .read_exact(&mut announced)

@@ -9,14 +9,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getgid, getuid};
 use roma_protocol::PoolId;
 use roma_protocol::control::{FromRunWorkers, Hello, Load, MAX_MESSAGE_BYTES, ToRunWorkers};
-use roma_protocol::spawner::WaitStatus;
-use roma_protocol::step::{Step, StepFailure};
 use roma_sandbox::cgroup::Group;
 use roma_sandbox::clone::{Forked, fork_into};
 use roma_sandbox::fdpass::{self, Packet};
 use roma_sandbox::gate::{Gate, random_u64};
 use roma_sandbox::guard::{Guard, stands};
-use roma_sandbox::step::{failure, take};
+use roma_sandbox::step::{self, failure};
+use roma_sandbox::step::{Step, StepFailure};
+use roma_sandbox::wait::WaitStatus;
 use roma_sandbox::{namespaces, signals, wait};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -80,10 +80,10 @@ impl<'a> Holder<'a> {
     fn prepare(place: &'a Place) -> Result<Self, StepFailure> {
         Ok(Self {
             place,
-            children: take(Step::PrepareSignals, signals::child_events)?,
+            children: step::run(Step::PrepareSignals, signals::child_events)?,
             pools: HashMap::new(),
             buffer: vec![0; MAX_MESSAGE_BYTES],
-            users: take(Step::PrepareSignals, UserBlocks::new)?,
+            users: step::run(Step::PrepareSignals, UserBlocks::new)?,
         })
     }
 
@@ -161,7 +161,7 @@ impl<'a> Holder<'a> {
     fn fork_pool(&mut self, load: Load, descriptors: Vec<OwnedFd>) -> Result<Next, StepFailure> {
         let started = Instant::now();
         let mut connections = descriptors.into_iter();
-        let code = take(Step::AcceptLoad, || {
+        let code = step::run(Step::AcceptLoad, || {
             if self.pools.values().any(|pool| pool.id == load.pool) {
                 return Err(Errno::EEXIST);
             }
@@ -174,7 +174,7 @@ impl<'a> Holder<'a> {
         let group = Group::create(&self.place.hierarchies, &name, &load.pool_limits);
         let rootless = !may_make_namespaces();
         let ids = rootless.then(|| (getuid().as_raw(), getgid().as_raw()));
-        match take(Step::ForkPool, || fork_into(namespaces_of_pool(rootless))) {
+        match step::run(Step::ForkPool, || fork_into(namespaces_of_pool(rootless))) {
             Ok(Forked::Parent(pid)) => {
                 self.pools.insert(
                     pid,

@@ -4,11 +4,11 @@ use crate::Options;
 use crate::holder::report_broken;
 use nix::sched::CloneFlags;
 use nix::unistd::{Pid, getgid, getuid, setsid};
-use roma_protocol::step::{Step, StepFailure};
 use roma_sandbox::caps::{Capability, effective};
 use roma_sandbox::cgroup::{Hierarchies, remove_groups};
 use roma_sandbox::clone::{Forked, fork_into};
-use roma_sandbox::step::take;
+use roma_sandbox::step;
+use roma_sandbox::step::{Step, StepFailure};
 use roma_sandbox::{mounts, namespaces, signals, wait};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -52,7 +52,7 @@ pub(crate) fn enter(options: Options, control: OwnedFd) -> Entered {
     let rootless = !may_make_namespaces();
     // Asked for here: within a new user namespace everyone is nobody until the map is written.
     let ids = (getuid().as_raw(), getgid().as_raw());
-    match take(Step::Isolate, || fork_into(outer_namespaces(rootless))) {
+    match step::run(Step::Isolate, || fork_into(outer_namespaces(rootless))) {
         Ok(Forked::Parent(pid)) => {
             drop(place);
             Entered::Ended(wait_for_inside(pid, &group_prefix))
@@ -81,7 +81,7 @@ fn outer_namespaces(rootless: bool) -> CloneFlags {
 
 /// In the new process: makes its namespaces its own.
 fn furnish(rootless: bool, ids: (u32, u32)) -> Result<(), StepFailure> {
-    take(Step::Isolate, || {
+    step::run(Step::Isolate, || {
         signals::die_with_parent()?;
         setsid()?;
         if rootless {

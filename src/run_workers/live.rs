@@ -2,7 +2,8 @@
 
 use nix::unistd::Pid;
 use roma_protocol::WorkerId;
-use roma_protocol::spawner::{MAX_LIVE, StartTimes};
+use roma_protocol::spawner::MAX_LIVE;
+use roma_sandbox::launch::StartTimes;
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 

@@ -6,11 +6,11 @@ use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use roma_protocol::control::Load;
 use roma_protocol::spawner::FromSpawner;
-use roma_protocol::step::{Step, StepFailure};
 use roma_sandbox::cgroup::Group;
 use roma_sandbox::clone::{Forked, fork_into};
 use roma_sandbox::guard::{Guard, stands};
-use roma_sandbox::step::take;
+use roma_sandbox::step;
+use roma_sandbox::step::{Step, StepFailure};
 use roma_sandbox::{fdpass, namespaces};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
@@ -93,8 +93,8 @@ fn tell(connection: BorrowedFd<'_>, failure: StepFailure) {
 
 /// Takes its places outside the file system. Says whether cloning will need a capability.
 fn enter(group: &Group, map_user: Option<(u32, u32)>) -> Result<bool, StepFailure> {
-    take(Step::JoinCgroup, || group.join())?;
-    take(Step::Unshare, || {
+    step::run(Step::JoinCgroup, || group.join())?;
+    step::run(Step::Unshare, || {
         if let Some((user, group)) = map_user {
             namespaces::become_root_of_user_namespace(user, group)?;
         }
@@ -121,7 +121,7 @@ fn split(connections: Vec<OwnedFd>) -> Result<(u32, OwnedFd), Lonely> {
         ));
     };
     for (index, connection) in connections.by_ref() {
-        match take(Step::ForkSpawner, || fork_into(CloneFlags::empty())) {
+        match step::run(Step::ForkSpawner, || fork_into(CloneFlags::empty())) {
             Ok(Forked::Parent(_)) => {}
             Ok(Forked::Child) => return Ok((index, connection)),
             Err(failure) => return Err((Some(first), failure)),

@@ -3,9 +3,9 @@
 use crate::code;
 use nix::errno::Errno;
 use roma_protocol::control::{LibraryMount, Load};
-use roma_protocol::step::{Step, StepFailure};
 use roma_sandbox::mounts;
-use roma_sandbox::step::{errno_of, take};
+use roma_sandbox::step::{self, errno_of};
+use roma_sandbox::step::{Step, StepFailure};
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::os::fd::OwnedFd;
@@ -29,27 +29,27 @@ pub(crate) struct Root {
 
 /// Makes the root and moves this process into it.
 pub(crate) fn make(load: &Load, connection: OwnedFd) -> Result<Root, StepFailure> {
-    let libraries = take(Step::MountLibrary, || resolve(&load.libraries))?;
-    take(Step::PrivateMounts, mounts::make_private)?;
-    let staging = take(Step::MountRoot, || {
+    let libraries = step::run(Step::MountLibrary, || resolve(&load.libraries))?;
+    step::run(Step::PrivateMounts, mounts::make_private)?;
+    let staging = step::run(Step::MountRoot, || {
         mounts::mount_root(load.binary_bytes + SLACK_BYTES)
     })?;
-    take(Step::PivotRoot, || mounts::pivot_into(staging))?;
+    step::run(Step::PivotRoot, || mounts::pivot_into(staging))?;
     let begun = Instant::now();
     code::receive(connection, load, program())?;
     let receiving = begun.elapsed();
     for (source, target) in &libraries {
-        take(Step::MountLibrary, || {
+        step::run(Step::MountLibrary, || {
             mounts::bind_read_only(source, target)
         })?;
     }
-    let null = take(Step::OpenNull, open_null)?;
-    take(Step::MakeMountPoints, || make_mount_points(load))?;
+    let null = step::run(Step::OpenNull, open_null)?;
+    step::run(Step::MakeMountPoints, || make_mount_points(load))?;
     let tmp_options = load
         .tmp_bytes
         .map(|bytes| mounts::tmp_options(Path::new("/tmp"), bytes));
-    take(Step::PivotRoot, mounts::detach_old_root)?;
-    take(Step::SealRoot, || mounts::remount_read_only(Path::new("/")))?;
+    step::run(Step::PivotRoot, mounts::detach_old_root)?;
+    step::run(Step::SealRoot, || mounts::remount_read_only(Path::new("/")))?;
     Ok(Root {
         null,
         tmp_options,

@@ -7,18 +7,18 @@ use crate::replies::Replies;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
-use roma_protocol::control::{FilterLevel, Load};
-use roma_protocol::spawner::{
-    Exited, FromSpawner, MESSAGE_BYTES, Ready, Spawn, StartTimes, ToSpawner,
-};
-use roma_protocol::step::{Step, StepFailure};
+use roma_protocol::control::Load;
+use roma_protocol::spawner::{Exited, FromSpawner, MESSAGE_BYTES, Ready, Spawn, ToSpawner};
 use roma_sandbox::cgroup::InForce;
 use roma_sandbox::descriptors::{copy_up, fill_low, set_nonblocking};
 use roma_sandbox::fdpass::{self, Packet};
 use roma_sandbox::gate::Gate;
 use roma_sandbox::guard::{Guard, stands};
+use roma_sandbox::launch::StartTimes;
 use roma_sandbox::launch::{Launcher, Template, Worker};
-use roma_sandbox::step::{failure, take};
+use roma_sandbox::seccomp::FilterLevel;
+use roma_sandbox::step::{self, failure};
+use roma_sandbox::step::{Step, StepFailure};
 use roma_sandbox::wait::{self, Reaped};
 use roma_sandbox::{caps, rlimits, seccomp, signals};
 use std::ffi::CString;
@@ -40,7 +40,7 @@ pub(crate) struct Setting {
 
 /// Runs until the host ends the connection.
 pub(crate) fn run(connection: OwnedFd, null: OwnedFd, setting: Setting) -> ExitCode {
-    let moved = match take(Step::PlaceDescriptors, || copy_up(&connection)) {
+    let moved = match step::run(Step::PlaceDescriptors, || copy_up(&connection)) {
         Ok(moved) => moved,
         Err(failure) => return refuse(Some(&connection), failure),
     };
@@ -77,23 +77,23 @@ impl<'a> Spawner<'a> {
             privileged_clone,
             ..
         } = &setting;
-        take(Step::PlaceDescriptors, || fill_low(null))?;
-        take(Step::PlaceDescriptors, || set_nonblocking(connection))?;
-        let children = take(Step::PrepareSignals, || {
+        step::run(Step::PlaceDescriptors, || fill_low(null))?;
+        step::run(Step::PlaceDescriptors, || set_nonblocking(connection))?;
+        let children = step::run(Step::PrepareSignals, || {
             signals::restore_sigpipe()?;
             signals::child_events()
         })?;
-        take(Step::SetPoolLimits, || {
+        step::run(Step::SetPoolLimits, || {
             rlimits::set_inherited(&load.worker_limits)
         })?;
-        let own_users = take(Step::DropCapabilities, || {
+        let own_users = step::run(Step::DropCapabilities, || {
             identity::shrink(load, *first_user, *privileged_clone)
         })?;
         if stands(Guard::NoNewPrivileges) {
-            take(Step::NoNewPrivileges, caps::set_no_new_privileges)?;
+            step::run(Step::NoNewPrivileges, caps::set_no_new_privileges)?;
         }
-        let gate = take(Step::InstallFilter, || install_filter(load.filter))?;
-        let launcher = take(Step::InstallFilter, || {
+        let gate = step::run(Step::InstallFilter, || install_filter(load.filter))?;
+        let launcher = step::run(Step::InstallFilter, || {
             Launcher::new(template(&setting)?, gate)
         })?;
         let mut spawner = Self {
@@ -106,7 +106,7 @@ impl<'a> Spawner<'a> {
             replies: Replies::default(),
             has_siblings: *index == 0 && load.spawners > 1,
         };
-        take(Step::InstallFilter, || {
+        step::run(Step::InstallFilter, || {
             spawner.tell(FromSpawner::Ready(ready(&setting, own_users)))
         })?;
         Ok(spawner)
@@ -193,7 +193,7 @@ impl<'a> Spawner<'a> {
         accepted: Instant,
     ) -> Result<StartTimes, StepFailure> {
         let (data, log, host_functions) =
-            take(Step::AcceptSpawn, || self.check(spawn, descriptors))?;
+            step::run(Step::AcceptSpawn, || self.check(spawn, descriptors))?;
         let place = self
             .live
             .take_place()

@@ -4,9 +4,9 @@
 //! be had is left out and reported as not in force: control groups are a second line behind the
 //! worker's own limits.
 
+use crate::limits::PoolLimits;
 use crate::step::errno_of;
 use nix::errno::Errno;
-use roma_protocol::limits::PoolLimits;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

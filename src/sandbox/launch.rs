@@ -6,14 +6,12 @@
 
 use crate::gate::Gate;
 use crate::guard::{Guard, stands};
+use crate::name::ExecutionName;
 use crate::rlimits::Limit;
-use crate::step::{failure, take};
+use crate::step::{self, Step, StepFailure, failure};
 use crate::wait::wait_for;
 use nix::errno::Errno;
 use nix::unistd::Pid;
-use roma_protocol::ExecutionName;
-use roma_protocol::spawner::StartTimes;
-use roma_protocol::step::{Step, StepFailure};
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -28,6 +26,17 @@ pub const HOST_FUNCTIONS_FD: RawFd = 4;
 
 const STACK_BYTES: usize = 64 * 1024;
 const PAGE_BYTES: usize = 4096;
+
+/// How long the start of a worker took, by step, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StartTimes {
+    /// From the receipt of `Spawn` to the first instruction of the new process.
+    pub clone_nanos: u32,
+    /// From there to `execve`: descriptors, limits, mounts.
+    pub setup_nanos: u32,
+    /// `execve` itself, until the spawner goes on.
+    pub exec_nanos: u32,
+}
 
 /// What is the same for every worker of a pool.
 #[derive(Debug, Default)]
@@ -109,7 +118,7 @@ impl Launcher {
         // Places, and with them users, are used again last in first out: most of the time this process
         // is already who it must be.
         if worker.user != self.user {
-            take(Step::SetUser, || self.become_user(worker.user))?;
+            step::run(Step::SetUser, || self.become_user(worker.user))?;
         }
         self.name[..ExecutionName::TEXT_BYTES].copy_from_slice(&worker.name.text());
         self.arguments[0] = self.name.as_ptr().cast();
@@ -122,7 +131,7 @@ impl Launcher {
                 failure: None,
             }),
         };
-        let pid = take(Step::Clone, || attempt.clone_child())?;
+        let pid = step::run(Step::Clone, || attempt.clone_child())?;
         let ended = now();
         let outcome = attempt.outcome.into_inner();
         if let Some(failure) = outcome.failure {
@@ -195,7 +204,7 @@ impl Attempt<'_> {
             Err(failure) => failure,
             Ok(()) => {
                 self.with_outcome(|outcome| outcome.executing = now());
-                match take(Step::Exec, || self.execute()) {
+                match step::run(Step::Exec, || self.execute()) {
                     Err(failure) => failure,
                     // Cannot be: a call that succeeds does not return.
                     Ok(()) => failure(Step::Exec, Errno::ENOEXEC),
@@ -207,30 +216,30 @@ impl Attempt<'_> {
     fn prepare(&self) -> Result<(), StepFailure> {
         let launcher = self.launcher;
         let gate = launcher.gate;
-        take(Step::DeathSignal, || {
+        step::run(Step::DeathSignal, || {
             if stands(Guard::DeathSignal) {
                 die_with_spawner()?;
             }
             unblock_signals()
         })?;
-        take(Step::PlaceDescriptors, || self.place_descriptors())?;
+        step::run(Step::PlaceDescriptors, || self.place_descriptors())?;
         if stands(Guard::ClosedDescriptors) {
-            take(Step::CloseDescriptors, || close_from(self.first_closed()))?;
+            step::run(Step::CloseDescriptors, || close_from(self.first_closed()))?;
         }
         if let Some(options) = &launcher.template.tmp_options {
-            take(Step::MountTmp, || {
+            step::run(Step::MountTmp, || {
                 mount_private(c"tmpfs", c"/tmp", TMP_FLAGS, options, gate)
             })?;
         }
         if launcher.template.proc {
-            take(Step::MountProc, || {
+            step::run(Step::MountProc, || {
                 mount_private(c"proc", c"/proc", PROC_FLAGS, c"", gate)
             })?;
         }
         if mounts_anything(&launcher.template) && stands(Guard::UserNamespace) {
-            take(Step::UnshareUser, || unshare_user(gate))?;
+            step::run(Step::UnshareUser, || unshare_user(gate))?;
         }
-        take(Step::SetWorkerLimits, || {
+        step::run(Step::SetWorkerLimits, || {
             launcher
                 .template
                 .limits

@@ -3,7 +3,7 @@
 //!
 //! All unsafe code of the engine lives in this crate. What it exports is safe to call; what may go
 //! wrong at run time comes back as [`Errno`] or, where it is a step of starting something, as
-//! [`roma_protocol::step::StepFailure`].
+//! [`step::StepFailure`].
 #![allow(unsafe_code)]
 
 pub mod bare;
@@ -16,7 +16,9 @@ pub mod fdpass;
 pub mod gate;
 pub mod guard;
 pub mod launch;
+pub mod limits;
 pub mod mounts;
+pub mod name;
 pub mod namespaces;
 pub mod rlimits;
 pub mod seccomp;

@@ -1,8 +1,8 @@
 //! Resource limits.
 
 use crate::guard::{Guard, stands};
+use crate::limits::WorkerLimits;
 use nix::errno::Errno;
-use roma_protocol::limits::WorkerLimits;
 
 /// One limit: which, and how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,36 @@
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
-use roma_protocol::spawner::{Usage, WaitStatus};
+
+/// The status that `wait(2)` reports, in Linux's encoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitStatus(pub i32);
+
+impl WaitStatus {
+    /// The exit code, where the process exited by itself.
+    #[must_use]
+    pub fn code(self) -> Option<u8> {
+        (self.0 & 0x7f == 0).then_some(((self.0 >> 8) & 0xff) as u8)
+    }
+
+    /// The signal that killed the process, where one did.
+    #[must_use]
+    pub fn signal(self) -> Option<u8> {
+        let signal = (self.0 & 0x7f) as u8;
+        (signal != 0 && signal != 0x7f).then_some(signal)
+    }
+}
+
+/// What a worker used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time in user mode, microseconds.
+    pub user_micros: u64,
+    /// CPU time in the kernel, microseconds.
+    pub system_micros: u64,
+    /// Largest resident set, bytes.
+    pub max_resident_bytes: u64,
+}
 
 /// A process that has ended.
 #[derive(Clone, Copy, Debug)]

@@ -14,7 +14,7 @@ use roma_byob::{
     CodeToken, Error, ExecuteOptions, ExitStatus, Limits, LoadOptions, Outcome, ResponseError,
     Service,
 };
-use roma_protocol::step::Step;
+use roma_sandbox::step::Step;
 
 async fn misbehaving(bed: &TestBed, options: LoadOptions) -> (Service, CodeToken) {
     let service = bed.service().await;

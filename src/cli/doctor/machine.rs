@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use roma_protocol::limits::PoolLimits;
 use roma_sandbox::cgroup::{Group, Hierarchies, InForce};
+use roma_sandbox::limits::PoolLimits;
 
 /// The numbers of the capabilities that count.
 const SYS_ADMIN: u32 = 21;

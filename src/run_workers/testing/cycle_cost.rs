@@ -17,7 +17,7 @@ mod pool;
 use host::Place;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
-use roma_protocol::control::FilterLevel;
+use roma_sandbox::seccomp::FilterLevel;
 use std::path::PathBuf;
 use std::time::Duration;
 

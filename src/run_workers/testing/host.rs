@@ -8,17 +8,17 @@
     clippy::panic
 )]
 
-use roma_protocol::control::{
-    FilterLevel, FromRunWorkers, Hello, Load, MAX_MESSAGE_BYTES, ToRunWorkers,
-};
+use roma_protocol::control::{FromRunWorkers, Hello, Load, MAX_MESSAGE_BYTES, ToRunWorkers};
 use roma_protocol::frame::{FrameDecoder, LengthPrefix};
-use roma_protocol::limits::{PoolLimits, WorkerLimits};
 use roma_protocol::spawner::{Exited, FromSpawner, MESSAGE_BYTES, Ready, Spawn, ToSpawner};
-use roma_protocol::step::StepFailure;
-use roma_protocol::{ExecutionName, PoolId, WorkerId};
+use roma_protocol::{PoolId, WorkerId};
 use roma_sandbox::Errno;
 use roma_sandbox::fdpass::{self, packet_pair};
 use roma_sandbox::gate::Gate;
+use roma_sandbox::limits::{PoolLimits, WorkerLimits};
+use roma_sandbox::name::ExecutionName;
+use roma_sandbox::seccomp::FilterLevel;
+use roma_sandbox::step::StepFailure;
 use std::fs;
 use std::io::{PipeReader, Read, Write, pipe};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

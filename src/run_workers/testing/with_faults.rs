@@ -2,7 +2,7 @@
 //! with commas between. For tests; never shipped.
 
 use nix::errno::Errno;
-use roma_protocol::step::Step;
+use roma_sandbox::step::Step;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

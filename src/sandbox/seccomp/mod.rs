@@ -13,7 +13,18 @@ pub use filter::{Instruction, Test, Verdict};
 
 use crate::gate::Gate;
 use nix::errno::Errno;
-use roma_protocol::control::FilterLevel;
+
+/// Which system calls a worker may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FilterLevel {
+    /// No filter. Namespaces, the lack of capabilities and `no_new_privs` hold nevertheless.
+    None,
+    /// Denies what is dangerous and what only set-up needs; allows the rest.
+    Engine,
+    /// Allows what computing on one request needs; denies the rest.
+    #[default]
+    Strict,
+}
 
 /// Builds the filter of a level. `None` where the level has no filter.
 #[must_use]

@@ -4,8 +4,8 @@
 
 use crate::Options;
 use crate::host::{Host, Pool, read_message, write_message};
-use roma_protocol::control::FilterLevel;
-use roma_protocol::spawner::StartTimes;
+use roma_sandbox::launch::StartTimes;
+use roma_sandbox::seccomp::FilterLevel;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 

@@ -2,7 +2,7 @@
 
 use crate::host::{Place, Pool};
 use crate::{in_every_place, probe, start};
-use roma_protocol::control::FilterLevel;
+use roma_sandbox::seccomp::FilterLevel;
 
 in_every_place! {
     each_request_has_a_process_of_its_own

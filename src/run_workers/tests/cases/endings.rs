@@ -4,7 +4,7 @@ use crate::host::{Place, Pool, Started};
 use crate::{in_every_place, probe, start};
 use roma_protocol::control::FromRunWorkers;
 use roma_protocol::spawner::{FromSpawner, ToSpawner};
-use roma_protocol::step::Step;
+use roma_sandbox::step::Step;
 use std::io::Read;
 
 in_every_place! {
@@ -77,10 +77,7 @@ fn assert_gone(worker: &mut Started) {
 
 fn a_hung_tree_is_killed_at_once(place: Place) {
     let mut host = start(place);
-    for filter in [
-        roma_protocol::control::FilterLevel::None,
-        Default::default(),
-    ] {
+    for filter in [roma_sandbox::seccomp::FilterLevel::None, Default::default()] {
         let mut pool = host.load(probe(), |load| load.filter = filter);
         let mut worker = hang(&mut pool);
         pool.kill(&worker);

@@ -2,7 +2,7 @@
 
 use crate::host::Place;
 use crate::{in_every_place, probe, start};
-use roma_protocol::control::FilterLevel;
+use roma_sandbox::seccomp::FilterLevel;
 
 in_every_place! {
     what_two_requests_could_meet_through_is_closed

@@ -2,8 +2,8 @@
 
 use crate::host::{Host, Place, Start, is_privileged};
 use crate::{probe, run_workers, start};
-use roma_protocol::limits::PoolLimits;
 use roma_sandbox::cgroup::Hierarchies;
+use roma_sandbox::limits::PoolLimits;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 

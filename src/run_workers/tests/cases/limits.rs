@@ -2,7 +2,7 @@
 
 use crate::host::Place;
 use crate::{in_every_place, probe, start};
-use roma_protocol::limits::WorkerLimits;
+use roma_sandbox::limits::WorkerLimits;
 
 in_every_place! {
     limits_are_set_for_good

@@ -5,8 +5,8 @@ use crate::{in_every_place, probe, run_workers_with_faults, start};
 use roma_protocol::PoolId;
 use roma_protocol::control::{FromRunWorkers, LibraryMount, ToRunWorkers};
 use roma_protocol::spawner::FromSpawner;
-use roma_protocol::step::{Step, StepFailure};
 use roma_sandbox::fdpass::packet_pair;
+use roma_sandbox::step::{Step, StepFailure};
 use std::os::fd::AsFd;
 
 in_every_place! {

@@ -2,8 +2,9 @@
 
 use crate::host::{Place, is_privileged, read_message, write_message};
 use crate::{in_every_place, probe, start};
-use roma_protocol::control::{FilterLevel, LibraryMount};
-use roma_protocol::step::Step;
+use roma_protocol::control::LibraryMount;
+use roma_sandbox::seccomp::FilterLevel;
+use roma_sandbox::step::Step;
 use std::collections::HashSet;
 use std::io::Read;
 use std::os::fd::AsFd;

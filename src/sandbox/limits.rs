@@ -20,8 +20,8 @@ pub struct WorkerLimits {
     pub processes: Option<u64>,
 }
 
-/// Limits of a whole pool by control group. They are applied where the machine allows it; what is in
-/// force is reported by [`crate::spawner::FromSpawner::Ready`].
+/// Limits of a whole pool by control group. They are applied where the machine allows it;
+/// [`crate::cgroup::InForce`] reports which are in force.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PoolLimits {
     /// Memory of all workers together, in bytes.
