@@ -1,24 +1,21 @@
-//! The service: what an integrator holds.
+//! The service: the handle of an integrator.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use prost::Message;
-use tokio::task::JoinSet;
+use roma_core::{
+    BoxFuture, Canceller, Code, CodeStatus, CodeToken, ConfigError, Engine, Error, ExecuteOptions,
+    Execution, Outcome, ResponseError,
+};
+use roma_supervise::{Mode, Platform, SyscallFilter, banner};
 
-use crate::banner;
-use crate::book::Counts;
+use crate::binary::{self, Image};
 use crate::builder::ServiceBuilder;
-use crate::config::{Mode, Platform, SyscallFilter};
-use crate::engine::Engine;
-use crate::error::{ConfigError, Error, ResponseError};
-use crate::execution::{Canceller, ExecuteOptions, Execution, Outcome};
-use crate::image::{self, Image};
-use crate::load::{Binary, InForce, LoadOptions};
-use crate::pool::Pool;
-use crate::run::{Aftermath, Finished, Job};
-use crate::token::CodeToken;
+use crate::options::{Binary, LoadOptions};
+use crate::registry::{Loaded, Registry};
+use crate::request::{self, Request};
 
 /// Runs other people's binaries, a fresh sandboxed process for each request.
 ///
@@ -45,102 +42,70 @@ pub struct Service {
 
 #[derive(Debug)]
 struct Handle {
-    engine: Arc<Engine>,
+    registry: Arc<Registry>,
     number: u32,
     next_code: AtomicU32,
-    /// Dropped, they end.
-    _tasks: JoinSet<()>,
-}
-
-/// How one piece of loaded code is doing.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct CodeStatus {
-    /// Its token.
-    pub token: CodeToken,
-    /// The name that it was loaded with.
-    pub name: String,
-    /// The SHA-256 of its binary.
-    pub sha256: [u8; 32],
-    /// Its workers and requests.
-    pub counts: Counts,
-    /// How many processes of it were started so far.
-    pub started: u64,
-    /// What holds for them beyond what holds everywhere.
-    pub in_force: InForce,
-    /// Why its workers do not start, if they do not: it is unhealthy then.
-    pub failure: Option<Error>,
-}
-
-impl CodeStatus {
-    /// Whether workers start as they should.
-    #[must_use]
-    pub fn is_healthy(&self) -> bool {
-        self.failure.is_none()
-    }
 }
 
 impl Service {
-    /// Begins to set up a service.
+    /// Returns a builder with safe defaults.
     pub fn builder() -> ServiceBuilder {
         ServiceBuilder::default()
     }
 
-    pub(crate) fn new(engine: Arc<Engine>, tasks: JoinSet<()>) -> Self {
+    pub(crate) fn new(registry: Registry) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let handle = Handle {
-            engine,
-            number,
+            registry: Arc::new(registry),
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
             next_code: AtomicU32::new(1),
-            _tasks: tasks,
         };
         Self {
             handle: Arc::new(handle),
         }
     }
 
-    /// The mode in force.
+    /// Returns the mode in force.
     #[must_use]
     pub fn mode(&self) -> Mode {
-        self.engine().config.mode
+        self.registry().config.mode
     }
 
-    /// gVisor's platform in force; `None` without gVisor.
+    /// Returns gVisor's platform in force; `None` without gVisor.
     #[must_use]
     pub fn platform(&self) -> Option<Platform> {
-        let config = &self.engine().config;
+        let config = &self.registry().config;
         config.mode.is_gvisor().then_some(config.platform)
     }
 
-    /// The system call filter in force.
+    /// Returns the system call filter in force.
     #[must_use]
     pub fn syscall_filter(&self) -> SyscallFilter {
-        self.engine().policy.filter
+        self.registry().policy.filter
     }
 
-    /// The process ids of the outer sandboxes' programs (`runsc`, or `run_workers` without gVisor), for
-    /// whoever watches processes. One that is being restarted is missing, and all are after the shutdown.
+    /// Returns the process ids of the programs of the outer sandboxes (`runsc`, or `run_workers` without
+    /// gVisor), for monitoring. One that is being restarted is missing; after the shutdown all are.
     #[must_use]
     pub fn sandbox_processes(&self) -> Vec<u32> {
-        self.engine().processes()
+        self.registry().processes()
     }
 
-    /// Loads a binary and waits until one process of it is ready. `binary` is a path, bytes, or the
-    /// token of code that is loaded already, to load the same with other options.
+    /// Loads a binary and waits until one process of it is ready. `binary` is a path, bytes, or the token
+    /// of loaded code, to load the same with other options.
     ///
     /// # Errors
     ///
-    /// [`Error::Binary`] for what cannot run here, [`Error::StartCrashed`] and [`Error::NeverReady`]
-    /// for what does not get ready (with what it printed), [`Error::PoolSetup`] where the sandbox
-    /// fails. Nothing is loaded then.
+    /// [`BinaryError`](crate::BinaryError) in [`Error::Engine`] for a binary that cannot run here,
+    /// [`Error::StartCrashed`] and [`Error::NeverReady`] for one that does not become ready (with its
+    /// output), [`Error::PoolSetup`] if the sandbox fails. Nothing is loaded then.
     pub async fn load(
         &self,
         binary: impl Into<Binary>,
         options: LoadOptions,
     ) -> Result<CodeToken, Error> {
         options.check()?;
-        if options.host_functions && self.engine().functions.is_empty() {
+        if options.host_functions && self.registry().functions.is_empty() {
             return Err(ConfigError::LoadOption {
                 option: "host_functions",
                 reason: "this service has none",
@@ -150,61 +115,57 @@ impl Service {
         let image = self.image(binary.into()).await?;
         let number = self.handle.next_code.fetch_add(1, Ordering::Relaxed);
         let token = CodeToken::new(self.handle.number, number);
-        self.engine()
-            .add(Arc::new(Pool::new(token, options, Arc::clone(&image))))
-            .await?;
-        // Nobody waits for it: whoever asks for the status finds it there.
+        let code = Loaded::new(token, options, Arc::clone(&image));
+        self.registry().add(code).await?;
+        // Not waited for: it is only there sooner for the first status.
         tokio::task::spawn_blocking(move || image.sha256());
         Ok(token)
     }
 
     async fn image(&self, binary: Binary) -> Result<Arc<Image>, Error> {
         if let Binary::SameAs(token) = binary {
-            return Ok(Arc::clone(&self.engine().pool(token)?.image));
+            return Ok(Arc::clone(&self.registry().get(token)?.image));
         }
-        let libraries = self.engine().config.libraries.clone();
+        let libraries = self.registry().config.libraries.clone();
         let read = move || match binary {
-            Binary::Path(path) => image::of_bytes(image::read(&path)?, &libraries),
-            Binary::Bytes(bytes) => image::of_bytes(bytes, &libraries),
-            Binary::SameAs(_) => image::of_bytes(Bytes::new(), &libraries),
+            Binary::Path(path) => Image::new(binary::read(&path)?, &libraries),
+            Binary::Bytes(bytes) => Image::new(bytes, &libraries),
+            Binary::SameAs(_) => Image::new(Bytes::new(), &libraries),
         };
         let image = tokio::task::spawn_blocking(read).await;
         Ok(image.map_err(|e| Error::host("read a binary", std::io::Error::other(e)))??)
     }
 
     /// Ends the processes of this code and forgets it. Executions under way fail with
-    /// [`Error::Deleted`]. What was loaded from its token lives on.
+    /// [`Error::Deleted`]. Code that was loaded from its token is not affected.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownToken`] if there is no such code (any more).
+    /// [`Error::UnknownToken`] if there is no such code.
     pub async fn delete(&self, token: &CodeToken) -> Result<(), Error> {
-        self.engine().remove(*token).await
+        self.registry().remove(*token).await
     }
 
-    /// All code that is loaded.
+    /// Returns the status of all code that is loaded.
     #[must_use]
     pub fn list(&self) -> Vec<CodeStatus> {
-        self.engine()
-            .all()
-            .iter()
-            .map(|pool| status_of(pool))
-            .collect()
+        let all = self.registry().all();
+        all.iter().map(|code| code.status()).collect()
     }
 
-    /// Whether there is such code. Cheap, unlike [`status`](Self::status).
+    /// Returns whether there is such code. Cheap, unlike [`status`](Self::status).
     #[must_use]
     pub fn is_loaded(&self, token: &CodeToken) -> bool {
-        self.engine().pool(*token).is_ok()
+        self.registry().get(*token).is_ok()
     }
 
-    /// How this code is doing.
+    /// Returns how this code is doing.
     ///
     /// # Errors
     ///
     /// [`Error::UnknownToken`] if there is no such code.
     pub fn status(&self, token: &CodeToken) -> Result<CodeStatus, Error> {
-        Ok(status_of(&*self.engine().pool(*token)?))
+        Ok(self.registry().get(*token)?.status())
     }
 
     /// Executes a request, as bytes, in a fresh process.
@@ -217,29 +178,22 @@ impl Service {
         if self.mode() == Mode::Minimal {
             banner::warn_of_execution();
         }
-        let request = request.into();
-        let pool = self.engine().pool(*token);
-        let functions = Arc::clone(&self.engine().functions);
-        let traffic = Arc::clone(&self.engine().traffic);
+        let payload = request.into();
+        let code = self.registry().get(*token);
+        let functions = Arc::clone(&self.registry().functions);
+        let in_flight = Arc::clone(&self.registry().in_flight);
         Execution::new(|canceller| async move {
-            match pool {
-                Ok(pool) => {
-                    Job {
-                        pool,
-                        request,
+            match code {
+                Err(error) => request::refuse(&canceller, payload.len(), error),
+                Ok(code) => {
+                    let request = Request {
+                        code,
+                        payload,
                         options,
                         functions,
-                        traffic,
-                    }
-                    .run(canceller)
-                    .await
-                }
-                Err(error) => {
-                    let aftermath = Aftermath::new(canceller.id(), request.len());
-                    Finished {
-                        result: Err(error),
-                        aftermath,
-                    }
+                        in_flight,
+                    };
+                    request.run(canceller).await
                 }
             }
         })
@@ -266,7 +220,8 @@ impl Service {
     ) -> Execution<R> {
         self.execute(token, request.encode_to_vec(), options)
             .decoded(|response| {
-                R::decode(response).map_err(|e| Error::Response(ResponseError::Undecodable(e)))
+                R::decode(response)
+                    .map_err(|e| Error::Response(ResponseError::Undecodable(e.to_string())))
             })
     }
 
@@ -285,34 +240,55 @@ impl Service {
         canceller
     }
 
-    /// Ends everything that the service started: within two seconds nothing is left, whatever the
-    /// UDFs do. Later calls fail with [`Error::ShutDown`].
+    /// Ends everything that the service started. Within two seconds nothing is left, whatever the UDFs
+    /// do. Later calls fail with [`Error::ShutDown`].
     pub async fn shutdown(&self) {
-        let engine = Arc::clone(self.engine());
+        let registry = Arc::clone(self.registry());
         // If the runtime takes no more work, the last drop ends the service.
-        let _ = tokio::task::spawn_blocking(move || engine.end()).await;
+        let _ = tokio::task::spawn_blocking(move || registry.end()).await;
     }
 
-    fn engine(&self) -> &Arc<Engine> {
-        &self.handle.engine
+    fn registry(&self) -> &Arc<Registry> {
+        &self.handle.registry
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.engine.end();
+        self.registry.end();
     }
 }
 
-fn status_of(pool: &Pool) -> CodeStatus {
-    let status = pool.status();
-    CodeStatus {
-        token: pool.token,
-        name: pool.options.name.clone(),
-        sha256: pool.image.sha256(),
-        counts: status.counts,
-        started: status.started,
-        in_force: status.in_force,
-        failure: status.failure,
+impl Engine for Service {
+    fn kind(&self) -> &'static str {
+        "byob"
+    }
+
+    fn load(&self, code: Code) -> BoxFuture<'_, Result<CodeToken, Error>> {
+        Box::pin(async move {
+            let options = LoadOptions::from_json(&code.name, &code.options)?;
+            self.load(code.bytes, options).await
+        })
+    }
+
+    fn execute(&self, token: &CodeToken, request: Bytes, options: ExecuteOptions) -> Execution {
+        self.execute(token, request, options)
+    }
+
+    fn status(&self, token: &CodeToken) -> Result<CodeStatus, Error> {
+        self.status(token)
+    }
+
+    fn list(&self) -> Vec<CodeStatus> {
+        self.list()
+    }
+
+    fn delete(&self, token: &CodeToken) -> BoxFuture<'_, Result<(), Error>> {
+        let token = *token;
+        Box::pin(async move { self.delete(&token).await })
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.shutdown())
     }
 }

@@ -1,0 +1,365 @@
+//! What to load and how to run it.
+
+mod json;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use roma_core::{CodeToken, ConfigError};
+use roma_pool::{PoolOptions, Readiness};
+use roma_sandbox::limits::{PoolLimits, WorkerLimits};
+use roma_supervise::PoolCode;
+
+use crate::registry::Policy;
+
+/// Where the bytes of a UDF come from.
+#[derive(Debug, Clone)]
+pub enum Binary {
+    /// A file on the host, read once.
+    Path(PathBuf),
+    /// The bytes themselves.
+    Bytes(Bytes),
+    /// The bytes of code that is loaded already. Deleting the original does not affect the copy.
+    SameAs(CodeToken),
+}
+
+impl From<&Path> for Binary {
+    fn from(path: &Path) -> Self {
+        Self::Path(path.to_owned())
+    }
+}
+
+impl From<PathBuf> for Binary {
+    fn from(path: PathBuf) -> Self {
+        Self::Path(path)
+    }
+}
+
+impl From<&PathBuf> for Binary {
+    fn from(path: &PathBuf) -> Self {
+        Self::Path(path.clone())
+    }
+}
+
+impl From<&str> for Binary {
+    fn from(path: &str) -> Self {
+        Self::Path(path.into())
+    }
+}
+
+impl From<Bytes> for Binary {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Binary {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes.into())
+    }
+}
+
+impl From<CodeToken> for Binary {
+    fn from(token: CodeToken) -> Self {
+        Self::SameAs(token)
+    }
+}
+
+/// What happens to the output of a UDF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Logs {
+    /// Nothing of it leaves the sandbox once the UDF is ready. The default.
+    #[default]
+    Off,
+    /// The last `max_bytes` of standard output and error come with each execution's report. They may
+    /// contain private data.
+    Tail {
+        /// How much is kept for each execution.
+        max_bytes: usize,
+    },
+}
+
+/// What one process of a UDF may use. `None` leaves the kernel's own bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Processor time of all its threads, rounded up to whole seconds. Beyond it the kernel ends the
+    /// process. gVisor counts the time for which a thread is runnable, whether it runs or not: allow
+    /// more if there are many threads or the machine is busy.
+    pub cpu_time: Option<Duration>,
+    /// Address space in bytes (`RLIMIT_AS`). Runtimes that reserve much, such as Go's, need much.
+    pub address_space: Option<u64>,
+    /// Heap and private writable mappings in bytes (`RLIMIT_DATA`).
+    pub data: Option<u64>,
+    /// Open descriptors.
+    pub open_files: u32,
+    /// The size of a file it writes, in bytes. There is nothing to write to without `private_tmp`.
+    pub file_size: Option<u64>,
+    /// Processes and threads.
+    pub processes: u32,
+    /// The main thread's stack, in bytes.
+    pub stack: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            cpu_time: None,
+            address_space: None,
+            data: None,
+            open_files: 256,
+            file_size: None,
+            processes: 256,
+            stack: 8 << 20,
+        }
+    }
+}
+
+impl Limits {
+    fn to_worker_limits(&self) -> WorkerLimits {
+        WorkerLimits {
+            cpu_seconds: self.cpu_time.map(|time| time.as_secs_f64().ceil() as u64),
+            address_space: self.address_space,
+            data: self.data,
+            stack: Some(self.stack),
+            open_files: Some(self.open_files.into()),
+            file_size: self.file_size,
+            processes: Some(self.processes.into()),
+        }
+    }
+}
+
+/// How code is to be loaded. Start from `LoadOptions::default()`.
+///
+/// ```
+/// use roma_byob::{LoadOptions, Logs};
+///
+/// let options = LoadOptions { workers: 8, logs: Logs::Tail { max_bytes: 4096 }, ..Default::default() };
+/// assert_eq!(options.effective_max_live(), 16);
+/// ```
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// A name for logs and metrics. It becomes a metric label: keep the number of names small.
+    pub name: String,
+    /// How many processes wait ready for requests.
+    pub workers: u32,
+    /// How many processes may live at once, waiting, running and ending. By default twice `workers`.
+    pub max_live: Option<u32>,
+    /// How many requests may wait for a worker; more are refused at once.
+    pub max_waiting: u32,
+    /// How many processes start workers, spread over the gVisor sandboxes. The default suits the machine.
+    /// With fewer of them than sandboxes, this code is only in as many sandboxes.
+    pub spawners: Option<u32>,
+    /// How the UDF reports that it is ready.
+    pub readiness: Readiness,
+    /// How long a process may take to become ready.
+    pub start_timeout: Duration,
+    /// How long a process may take to end by itself after its response.
+    pub exit_grace: Duration,
+    /// What happens to the output of the UDF.
+    pub logs: Logs,
+    /// Limits of each process.
+    pub limits: Limits,
+    /// Limits of all processes together. Control groups enforce them, if the machine has any that this
+    /// process may use.
+    pub pool_limits: PoolLimits,
+    /// The UDF's whole environment. By default it is empty.
+    pub env: Vec<(String, String)>,
+    /// Arguments after the documented two.
+    pub args: Vec<String>,
+    /// The largest response, in bytes.
+    pub max_response: usize,
+    /// The largest request, in bytes.
+    pub max_request: usize,
+    /// A private `/tmp` of this many bytes for each execution. By default no file can be written.
+    pub private_tmp: Option<u64>,
+    /// Whether UDFs see `/proc` (of their own PID namespace). Some runtimes need it. Without gVisor
+    /// only a service that runs as root can provide it.
+    pub proc: bool,
+    /// Whether UDFs get descriptor 4, to call the service's host functions.
+    pub host_functions: bool,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            name: "default".to_owned(),
+            workers: 2,
+            max_live: None,
+            max_waiting: 1024,
+            spawners: None,
+            readiness: Readiness::default(),
+            start_timeout: Duration::from_secs(10),
+            exit_grace: Duration::from_millis(500),
+            logs: Logs::default(),
+            limits: Limits::default(),
+            pool_limits: PoolLimits::default(),
+            env: Vec::new(),
+            args: Vec::new(),
+            max_response: 64 << 20,
+            max_request: 64 << 20,
+            private_tmp: None,
+            proc: false,
+            host_functions: false,
+        }
+    }
+}
+
+impl From<u32> for LoadOptions {
+    /// Options for this many ready processes.
+    fn from(workers: u32) -> Self {
+        Self::with_workers(workers)
+    }
+}
+
+impl LoadOptions {
+    /// Returns options for `workers` ready processes.
+    #[must_use]
+    pub fn with_workers(workers: u32) -> Self {
+        Self {
+            workers,
+            ..Self::default()
+        }
+    }
+
+    /// Keeps the output of the UDF for each execution's report: the last 64 KiB, unless logs are on
+    /// already.
+    #[must_use]
+    pub fn keeping_logs(mut self) -> Self {
+        if self.logs == Logs::Off {
+            self.logs = Logs::Tail {
+                max_bytes: 64 * 1024,
+            };
+        }
+        self
+    }
+
+    /// Lets the UDF call the service's host functions.
+    #[must_use]
+    pub fn calling_host(self) -> Self {
+        Self {
+            host_functions: true,
+            ..self
+        }
+    }
+
+    /// Returns the maximum of live processes.
+    #[must_use]
+    pub fn effective_max_live(&self) -> u32 {
+        self.max_live
+            .unwrap_or_else(|| self.workers.saturating_mul(2).max(self.workers + 2))
+    }
+
+    /// Returns the options of the pool.
+    pub(crate) fn to_pool_options(&self) -> PoolOptions {
+        PoolOptions {
+            name: self.name.clone(),
+            workers: self.workers,
+            max_live: self.effective_max_live(),
+            max_waiting: self.max_waiting,
+            readiness: self.readiness,
+            start_timeout: self.start_timeout,
+            log_bytes: match self.logs {
+                Logs::Off => 0,
+                Logs::Tail { max_bytes } => max_bytes,
+            },
+            host_calls: self.host_functions,
+            limits: self.pool_limits,
+        }
+    }
+
+    /// Returns what the sandbox has to know of the code.
+    pub(crate) fn to_pool_code(&self, bytes: Bytes, policy: &Policy) -> PoolCode {
+        let bytes_of = |text: &String| text.clone().into_bytes();
+        let entry = |(name, value): &(String, String)| format!("{name}={value}").into_bytes();
+        PoolCode {
+            bytes,
+            filter: policy.filter.into(),
+            private_ipc: policy.private_ipc,
+            proc: self.proc,
+            tmp_bytes: self.private_tmp,
+            worker_limits: self.limits.to_worker_limits(),
+            pool_limits: self.pool_limits,
+            environment: self.env.iter().map(entry).collect(),
+            arguments: self.args.iter().map(bytes_of).collect(),
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |option, reason| Err(ConfigError::LoadOption { option, reason });
+        if self.workers == 0 {
+            return wrong("workers", "at least one must be ready");
+        }
+        if self.effective_max_live() < self.workers {
+            return wrong("max_live", "it must not be less than `workers`");
+        }
+        if self.spawners == Some(0) {
+            return wrong("spawners", "at least one must start workers");
+        }
+        if self.start_timeout.is_zero() {
+            return wrong("start_timeout", "a process needs some time to start");
+        }
+        if self.max_response == 0 {
+            return wrong("max_response", "no response could ever be accepted");
+        }
+        if matches!(self.logs, Logs::Tail { max_bytes: 0 }) {
+            return wrong("logs", "use `Logs::Off` to keep nothing");
+        }
+        if self.env.iter().any(|(name, value)| {
+            name.is_empty() || name.contains(['=', '\0']) || value.contains('\0')
+        }) {
+            return wrong(
+                "env",
+                "a name must not be empty or hold `=`, and nothing may hold NUL",
+            );
+        }
+        if self.args.iter().any(|arg| arg.contains('\0')) {
+            return wrong("args", "an argument must not hold NUL");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl FnOnce(&mut LoadOptions)) -> &'static str {
+        let mut options = LoadOptions::default();
+        change(&mut options);
+        match options.check() {
+            Err(ConfigError::LoadOption { option, .. }) => option,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_accepted() {
+        LoadOptions::default().check().unwrap();
+    }
+
+    #[test]
+    fn wrong_options_are_refused_by_name() {
+        assert_eq!(refused(|o| o.workers = 0), "workers");
+        assert_eq!(refused(|o| o.max_live = Some(1)), "max_live");
+        assert_eq!(refused(|o| o.spawners = Some(0)), "spawners");
+        assert_eq!(
+            refused(|o| o.start_timeout = Duration::ZERO),
+            "start_timeout"
+        );
+        assert_eq!(refused(|o| o.max_response = 0), "max_response");
+        assert_eq!(refused(|o| o.logs = Logs::Tail { max_bytes: 0 }), "logs");
+        assert_eq!(
+            refused(|o| o.env = vec![("A=B".into(), String::new())]),
+            "env"
+        );
+        assert_eq!(refused(|o| o.args = vec!["a\0b".into()]), "args");
+    }
+
+    #[test]
+    fn there_is_room_for_replacements_by_default() {
+        assert_eq!(LoadOptions::with_workers(1).effective_max_live(), 3);
+        assert_eq!(LoadOptions::with_workers(100).effective_max_live(), 200);
+    }
+}

@@ -1,0 +1,32 @@
+//! How an outer sandbox failed.
+
+use roma_sandbox::step::StepFailure;
+
+use super::output_ends_with;
+use crate::exit::ExitStatus;
+
+/// Why an outer sandbox could not start or ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}{}{}", exit.map(|e| format!(" (it {e})")).unwrap_or_default(), output_ends_with(log_tail))]
+pub struct SandboxFailure {
+    /// What happened.
+    pub what: String,
+    /// The step that failed inside, if one is known.
+    pub step: Option<StepFailure>,
+    /// How its process ended.
+    pub exit: Option<ExitStatus>,
+    /// The end of its output.
+    pub log_tail: String,
+}
+
+impl SandboxFailure {
+    /// Returns a failure of which only this is known.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            step: None,
+            exit: None,
+            log_tail: String::new(),
+        }
+    }
+}

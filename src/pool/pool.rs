@@ -1,0 +1,642 @@
+//! The workers of one piece of loaded code.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use roma_core::deadline::after;
+use roma_core::{CodeToken, Counts, Error, InForce};
+use roma_protocol::WorkerId;
+use roma_protocol::spawner::{Exited, FromSpawner, ToSpawner};
+use roma_sandbox::launch::StartTimes;
+use roma_sandbox::limits::PoolLimits;
+use roma_sandbox::step::StepFailure;
+use roma_supervise::{Due, Watchdog};
+use tokio::sync::{oneshot, watch};
+
+use crate::handover::{Missed, wait_until};
+use crate::lease::{Lease, Unready};
+use crate::metrics::PoolMetrics;
+use crate::options::{PoolOptions, Readiness};
+use crate::patience::Patience;
+use crate::spawner::Spawner;
+use crate::state::{PoolState, Sizes, Stage};
+use crate::worker::{self, Record, Worker, WorkerEnd};
+
+/// How many workers may fail to start under one request until the request fails.
+const MOST_STARTS: usize = 3;
+/// How often the deadlines of workers are checked.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(50);
+/// How often a pool that is drained checks for requests in flight.
+const DRAIN_CHECK: Duration = Duration::from_millis(5);
+
+/// The workers of one piece of loaded code.
+#[derive(Debug)]
+pub struct Pool {
+    token: CodeToken,
+    options: PoolOptions,
+    metrics: PoolMetrics,
+    state: Mutex<State>,
+    /// Why no request is taken any more.
+    closed: watch::Sender<Option<Error>>,
+}
+
+#[derive(Debug)]
+struct State {
+    workers: PoolState<Worker, Record, oneshot::Sender<Lease>>,
+    /// Empty while there is no sandbox to start workers in.
+    spawners: Vec<Arc<Spawner>>,
+    in_force: InForce,
+    /// Why there are no spawners, once there were some.
+    lost: Option<Error>,
+    next_worker: u64,
+    /// How long the last observed start took.
+    typical_start: Duration,
+}
+
+/// Why there are no more messages from a spawner.
+#[derive(Debug)]
+pub(crate) enum Gone {
+    Failed(StepFailure),
+    Ended,
+    Unanswered,
+}
+
+/// How a pool is doing.
+#[derive(Debug)]
+pub struct Status {
+    /// Its workers and requests.
+    pub counts: Counts,
+    /// How many workers were started so far.
+    pub started: u64,
+    /// Which limits hold.
+    pub in_force: InForce,
+    /// Why workers do not start, if they do not.
+    pub failure: Option<Error>,
+}
+
+impl Pool {
+    /// Returns a pool without workers. [`Deployments`](crate::Deployments) bring it into sandboxes.
+    #[must_use]
+    pub fn new(token: CodeToken, options: PoolOptions) -> Self {
+        let sizes = Sizes {
+            target: options.workers as usize,
+            max_live: options.max_live as usize,
+            max_waiting: options.max_waiting as usize,
+        };
+        let state = State {
+            workers: PoolState::new(sizes),
+            spawners: Vec::new(),
+            in_force: InForce::default(),
+            lost: None,
+            next_worker: 0,
+            typical_start: options.start_timeout,
+        };
+        let metrics = PoolMetrics::new(&options.name);
+        Self {
+            token,
+            options,
+            metrics,
+            state: Mutex::new(state),
+            closed: watch::Sender::new(None),
+        }
+    }
+
+    /// Returns the token of the code.
+    #[must_use]
+    pub fn token(&self) -> CodeToken {
+        self.token
+    }
+
+    /// Returns the options of the pool.
+    #[must_use]
+    pub fn options(&self) -> &PoolOptions {
+        &self.options
+    }
+
+    /// Starts workers with these spawners as well. If the pool was closed meanwhile, closes them.
+    pub(crate) fn open(self: &Arc<Self>, spawners: &[Arc<Spawner>], in_force: InForce) {
+        for limit in missing_limits(&self.options.limits, in_force) {
+            tracing::warn!(code = %self.token, name = %self.options.name, limit, "this machine does not provide this limit of a pool");
+        }
+        let mut state = self.lock();
+        if self.closed().is_some() {
+            spawners.iter().for_each(|spawner| spawner.close());
+            return;
+        }
+        state.in_force = in_force;
+        state.spawners.extend_from_slice(spawners);
+        state.lost = None;
+        self.pump(&mut state);
+    }
+
+    /// Takes a ready worker for a request. Workers that fail to start are replaced by others a few
+    /// times. A worker that is still starting may get the request before it is ready, which saves a
+    /// round trip: `send_early` sends it and returns whether any of it was sent.
+    ///
+    /// The caller calls [`Pool::refill`] as soon as the worker has the request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::QueueFull`], [`Error::NoWorker`], the reason why the pool is closed, or why workers do
+    /// not start.
+    pub async fn acquire_ready(
+        self: &Arc<Self>,
+        patience: Patience,
+        mut send_early: impl FnMut(&Worker) -> io::Result<bool>,
+    ) -> Result<Lease, Error> {
+        for attempt in 1.. {
+            let mut lease = self.acquire(patience).await?;
+            if lease.worker().ready {
+                return Ok(lease);
+            }
+            let mut is_used = false;
+            if self.sends_early(patience.left()) {
+                is_used =
+                    send_early(lease.worker()).map_err(|e| Error::host("send a request", e))?;
+            }
+            self.refill();
+            match lease.until_ready(patience).await {
+                Ok(()) => {
+                    lease.note_ready();
+                    return Ok(lease);
+                }
+                Err(Unready::Failed(cause)) if attempt >= MOST_STARTS => return Err(cause),
+                Err(Unready::Failed(_)) => {}
+                Err(Unready::NoOther(error)) => return Err(error),
+                Err(Unready::OutOfPatience) => {
+                    if !is_used {
+                        lease.give_back();
+                    }
+                    return Err(Error::NoWorker {
+                        waited: patience.since.elapsed(),
+                        cause: None,
+                    });
+                }
+            }
+        }
+        Err(Error::Internal("the retries of a start ended"))
+    }
+
+    /// Waits until some worker is ready, to learn whether any ever will be.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Pool::acquire_ready`]. A worker that takes too long is not replaced.
+    pub async fn until_first_ready(self: &Arc<Self>) -> Result<(), Error> {
+        let patience = Patience::new(self.options.start_timeout.saturating_mul(2));
+        for attempt in 1.. {
+            let mut lease = self.acquire(patience).await?;
+            if lease.worker().ready {
+                lease.give_back();
+                return Ok(());
+            }
+            match lease.until_ready(patience).await {
+                Ok(()) => {
+                    lease.give_back();
+                    return Ok(());
+                }
+                Err(Unready::Failed(cause @ Error::NeverReady { .. })) => return Err(cause),
+                Err(Unready::Failed(cause)) if attempt >= MOST_STARTS => return Err(cause),
+                Err(Unready::Failed(_)) => {}
+                Err(Unready::NoOther(error)) => return Err(error),
+                Err(Unready::OutOfPatience) => {
+                    return Err(Error::NoWorker {
+                        waited: patience.since.elapsed(),
+                        cause: None,
+                    });
+                }
+            }
+        }
+        Err(Error::Internal("the retries of a start ended"))
+    }
+
+    /// Takes a worker, ready or starting.
+    async fn acquire(self: &Arc<Self>, patience: Patience) -> Result<Lease, Error> {
+        let Patience { since, until } = patience;
+        let may_wait = until > Instant::now();
+        let waiting = {
+            let mut state = self.lock();
+            if let Some(reason) = self.closed() {
+                return Err(reason);
+            }
+            if !state.workers.has_waiters()
+                && let Some(lease) = self.take(&mut state, may_wait)
+            {
+                return Ok(lease);
+            }
+            if !may_wait {
+                return Err(no_worker(&state, since));
+            }
+            let (waiter, waiting) = oneshot::channel();
+            if state
+                .workers
+                .enqueue(waiter, oneshot::Sender::is_closed)
+                .is_err()
+            {
+                return Err(Error::QueueFull {
+                    limit: self.options.max_waiting,
+                });
+            }
+            self.pump(&mut state);
+            waiting
+        };
+        wait_until(waiting, until)
+            .await
+            .map_err(|missed| match missed {
+                Missed::SenderGone => self
+                    .closed()
+                    .unwrap_or(Error::Internal("an open pool dropped a waiting request")),
+                Missed::TooLate => no_worker(&self.lock(), since),
+            })
+    }
+
+    fn take(self: &Arc<Self>, state: &mut State, or_starting: bool) -> Option<Lease> {
+        let by_byte = self.options.readiness == Readiness::Byte;
+        let probe = |worker: &mut Worker| by_byte && worker.probe();
+        let (id, mut worker) = state.workers.take(probe, or_starting && by_byte)?;
+        worker.ready |= !by_byte;
+        if worker.ready {
+            self.stop_diagnosing(state, id);
+        }
+        Some(Lease::new(Arc::clone(self), id, worker))
+    }
+
+    /// Starts the workers that are missing since one was taken, if few are left. Otherwise that can wait
+    /// until the worker ends, or for the next sweep: starts compete with the request for the processor.
+    pub fn refill(self: &Arc<Self>) {
+        let mut state = self.lock();
+        if state.workers.is_low() {
+            self.pump(&mut state);
+        }
+    }
+
+    /// Hands workers to the requests that wait and starts what is missing.
+    fn pump(self: &Arc<Self>, state: &mut State) {
+        loop {
+            self.hand_out(state);
+            let now = Instant::now();
+            let wanted = if state.spawners.is_empty() {
+                0
+            } else {
+                state.workers.wanted(now)
+            };
+            for _ in 0..wanted {
+                if let Err(error) = self.start_worker(state, now) {
+                    state.workers.start_failed(now, error);
+                    return;
+                }
+            }
+            // A worker that starts can be handed out at once, which makes room for another.
+            if wanted == 0 || !state.workers.has_waiters() {
+                return;
+            }
+        }
+    }
+
+    fn hand_out(self: &Arc<Self>, state: &mut State) {
+        while state.workers.has_waiters() {
+            let Some(lease) = self.take(state, true) else {
+                return;
+            };
+            let refused = match state.workers.next_waiter() {
+                Some(waiter) => waiter.send(lease).err(),
+                None => Some(lease),
+            };
+            if let Some(lease) = refused {
+                // Not `Lease::give_back`, which takes the lock that is held here.
+                let (id, worker) = lease.into_parts();
+                self.put_back_in(state, id, worker);
+            }
+        }
+    }
+
+    fn start_worker(self: &Arc<Self>, state: &mut State, now: Instant) -> Result<(), Error> {
+        let id = WorkerId(state.next_worker);
+        state.next_worker += 1;
+        let turn = id.0 as usize % state.spawners.len();
+        let diagnose = !state.workers.is_trusted();
+        let spawner = &state.spawners[turn];
+        let (worker, record) = worker::start(id, spawner, &self.options, diagnose)
+            .map_err(|e| Error::host("make a worker's connections", e))?;
+        state
+            .workers
+            .add(id, worker, record, self.start_deadline(now));
+        self.metrics.starts.increment(1);
+        Ok(())
+    }
+
+    /// Notes that a worker which a request has became ready.
+    pub(crate) fn note_ready(self: &Arc<Self>, id: WorkerId, since: Instant) {
+        let mut state = self.lock();
+        self.note_ready_in(&mut state, id, since);
+        self.pump(&mut state);
+    }
+
+    fn note_ready_in(&self, state: &mut State, id: WorkerId, since: Instant) {
+        state.workers.ready(id);
+        state.workers.succeeded();
+        self.note_start(state, id, since);
+    }
+
+    fn note_start(&self, state: &mut State, id: WorkerId, since: Instant) {
+        state.typical_start = since.elapsed();
+        self.metrics.start_time.record(state.typical_start);
+        self.stop_diagnosing(state, id);
+    }
+
+    fn stop_diagnosing(&self, state: &State, id: WorkerId) {
+        if let Some(record) = state.workers.payload(id) {
+            record.stop_diagnosing(&self.options);
+        }
+    }
+
+    /// Takes a worker back for the next request.
+    pub(crate) fn put_back(self: &Arc<Self>, id: WorkerId, worker: Worker) {
+        let mut state = self.lock();
+        self.put_back_in(&mut state, id, worker);
+        self.pump(&mut state);
+    }
+
+    fn put_back_in(&self, state: &mut State, id: WorkerId, worker: Worker) {
+        let due = self.start_deadline(worker.since);
+        let (ready, since) = (worker.ready, worker.since);
+        state.workers.put_back(id, worker, ready, due);
+        if ready && !state.workers.is_trusted() {
+            self.note_ready_in(state, id, since);
+        }
+    }
+
+    /// Notes that the request of a worker is over. It may end by itself within `grace`; without `grace`, it
+    /// is killed now.
+    pub(crate) fn release(self: &Arc<Self>, id: WorkerId, grace: Option<Duration>) {
+        let mut state = self.lock();
+        let due = grace.map(|grace| after(Instant::now(), grace));
+        if grace.is_some() {
+            state.workers.succeeded();
+        }
+        if state.workers.ending(id, due) && grace.is_none() {
+            kill(&state, id);
+        }
+    }
+
+    /// Reads the messages of one spawner until it is gone, or does not answer for `limit`.
+    pub(crate) async fn follow(self: &Arc<Self>, spawner: &Spawner, limit: Duration) -> Gone {
+        let mut watchdog = Watchdog::new(limit);
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = spawner.next() => next,
+                due = watchdog.due() => match due {
+                    Due::Ask => {
+                        spawner.send(ToSpawner::Ping, Vec::new());
+                        continue;
+                    }
+                    Due::GiveUp => return Gone::Unanswered,
+                },
+            };
+            watchdog.heard();
+            match next {
+                Ok(Some(FromSpawner::Ready(_) | FromSpawner::Pong)) => {}
+                Ok(Some(FromSpawner::SetupFailed(failure))) => return Gone::Failed(failure),
+                Ok(Some(FromSpawner::Started(id, times))) => self.started(id, &times),
+                Ok(Some(FromSpawner::Failed(id, failure))) => {
+                    self.ended(id, WorkerEnd::NotStarted(failure));
+                }
+                Ok(Some(FromSpawner::Exited(exited))) => self.exited(&exited),
+                Ok(None) => return Gone::Ended,
+                Err(error) => {
+                    tracing::warn!(code = %self.token, %error, "a spawner sent an invalid message");
+                    return Gone::Ended;
+                }
+            }
+        }
+    }
+
+    fn started(self: &Arc<Self>, id: WorkerId, times: &StartTimes) {
+        let nanos: u32 = worker::start_steps(times).iter().sum();
+        let since = Instant::now() - Duration::from_nanos(nanos.into());
+        let mut state = self.lock();
+        state.workers.ready(id);
+        self.note_start(&mut state, id, since);
+        self.pump(&mut state);
+    }
+
+    fn exited(self: &Arc<Self>, exited: &Exited) {
+        self.metrics.exited(exited);
+        self.ended(exited.worker, WorkerEnd::Exited(worker::exit_of(exited)));
+    }
+
+    fn ended(self: &Arc<Self>, id: WorkerId, end: WorkerEnd) {
+        let mut state = self.lock();
+        let Some(ended) = state.workers.ended(id) else {
+            return;
+        };
+        // The end of a worker that has a request is reported by the request.
+        if matches!(ended.stage, Stage::Starting | Stage::Ready) {
+            let late = ended.idle.is_some_and(|worker| {
+                !worker.ready && self.start_deadline(worker.since) <= Instant::now()
+            });
+            let cause = self.start_error(&end, late, ended.payload.log_tail());
+            self.note_start_failure(&mut state, cause);
+        }
+        ended.payload.report(end);
+        self.pump(&mut state);
+    }
+
+    /// Returns why a worker that ended was not ready. A worker that was `late` was killed for it.
+    pub(crate) fn start_error(&self, end: &WorkerEnd, late: bool, log_tail: String) -> Error {
+        match end {
+            WorkerEnd::Lost(error) => error.clone(),
+            WorkerEnd::NotStarted(failure) => Error::WorkerStart(*failure),
+            WorkerEnd::Exited(_) if late => Error::NeverReady {
+                limit: self.options.start_timeout,
+                log_tail,
+            },
+            WorkerEnd::Exited(exit) => Error::StartCrashed {
+                exit: *exit,
+                log_tail,
+            },
+        }
+    }
+
+    /// Returns when a worker that was started at `since` must be ready.
+    pub(crate) fn start_deadline(&self, since: Instant) -> Instant {
+        after(since, self.options.start_timeout)
+    }
+
+    /// Returns whether to send a request to a worker before that is ready: it saves a round trip, but the
+    /// worker is lost if the request runs out of patience first.
+    fn sends_early(&self, time_left: Duration) -> bool {
+        self.options.readiness == Readiness::Byte
+            && time_left > self.lock().typical_start.saturating_mul(20)
+    }
+
+    /// Notes that the worker of a request ended before it was ready.
+    pub(crate) fn start_failed(self: &Arc<Self>, cause: Error) {
+        let mut state = self.lock();
+        self.note_start_failure(&mut state, cause);
+        self.pump(&mut state);
+    }
+
+    fn note_start_failure(&self, state: &mut State, cause: Error) {
+        tracing::debug!(code = %self.token, %cause, "a worker did not start");
+        self.metrics.start_failed(&cause);
+        let was_healthy = !state.workers.backoff().is_unhealthy();
+        state.workers.start_failed(Instant::now(), cause);
+        if let (true, Some(cause)) = (was_healthy, state.workers.backoff().cause()) {
+            tracing::warn!(code = %self.token, name = %self.options.name, %cause, "workers keep failing");
+        }
+    }
+
+    /// Kills workers that take too long, and retries starts after a pause, again and again.
+    pub(crate) async fn sweep_forever(self: Arc<Self>) {
+        let mut clock = tokio::time::interval(SWEEP_INTERVAL);
+        clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            clock.tick().await;
+            self.sweep();
+        }
+    }
+
+    fn sweep(self: &Arc<Self>) {
+        let mut state = self.lock();
+        let now = Instant::now();
+        let by_byte = self.options.readiness == Readiness::Byte;
+        for id in state
+            .workers
+            .overdue(now, |worker| by_byte && worker.probe())
+        {
+            kill(&state, id);
+        }
+        if by_byte && !state.workers.is_trusted() {
+            state.workers.refresh(Worker::probe);
+        }
+        state.workers.settle(now);
+        self.pump(&mut state);
+        self.metrics.counts(&state.workers.counts());
+    }
+
+    /// Removes spawners whose sandbox, or the pool in it, is gone. Requests in flight there fail; those
+    /// that wait continue, with workers elsewhere if there are any.
+    pub(crate) fn lost(self: &Arc<Self>, gone: &[Arc<Spawner>], reason: &Error) {
+        let is_gone = |spawner: &Arc<Spawner>| gone.iter().any(|one| Arc::ptr_eq(one, spawner));
+        gone.iter().for_each(|spawner| spawner.close());
+        let mut state = self.lock();
+        state.spawners.retain(|spawner| !is_gone(spawner));
+        for record in state.workers.drain(|record| is_gone(record.spawner())) {
+            record.report(WorkerEnd::Lost(reason.clone()));
+        }
+        if state.spawners.is_empty() {
+            state.lost = Some(reason.clone());
+        }
+        self.pump(&mut state);
+    }
+
+    /// Takes no more requests and ends those in flight, all with this reason.
+    pub fn close(self: &Arc<Self>, reason: Error) {
+        let spawners = {
+            let mut state = self.lock();
+            self.refuse_requests(&mut state, reason.clone());
+            std::mem::take(&mut state.spawners)
+        };
+        self.lost(&spawners, &reason);
+        self.metrics.counts(&Counts::default());
+    }
+
+    /// Takes no more requests, waits for up to `limit` until those in flight are over, and then ends the
+    /// workers. Returns whether all requests were over in time.
+    pub async fn drain(self: &Arc<Self>, reason: Error, limit: Duration) -> bool {
+        self.refuse_requests(&mut self.lock(), reason.clone());
+        let in_flight = || self.lock().workers.counts().busy > 0;
+        let until = after(Instant::now(), limit);
+        while in_flight() && Instant::now() < until {
+            tokio::time::sleep(DRAIN_CHECK).await;
+        }
+        let is_drained = !in_flight();
+        self.close(reason);
+        is_drained
+    }
+
+    fn refuse_requests(&self, state: &mut State, reason: Error) {
+        self.closed.send_if_modified(|closed| {
+            let is_first = closed.is_none();
+            closed.get_or_insert(reason);
+            is_first
+        });
+        state.workers.drop_waiters();
+    }
+
+    /// Returns how the pool is doing.
+    pub fn status(&self) -> Status {
+        let mut state = self.lock();
+        if self.options.readiness == Readiness::Byte {
+            state.workers.refresh(Worker::probe);
+        }
+        Status {
+            counts: state.workers.counts(),
+            started: state.next_worker,
+            in_force: state.in_force,
+            failure: state.failure(),
+        }
+    }
+
+    /// Returns why the pool takes no more requests, if it is closed.
+    pub fn closed(&self) -> Option<Error> {
+        self.closed.borrow().clone()
+    }
+
+    /// Waits until the pool is closed.
+    pub(crate) async fn until_closed(&self) {
+        let mut closed = self.closed.subscribe();
+        // The sender lives as long as this pool.
+        let _ = closed.wait_for(Option::is_some).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Returns why no worker starts, if that is so.
+    fn failure(&self) -> Option<Error> {
+        self.lost
+            .as_ref()
+            .or_else(|| self.workers.backoff().cause())
+            .cloned()
+    }
+}
+
+fn no_worker(state: &State, since: Instant) -> Error {
+    Error::NoWorker {
+        waited: since.elapsed(),
+        cause: state.failure().map(Box::new),
+    }
+}
+
+/// Returns the limits that were asked for and that this machine does not provide.
+fn missing_limits(limits: &PoolLimits, in_force: InForce) -> Vec<&'static str> {
+    [
+        ("memory", limits.memory.is_some(), in_force.pool_memory),
+        (
+            "processes",
+            limits.processes.is_some(),
+            in_force.pool_processes,
+        ),
+        ("cpu_millis", limits.cpu_millis.is_some(), in_force.pool_cpu),
+    ]
+    .into_iter()
+    .filter_map(|(name, wanted, given)| (wanted && !given).then_some(name))
+    .collect()
+}
+
+fn kill(state: &State, id: WorkerId) {
+    if let Some(record) = state.workers.payload(id) {
+        record.kill(id);
+    }
+}
+
+#[cfg(test)]
+#[path = "pool_test.rs"]
+mod tests;

@@ -1,0 +1,42 @@
+//! Outer sandboxes: starts them, watches over them, restarts them, and prepares code in them.
+//!
+//! - [`SandboxOptions`]: what a service says about its sandboxes; resolved, it becomes an
+//!   [`OuterConfig`].
+//! - [`Slots`] are the places for sandboxes of one service. Each [`SandboxSlot`] restarts its
+//!   [`Sandbox`] when that dies.
+//! - [`Sandbox::prepare`] brings a [`PoolCode`] into a sandbox. What happens to the pool afterwards is
+//!   the business of the crate `pool`.
+//! - [`Outer`]: the process of an outer sandbox, with gVisor or without.
+//! - [`Backoff`], [`Watchdog`], [`LogCapture`]: for anything that may fail, hang or print.
+
+mod backoff;
+pub mod banner;
+mod log_capture;
+mod options;
+mod outer;
+mod pool_code;
+mod programs;
+mod run_dir;
+mod sandbox;
+mod slot;
+mod watchdog;
+
+pub use backoff::{Backoff, STABLE};
+pub use log_capture::LogCapture;
+pub use options::{
+    LibraryMount, Mode, Platform, SandboxOptions, SyscallFilter, check_mounts, has_dots,
+    system_libraries,
+};
+pub use outer::{Outer, OuterConfig};
+pub use pool_code::PoolCode;
+pub use programs::Programs;
+pub use sandbox::{Prepared, Sandbox, unanswered};
+pub use slot::{SandboxSlot, Slots};
+pub use watchdog::{Due, Watchdog};
+
+/// Returns the number of processors that this process may use.
+#[must_use]
+pub fn cores() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    u32::try_from(cores).unwrap_or(u32::MAX)
+}
