@@ -10,7 +10,8 @@ mod common;
 use std::time::Duration;
 
 use common::messages::{Task, greeting, hello, request};
-use common::{PATIENCE, in_every_sandbox, patient, udf, workers};
+use common::requests::{assert_greets, until_busy};
+use common::{PATIENCE, in_every_sandbox, patient, udf, until, workers};
 use prost::Message;
 use roma_byob::{
     Error, ExecuteOptions, ExitStatus, Fault, GrpcCode, LoadOptions, Outcome, ResponseError,
@@ -59,8 +60,7 @@ in_every_sandbox! {
             assert!(matches!(error, Error::Died { .. }), "{error:?}");
             assert_eq!(error.fault(), Fault::Udf);
             assert!(error.exit().unwrap().status.code().is_some_and(|code| code != 0), "{error}");
-            let answer = service.execute(&code, hello(), patient()).await.unwrap();
-            assert_eq!(greeting(&answer), "Hello, world!");
+            assert_greets(&service, &code).await;
         }
         service.shutdown().await;
     }
@@ -177,17 +177,13 @@ in_every_sandbox! {
         let options = LoadOptions { max_live: Some(1), max_waiting: 1, ..workers(1) };
         let code = service.load(udf("pause_udf"), options).await.unwrap();
         let running = tokio::spawn(service.execute(&code, hello(), patient()));
-        while service.status(&code).unwrap().counts.busy == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until_busy(&service, &code).await;
         let at_once = ExecuteOptions { queue_timeout: Duration::ZERO, ..patient() };
         let error = service.execute(&code, hello(), at_once).await.unwrap_err();
         assert!(matches!(error, Error::NoWorker { cause: None, .. }), "{error:?}");
         assert!(error.retryable() && error.grpc_code() == GrpcCode::ResourceExhausted);
         let waiting = tokio::spawn(service.execute(&code, hello(), patient()));
-        while service.status(&code).unwrap().counts.waiting == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("a request waits", || service.status(&code).unwrap().counts.waiting > 0).await;
         let error = service.execute(&code, hello(), patient()).await.unwrap_err();
         assert!(matches!(error, Error::QueueFull { limit: 1 }), "{error:?}");
         service.shutdown().await;
@@ -222,9 +218,7 @@ in_every_sandbox! {
         let canceller = service.execute_with_callback(&code, hello(), patient(), |outcome| {
             send.send(outcome.result).unwrap();
         });
-        while service.status(&code).unwrap().counts.busy == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until_busy(&service, &code).await;
         canceller.cancel();
         let result = tokio::time::timeout(PATIENCE, receive).await.unwrap().unwrap();
         assert!(matches!(result, Err(Error::Cancelled)));

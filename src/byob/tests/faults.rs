@@ -14,8 +14,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::traces::{command_line, descendants, groups, run_without_traces, soon};
-use common::{PATIENCE, TestBed, is_root, patient, program, udf, until, workers};
+use common::processes::{descendants, has_ended};
+use common::requests::{assert_echoes, assert_echoes_again, start_hung_request, until_ready};
+use common::sandboxes::{control_groups, processes_without_workers, sandbox_process};
+use common::traces::run_without_traces;
+use common::{
+    GVISOR_STRICT, MINIMAL_STRICT, PATIENCE, TestBed, block_until, is_root, patient, program, udf,
+    until, workers,
+};
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -37,9 +43,9 @@ macro_rules! in_both_modes {
             async fn test($bed: TestBed) $body
 
             #[test]
-            fn minimal() { run_without_traces(2, test) }
+            fn minimal() { run_without_traces(MINIMAL_STRICT, test) }
             #[test]
-            fn gvisor() { run_without_traces(5, test) }
+            fn gvisor() { run_without_traces(GVISOR_STRICT, test) }
         }
     )*};
 }
@@ -70,55 +76,6 @@ impl Told {
             ..workers(count)
         }
     }
-}
-
-async fn good(service: &Service, code: &CodeToken) {
-    let answer = service.execute(code, "good", patient()).await.unwrap();
-    assert_eq!(answer, "good");
-}
-
-/// A request may still meet what is dying; it is told that it can try again, and soon is answered.
-async fn good_again(service: &Service, code: &CodeToken) {
-    while let Err(error) = service.execute(code, "good", patient()).await {
-        assert!(error.retryable(), "{error:?}");
-    }
-    good(service, code).await;
-}
-
-async fn until_ready(service: &Service, code: &CodeToken, count: usize) {
-    let ready = || service.status(code).unwrap().counts.ready >= count;
-    until("workers are ready", ready).await;
-}
-
-/// A request that never ends by itself, and has a worker.
-async fn hung(
-    service: &Service,
-    code: &CodeToken,
-) -> tokio::task::JoinHandle<Result<bytes::Bytes, Error>> {
-    let busy = || service.status(code).unwrap().counts.busy;
-    let before = busy();
-    let execution = tokio::spawn(service.execute(code, "drip", patient()));
-    until("it has a worker", || busy() > before).await;
-    execution
-}
-
-fn sandbox_of(service: &Service) -> Pid {
-    Pid::from_raw(service.sandbox_processes()[0] as i32)
-}
-
-/// The processes of this sandbox that are no workers: `run_workers` and spawners, or gVisor's own.
-fn machinery(bed: &TestBed, service: &Service) -> Vec<Pid> {
-    let Some(sandbox) = service.sandbox_processes().first().copied() else {
-        return Vec::new();
-    };
-    let sandbox = Pid::from_raw(sandbox as i32);
-    let name = match bed.is_gvisor() {
-        true => bed.run_dir.path().to_string_lossy().into_owned(),
-        false => "run_workers".to_owned(),
-    };
-    let all = descendants(sandbox).into_iter().chain([sandbox]);
-    all.filter(|pid| command_line(*pid).contains(&name))
-        .collect()
 }
 
 fn hasty() -> ExecuteOptions {
@@ -170,7 +127,7 @@ in_both_modes! {
             assert!(more < 20, "{behaviour}: started {more} times in a second or so");
             told.say("");
             until("it is healthy", || service.status(&code).unwrap().is_healthy()).await;
-            good(&service, &code).await;
+            assert_echoes(&service, &code).await;
         }
         service.shutdown().await;
     }
@@ -194,7 +151,7 @@ in_both_modes! {
         assert!(more < 20, "started {more} times in a second or so");
         told.say("silent");
         until("it is healthy", || service.status(&code).unwrap().is_healthy()).await;
-        good(&service, &code).await;
+        assert_echoes(&service, &code).await;
         service.shutdown().await;
     }
 
@@ -220,7 +177,7 @@ in_both_modes! {
         let error = service.execute(&code, "truncated", patient()).await.unwrap_err();
         assert!(matches!(error, Error::Response(ResponseError::Truncated)), "{error:?}");
         assert_eq!(error.fault(), Fault::Udf);
-        good(&service, &code).await;
+        assert_echoes(&service, &code).await;
         service.shutdown().await;
     }
 
@@ -234,26 +191,26 @@ in_both_modes! {
         let mut sandboxes = Vec::new();
         for turn in 0.. {
             until_ready(&service, &code, 1).await;
-            let request = hung(&service, &code).await;
+            let request = start_hung_request(&service, &code).await;
             // A worker that is being made still looks like its spawner.
             until_ready(&service, &code, 2).await;
-            let machinery = machinery(&bed, &service);
-            assert!(machinery.len() >= 3, "{machinery:?}");
-            let Some(victim) = machinery.get(turn) else {
+            let processes = processes_without_workers(&bed, &service);
+            assert!(processes.len() >= 3, "{processes:?}");
+            let Some(victim) = processes.get(turn) else {
                 request.abort();
                 break;
             };
-            sandboxes.push(sandbox_of(&service));
+            sandboxes.push(sandbox_process(&service));
             kill(*victim, Signal::SIGKILL).unwrap();
             let error = request.await.unwrap().unwrap_err();
             assert!(matches!(error, Error::SandboxDied(_)), "{turn}: {error:?}");
             assert_eq!(error.fault(), Fault::Sandbox);
             assert!(error.retryable() && error.grpc_code() == GrpcCode::Unavailable);
-            good_again(&service, &code).await;
+            assert_echoes_again(&service, &code).await;
         }
         service.shutdown().await;
         for sandbox in sandboxes {
-            soon("its control groups are gone", || groups(sandbox) == 0);
+            block_until("its control groups are gone", || control_groups(sandbox) == 0);
         }
     }
 
@@ -264,10 +221,10 @@ in_both_modes! {
         let mut noticed = 0;
         for turn in 0.. {
             until_ready(&service, &code, 2).await;
-            let machinery = machinery(&bed, &service);
-            let Some(victim) = machinery.get(turn) else { break };
+            let processes = processes_without_workers(&bed, &service);
+            let Some(victim) = processes.get(turn) else { break };
             kill(*victim, Signal::SIGSTOP).unwrap();
-            let mut request = hung(&service, &code).await;
+            let mut request = start_hung_request(&service, &code).await;
             // Some only wait for the end of others, and are not missed.
             if let Ok(over) = timeout(Duration::from_secs(6), &mut request).await {
                 let error = over.unwrap().unwrap_err();
@@ -279,7 +236,7 @@ in_both_modes! {
                 kill(*victim, Signal::SIGCONT).unwrap();
                 request.abort();
             }
-            good_again(&service, &code).await;
+            assert_echoes_again(&service, &code).await;
         }
         // gVisor's kernel; without it the process that makes pools, and a pool's spawners.
         let least = if bed.is_gvisor() { 1 } else { 3 };
@@ -291,7 +248,7 @@ in_both_modes! {
         for pause in [0, 10, 50, 110, 150, 200, 300] {
             let service = bed.service().await;
             let code = service.load(udf("misbehaving_udf"), workers(1)).await.unwrap();
-            kill(sandbox_of(&service), Signal::SIGKILL).unwrap();
+            kill(sandbox_process(&service), Signal::SIGKILL).unwrap();
             sleep(Duration::from_millis(pause)).await;
             service.shutdown().await;
             let left: Vec<_> = fs::read_dir(bed.run_dir.path()).unwrap().flatten().collect();
@@ -303,7 +260,7 @@ in_both_modes! {
 
     async fn code_that_is_deleted_while_it_is_prepared_does_not_live_on(bed: TestBed) {
         let service = bed.service().await;
-        let machinery_only = machinery(&bed, &service).len();
+        let before = processes_without_workers(&bed, &service).len();
         let binary = fs::read(udf("misbehaving_udf")).unwrap();
         for pause in 0..40 {
             let load = service.load(binary.clone(), workers(1));
@@ -313,10 +270,10 @@ in_both_modes! {
             }
             assert!(service.list().is_empty());
         }
-        let alone = || machinery(&bed, &service).len() == machinery_only;
+        let alone = || processes_without_workers(&bed, &service).len() == before;
         until("no spawner is left", alone).await;
         let code = service.load(binary, workers(1)).await.unwrap();
-        kill(sandbox_of(&service), Signal::SIGKILL).unwrap();
+        kill(sandbox_process(&service), Signal::SIGKILL).unwrap();
         service.delete(&code).await.unwrap();
         until("there is a sandbox", || !service.sandbox_processes().is_empty()).await;
         until("no spawner is left", alone).await;
@@ -343,14 +300,11 @@ in_both_modes! {
             let service = bed.service().await;
             assert_eq!(fs::read_dir(bed.run_dir.path()).unwrap().count(), 2);
             let code = service.load(udf("misbehaving_udf"), workers(1)).await.unwrap();
-            good(&service, &code).await;
+            assert_echoes(&service, &code).await;
             // Orphans are children of this process now, and nobody has waited for them.
-            let ended = |pid: &Pid| {
-                let state = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-                state.is_empty() || state.contains("State:\tZ")
-            };
-            until("its processes ended", || processes.iter().all(ended)).await;
-            until("its control groups are gone", || groups(sandbox) == 0).await;
+            let ended = || processes.iter().all(|pid| has_ended(*pid));
+            until("its processes have ended", ended).await;
+            until("its control groups are gone", || control_groups(sandbox) == 0).await;
             service.shutdown().await;
         }
     }
@@ -369,7 +323,7 @@ in_both_modes! {
         let error = load.unwrap_err();
         assert_eq!((error.fault(), error.errno()), (Fault::Host, Some(nix::libc::EMFILE)));
         until("it is healthy", || service.status(&code).unwrap().is_healthy()).await;
-        good(&service, &code).await;
+        assert_echoes(&service, &code).await;
         assert_eq!(service.list().len(), 1);
         service.shutdown().await;
     }
@@ -379,13 +333,13 @@ in_both_modes! {
         let code = service.load(udf("misbehaving_udf"), workers(1)).await.unwrap();
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         setrlimit(Resource::RLIMIT_NOFILE, 3, hard).unwrap();
-        kill(sandbox_of(&service), Signal::SIGKILL).unwrap();
+        kill(sandbox_process(&service), Signal::SIGKILL).unwrap();
         let error = without_worker(&service, &code).await;
         let healthy = service.status(&code).unwrap().is_healthy();
         setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
         assert!(error.retryable() && !healthy, "{error:?}");
         assert_ne!(error.fault(), Fault::Caller, "{error:?}");
-        good_again(&service, &code).await;
+        assert_echoes_again(&service, &code).await;
         service.shutdown().await;
     }
 
@@ -423,7 +377,7 @@ fn on_a_small_disk<F: Future<Output = ()>>(
             mount(Some("roma"), &folder, Some("tmpfs"), MsFlags::empty(), disk).unwrap();
             test(bed).await;
             // Whoever was killed last may still be on its way out.
-            soon("nobody uses the folder", || umount(&folder).is_ok());
+            block_until("nobody uses the folder", || umount(&folder).is_ok());
         });
     };
     // Only root may mount.
@@ -471,29 +425,29 @@ async fn a_full_disk_is_survived(bed: TestBed, room: &'static str) {
             break;
         }
     }
-    good(&service, &code).await;
-    kill(sandbox_of(&service), Signal::SIGKILL).unwrap();
+    assert_echoes(&service, &code).await;
+    kill(sandbox_process(&service), Signal::SIGKILL).unwrap();
     let error = without_worker(&service, &code).await;
     assert!(
         error.retryable() && error.fault() != Fault::Caller,
         "{error:?}"
     );
     fs::remove_dir_all(filler).unwrap();
-    good_again(&service, &code).await;
+    assert_echoes_again(&service, &code).await;
     service.shutdown().await;
     assert_eq!(fs::read_dir(run_dir).unwrap().count(), 0);
 }
 
 #[test]
 fn a_full_disk_in_gvisor() {
-    on_a_small_disk(5, "size=256k,mode=700", |bed| {
+    on_a_small_disk(GVISOR_STRICT, "size=256k,mode=700", |bed| {
         a_full_disk_is_survived(bed, "size=64m")
     });
 }
 
 #[test]
 fn a_full_disk_without_gvisor() {
-    on_a_small_disk(2, "nr_inodes=2,mode=700", |bed| {
+    on_a_small_disk(MINIMAL_STRICT, "nr_inodes=2,mode=700", |bed| {
         a_full_disk_is_survived(bed, "nr_inodes=100")
     });
 }
@@ -501,15 +455,15 @@ fn a_full_disk_without_gvisor() {
 /// Stopped, a spawner takes nothing from its connection, which holds a few packets only.
 #[test]
 fn a_spawner_that_stands_still_holds_up_no_one_who_has_a_worker() {
-    run_without_traces(2, async |bed: TestBed| {
+    run_without_traces(MINIMAL_STRICT, async |bed: TestBed| {
         let service = bed.builder().watchdog(PATIENCE).start().await.unwrap();
         let code = service
             .load(udf("misbehaving_udf"), workers(60))
             .await
             .unwrap();
         until_ready(&service, &code, 60).await;
-        let machinery = machinery(&bed, &service);
-        let signal = |signal| machinery.iter().for_each(|pid| kill(*pid, signal).unwrap());
+        let processes = processes_without_workers(&bed, &service);
+        let signal = |signal| processes.iter().for_each(|pid| kill(*pid, signal).unwrap());
         signal(Signal::SIGSTOP);
         for _ in 0..60 {
             let waiting = ExecuteOptions {
@@ -528,7 +482,7 @@ fn a_spawner_that_stands_still_holds_up_no_one_who_has_a_worker() {
         );
         assert!(error.retryable());
         signal(Signal::SIGCONT);
-        good(&service, &code).await;
+        assert_echoes(&service, &code).await;
         until_ready(&service, &code, 60).await;
         service.shutdown().await;
     });
@@ -537,7 +491,7 @@ fn a_spawner_that_stands_still_holds_up_no_one_who_has_a_worker() {
 /// Control groups hold what all processes of a pool use together.
 #[test]
 fn out_of_processes_and_out_of_memory_are_told_and_pass() {
-    run_without_traces(2, async |bed: TestBed| {
+    run_without_traces(MINIMAL_STRICT, async |bed: TestBed| {
         let service = bed.service().await;
         let mut limits = Limits::default();
         // Where no control group can be had, this is what ends `hoard`.
@@ -554,15 +508,18 @@ fn out_of_processes_and_out_of_memory_are_told_and_pass() {
             ..workers(1)
         };
         let code = service.load(udf("misbehaving_udf"), options).await.unwrap();
-        let limited = groups(sandbox_of(&service)) > 0;
+        let limited = control_groups(sandbox_process(&service)) > 0;
         if limited {
-            let (one, two) = (hung(&service, &code).await, hung(&service, &code).await);
+            let (one, two) = (
+                start_hung_request(&service, &code).await,
+                start_hung_request(&service, &code).await,
+            );
             let error = without_worker(&service, &code).await;
             assert_eq!(error.fault(), Fault::Sandbox, "{error:?}");
             assert!(error.retryable(), "{error:?}");
             one.abort();
             two.abort();
-            good_again(&service, &code).await;
+            assert_echoes_again(&service, &code).await;
         }
         for _ in 0..3 {
             let error = service
@@ -573,7 +530,7 @@ fn out_of_processes_and_out_of_memory_are_told_and_pass() {
                 matches!(error, Error::Died { .. }) || error.retryable(),
                 "{error:?}"
             );
-            good_again(&service, &code).await;
+            assert_echoes_again(&service, &code).await;
         }
         service.shutdown().await;
     });

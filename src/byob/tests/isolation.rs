@@ -147,7 +147,7 @@ in_every_sandbox! {
 
 mod without_private_ipc {
     use super::*;
-    use crate::common::run;
+    use crate::common::{GVISOR_STRICT, MINIMAL_STRICT, run};
 
     /// The filter is what keeps messages apart then.
     async fn messages_are_kept_apart_by_the_filter(bed: TestBed) {
@@ -168,11 +168,11 @@ mod without_private_ipc {
 
     #[test]
     fn minimal_strict() {
-        run(2, messages_are_kept_apart_by_the_filter);
+        run(MINIMAL_STRICT, messages_are_kept_apart_by_the_filter);
     }
 
     #[test]
     fn gvisor_strict() {
-        run(5, messages_are_kept_apart_by_the_filter);
+        run(GVISOR_STRICT, messages_are_kept_apart_by_the_filter);
     }
 }

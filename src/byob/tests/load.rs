@@ -10,7 +10,7 @@ mod common;
 use std::time::Duration;
 
 use common::messages::{Task, greeting, hello, request};
-use common::{in_every_sandbox, patient, udf, workers};
+use common::{in_every_sandbox, patient, udf, until, workers};
 use roma_byob::{
     BinaryError, ConfigError, Error, ExecuteOptions, ExitStatus, Fault, LoadOptions, Logs, Outcome,
     Readiness,
@@ -239,9 +239,7 @@ in_every_sandbox! {
         let code = service.load(udf("misbehaving_udf"), workers(4)).await.unwrap();
         let counts = || service.status(&code).unwrap().counts;
         let settled = async |busy| {
-            while (counts().busy, counts().ready) != (busy, 4) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            until("four workers are ready", || (counts().busy, counts().ready) == (busy, 4)).await;
         };
         settled(0).await;
         let long = tokio::spawn(service.execute(&code, "drip", patient()));

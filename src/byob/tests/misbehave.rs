@@ -9,6 +9,7 @@ mod common;
 
 use std::time::Duration;
 
+use common::requests::assert_echoes;
 use common::{TestBed, in_every_sandbox, is_root, patient, udf, workers};
 use roma_byob::{
     CodeToken, Error, ExecuteOptions, ExitStatus, Limits, LoadOptions, Outcome, ResponseError,
@@ -20,11 +21,6 @@ async fn misbehaving(bed: &TestBed, options: LoadOptions) -> (Service, CodeToken
     let service = bed.service().await;
     let code = service.load(udf("misbehaving_udf"), options).await.unwrap();
     (service, code)
-}
-
-async fn good(service: &Service, code: &CodeToken) {
-    let answer = service.execute(code, "good", patient()).await.unwrap();
-    assert_eq!(answer, "good");
 }
 
 in_every_sandbox! {
@@ -43,7 +39,7 @@ in_every_sandbox! {
         assert_eq!(of("malformed").await, ResponseError::Malformed);
         assert_eq!(of("overlong").await, ResponseError::Malformed);
         assert!(matches!(of("oversize").await, ResponseError::Oversize { limit: 1000, .. }));
-        good(&service, &code).await;
+        assert_echoes(&service, &code).await;
         service.shutdown().await;
     }
 
@@ -54,7 +50,7 @@ in_every_sandbox! {
         assert!(matches!(error, Error::Response(ResponseError::Missing)), "{error:?}");
         let error = service.execute(&code, "exit 9", patient()).await.unwrap_err();
         assert_eq!(error.exit().unwrap().status, ExitStatus::Code(9), "{error:?}");
-        good(&service, &code).await;
+        assert_echoes(&service, &code).await;
         service.shutdown().await;
     }
 
@@ -63,7 +59,7 @@ in_every_sandbox! {
         let options = ExecuteOptions { deadline: Duration::from_millis(300), ..patient() };
         let error = service.execute(&code, "drip", options).await.unwrap_err();
         assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
-        good(&service, &code).await;
+        assert_echoes(&service, &code).await;
         service.shutdown().await;
     }
 
@@ -85,7 +81,7 @@ in_every_sandbox! {
         let (service, code) = misbehaving(&bed, LoadOptions { limits, ..workers(1) }).await;
         let error = service.execute(&code, "burn", patient()).await.unwrap_err();
         assert!(error.exit().unwrap().status.signal().is_some(), "{error:?}");
-        good(&service, &code).await;
+        assert_echoes(&service, &code).await;
         service.shutdown().await;
     }
 
@@ -95,7 +91,7 @@ in_every_sandbox! {
         let (service, code) = misbehaving(&bed, LoadOptions { limits, ..workers(1) }).await;
         let error = service.execute(&code, "hoard", patient()).await.unwrap_err();
         assert!(matches!(error, Error::Died { .. }), "{error:?}");
-        good(&service, &code).await;
+        assert_echoes(&service, &code).await;
         service.shutdown().await;
     }
 

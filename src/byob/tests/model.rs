@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::traces::run_without_traces;
-use common::{PATIENCE, TestBed, patient, udf, workers};
+use common::{MINIMAL_STRICT, PATIENCE, TestBed, patient, udf, workers};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use proptest::prelude::*;
@@ -325,7 +325,7 @@ fn run_seed(seed: u64) -> usize {
     let count = AtomicUsize::new(0);
     let result = TestRunner::new_with_rng(config, rng).run(&steps(), |steps| {
         count.store(steps.len(), Ordering::Relaxed);
-        run_without_traces(2, async |bed| case(bed, steps).await);
+        run_without_traces(MINIMAL_STRICT, async |bed| case(bed, steps).await);
         Ok(())
     });
     if let Err(failure) = result {

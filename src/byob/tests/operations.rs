@@ -13,15 +13,14 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use common::messages::{greeting, hello};
+use common::messages::hello;
+use common::processes::status_field;
+use common::requests::assert_greets;
+use common::sandboxes::sandbox_process;
 use common::{GVISOR_STRICT, MINIMAL_STRICT, PATIENCE, TestBed, patient, udf, workers};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use roma_byob::{Error, ExecuteOptions, LoadOptions, Mode, PoolLimits, Service};
-
-async fn answers(service: &Service, code: &roma_byob::CodeToken) {
-    let answer = service.execute(code, hello(), patient()).await.unwrap();
-    assert_eq!(greeting(&answer), "Hello, world!");
-}
+use nix::unistd::Pid;
+use roma_byob::{Error, ExecuteOptions, LoadOptions, Mode, PoolLimits};
 
 /// What was counted and how often histograms were fed, by name and labels.
 fn numbers(snapshotter: &Snapshotter) -> BTreeMap<String, u64> {
@@ -60,7 +59,7 @@ fn metrics_tell_what_happened() {
             .unwrap();
         let slow = service.load(udf("pause_udf"), named("slow")).await.unwrap();
         for _ in 0..3 {
-            answers(&service, &good).await;
+            assert_greets(&service, &good).await;
         }
         let hurried = ExecuteOptions {
             deadline: Duration::from_millis(50),
@@ -101,11 +100,8 @@ fn metrics_tell_what_happened() {
 
 /// The memory of this process that is its own.
 fn resident() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("RssAnon:"));
-    let kibibytes = line
-        .and_then(|line| line.split_whitespace().nth(1))
-        .unwrap();
+    let resident = status_field(Pid::this(), "RssAnon:").unwrap();
+    let kibibytes = resident.strip_suffix(" kB").unwrap();
     kibibytes.parse::<u64>().unwrap() * 1024
 }
 
@@ -155,7 +151,7 @@ fn what_is_in_force_is_told() {
                 "nobody asked"
             );
             assert!(!service.status(&plain).unwrap().in_force.pool_memory);
-            answers(&service, &limited).await;
+            assert_greets(&service, &limited).await;
             service.shutdown().await;
         });
     }
@@ -167,7 +163,7 @@ fn in_external_mode_requests_are_served_the_same() {
         let service = bed.builder().mode(Mode::External).start().await.unwrap();
         assert_eq!((service.mode(), service.platform()), (Mode::External, None));
         let code = service.load(udf("sample_udf"), workers(2)).await.unwrap();
-        answers(&service, &code).await;
+        assert_greets(&service, &code).await;
         service.shutdown().await;
     });
 }
@@ -177,14 +173,12 @@ fn in_external_mode_requests_are_served_the_same() {
 fn gvisor_cannot_make_cpuid_trap() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
         let service = bed.service().await;
-        let process = service.sandbox_processes()[0];
-        let filters = |process: &str| -> u32 {
-            let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-            let count = status.split("Seccomp_filters:").nth(1).unwrap();
-            count.split_whitespace().next().unwrap().parse().unwrap()
+        let filters = |process| -> u32 {
+            let count = status_field(process, "Seccomp_filters:").unwrap();
+            count.parse().unwrap()
         };
-        // One more than this process has, which goes on as it was.
-        assert_eq!(filters(&process.to_string()), filters("self") + 1);
+        // One more than this process, whose own filters stay as they were.
+        assert_eq!(filters(sandbox_process(&service)), filters(Pid::this()) + 1);
         service.shutdown().await;
     });
 }
@@ -194,7 +188,7 @@ fn the_debug_log_outlives_the_service() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
         let service = bed.builder().mode(Mode::GvisorDebug).start().await.unwrap();
         let code = service.load(udf("sample_udf"), workers(1)).await.unwrap();
-        answers(&service, &code).await;
+        assert_greets(&service, &code).await;
         tokio::time::timeout(PATIENCE, service.shutdown())
             .await
             .unwrap();

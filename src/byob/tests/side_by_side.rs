@@ -10,42 +10,27 @@ mod common;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use common::{GVISOR_STRICT, TestBed, patient, program, udf, until, workers};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use common::requests::{Running, assert_echoes, start_hung_request};
+use common::sandboxes::{kill_sandbox, processes_in_run_dir};
+use common::{GVISOR_STRICT, TestBed, program, udf, until, workers};
 use roma_byob::{CodeToken, Error, LoadOptions, Service, ServiceBuilder};
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
 
-type Request = JoinHandle<Result<bytes::Bytes, Error>>;
-
-/// Requests that never end by themselves, and have all workers that were ready: half in each sandbox,
-/// because workers are started in turn.
-async fn hung(service: &Service, code: &CodeToken, count: usize) -> Vec<Request> {
-    let counts = || service.status(code).unwrap().counts;
-    until("workers are ready", || counts().ready == count).await;
+/// Starts hung requests that have all `count` workers: half in each sandbox, because workers are
+/// started in turn.
+async fn start_hung_requests(service: &Service, code: &CodeToken, count: usize) -> Vec<Running> {
+    let ready = || service.status(code).unwrap().counts.ready;
+    until("all workers are ready", || ready() == count).await;
     let mut requests = Vec::new();
-    for already in 0..count {
-        requests.push(tokio::spawn(service.execute(code, "drip", patient())));
-        until("it has a worker", || counts().busy > already).await;
+    for _ in 0..count {
+        requests.push(start_hung_request(service, code).await);
     }
     requests
 }
 
-async fn good(service: &Service, code: &CodeToken) {
-    let answer = service.execute(code, "good", patient()).await.unwrap();
-    assert_eq!(answer, "good");
-}
-
-async fn kill_one(service: &Service, at: usize) {
-    let process = service.sandbox_processes()[at];
-    kill(Pid::from_raw(process as i32), Signal::SIGKILL).unwrap();
-    let is_known = || !service.sandbox_processes().contains(&process);
-    until("its end is known", is_known).await;
-}
-
-async fn until_both_are_there(service: &Service) {
-    until("both are there", || service.sandbox_processes().len() == 2).await;
+async fn until_both_sandboxes_run(service: &Service) {
+    let running = || service.sandbox_processes().len();
+    until("both sandboxes run", || running() == 2).await;
 }
 
 #[test]
@@ -59,12 +44,12 @@ fn one_that_dies_takes_its_own_requests_with_it_and_no_other() {
             };
             let code = service.load(udf("misbehaving_udf"), one_in_each).await;
             let code = code.unwrap();
-            let requests = hung(&service, &code, 4).await;
-            kill_one(&service, victim).await;
+            let requests = start_hung_requests(&service, &code, 4).await;
+            kill_sandbox(&service, victim).await;
             let ended = || requests.iter().filter(|one| one.is_finished()).count();
             until("its requests end", || ended() >= 2).await;
-            good(&service, &code).await;
-            until_both_are_there(&service).await;
+            assert_echoes(&service, &code).await;
+            until_both_sandboxes_run(&service).await;
             assert_eq!(ended(), 2, "those in the other one go on");
             for request in requests {
                 if request.is_finished() {
@@ -85,11 +70,11 @@ fn code_is_loaded_used_and_deleted_while_one_of_them_is_away() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
         let service = bed.side_by_side().start().await.unwrap();
         for victim in [0, 1, 0] {
-            until_both_are_there(&service).await;
-            kill_one(&service, victim).await;
+            until_both_sandboxes_run(&service).await;
+            kill_sandbox(&service, victim).await;
             let code = service.load(udf("misbehaving_udf"), workers(4)).await;
             let code = code.unwrap();
-            good(&service, &code).await;
+            assert_echoes(&service, &code).await;
             service.delete(&code).await.unwrap();
         }
         assert!(service.list().is_empty());
@@ -112,12 +97,12 @@ fn small_pools_have_only_some_of_them() {
         }
         let mut requests = Vec::new();
         for code in &codes {
-            requests.extend(hung(&service, code, 1).await);
+            requests.extend(start_hung_requests(&service, code, 1).await);
         }
-        kill_one(&service, 0).await;
+        kill_sandbox(&service, 0).await;
         let ended = || requests.iter().filter(|one| one.is_finished()).count();
         until("one ends", || ended() > 0).await;
-        until_both_are_there(&service).await;
+        until_both_sandboxes_run(&service).await;
         assert_eq!(ended(), 1, "the other is in the other sandbox");
         service.shutdown().await;
     });
@@ -148,12 +133,12 @@ fn one_that_never_comes_back_holds_up_nobody() {
         let service = builder.start().await.unwrap();
         let early = service.load(udf("misbehaving_udf"), workers(2)).await;
         let early = early.unwrap();
-        kill_one(&service, 0).await;
+        kill_sandbox(&service, 0).await;
         let late = service.load(udf("misbehaving_udf"), workers(2)).await;
         let late = late.unwrap();
         for code in [early, late] {
             for _ in 0..4 {
-                good(&service, &code).await;
+                assert_echoes(&service, &code).await;
             }
             assert!(service.status(&code).unwrap().is_healthy());
             service.delete(&code).await.unwrap();
@@ -170,12 +155,7 @@ fn if_one_does_not_start_none_is_left() {
         let error = builder.start().await.unwrap_err();
         assert!(matches!(error, Error::SandboxStart(_)), "{error:?}");
         assert!(error.to_string().contains("enough"), "{error}");
-        let run_dir = bed.run_dir.path().to_string_lossy().into_owned();
-        let runs = |entry: &fs::DirEntry| {
-            let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&command).contains(&run_dir)
-        };
-        let all_gone = || !fs::read_dir("/proc").unwrap().flatten().any(|it| runs(&it));
+        let all_gone = || processes_in_run_dir(&bed).next().is_none();
         until("no process is left", all_gone).await;
     });
 }

@@ -8,8 +8,12 @@
 )]
 
 pub mod messages;
+pub mod processes;
+pub mod requests;
+pub mod sandboxes;
 pub mod traces;
 pub mod tricks;
+pub mod waiting;
 pub mod weakened;
 
 use std::path::PathBuf;
@@ -19,6 +23,8 @@ use roma_byob::{
     ExecuteOptions, LoadOptions, Mode, Platform, Service, ServiceBuilder, SyscallFilter,
 };
 use tempfile::TempDir;
+
+pub use waiting::{block_until, until};
 
 /// Long enough for any machine: these tests bound hangs, never speed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -140,6 +146,11 @@ impl TestBed {
     pub fn is_gvisor(&self) -> bool {
         self.mode.is_gvisor()
     }
+
+    /// The run folder, as it stands in command lines.
+    pub fn run_dir_text(&self) -> String {
+        self.run_dir.path().to_string_lossy().into_owned()
+    }
 }
 
 /// Whether the tests run as root. An ordinary user may make less, depending on the machine.
@@ -169,18 +180,6 @@ pub fn udf(name: &str) -> PathBuf {
     places
         .find(|path| path.is_file())
         .unwrap_or_else(|| panic!("there is no UDF {name:?} in {folders:?}"))
-}
-
-/// Waits until something is so, without standing in the way of the service.
-pub async fn until(what: &str, is_so: impl Fn() -> bool) {
-    let wait = async {
-        while !is_so() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, wait)
-        .await
-        .unwrap_or_else(|_| panic!("not so: {what}"));
 }
 
 /// Load options that suit most tests.

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
-use roma_sandbox::cgroup::Hierarchies;
 
+use super::processes::{children, descendants};
 use super::{PATIENCE, TestBed};
 
 /// What this process holds of the machine.
@@ -59,56 +59,6 @@ pub fn run_without_traces<F: Future<Output = ()>>(sandbox: usize, test: impl FnO
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(Traces::now(), before);
-}
-
-/// Waits for something that must become true.
-pub fn soon(what: &str, is_so: impl Fn() -> bool) {
-    let since = Instant::now();
-    while !is_so() {
-        assert!(since.elapsed() < PATIENCE, "not so: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// All processes below one, however deep.
-pub fn descendants(process: Pid) -> Vec<Pid> {
-    let children = children(process);
-    let below: Vec<Pid> = children
-        .iter()
-        .flat_map(|child| descendants(*child))
-        .collect();
-    children.into_iter().chain(below).collect()
-}
-
-fn children(process: Pid) -> Vec<Pid> {
-    let threads = fs::read_dir(format!("/proc/{process}/task"))
-        .into_iter()
-        .flatten();
-    let lists = threads
-        .flatten()
-        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    let mut children = Vec::new();
-    for list in lists {
-        children.extend(
-            list.split_whitespace()
-                .map(|pid| Pid::from_raw(pid.parse().unwrap())),
-        );
-    }
-    children
-}
-
-/// A process's command line, with spaces.
-pub fn command_line(process: Pid) -> String {
-    let text = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&text).replace('\0', " ")
-}
-
-/// The control groups of pools of the sandbox with this process.
-pub fn groups(sandbox: Pid) -> usize {
-    let prefix = format!("roma-{sandbox}-");
-    let mut count = 0;
-    Hierarchies::discover().for_each_group(|name| count += usize::from(name.starts_with(&prefix)));
-    count
 }
 
 fn reap_orphans() {

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use roma_byob::{
     CodeToken, Error, ExecuteOptions, Execution, ExitStatus, LoadOptions, Outcome, Service,
 };
 
-use super::{TestBed, patient, program, udf, workers};
+use super::{TestBed, patient, processes, program, udf, workers};
 
 /// A row of the table: a trick, and what may come of it in each of [`super::SANDBOXES`].
 #[derive(Debug, Clone)]
@@ -221,11 +222,11 @@ impl Stage {
             seen = self.host.worker_and_spawner() => Some(seen),
         };
         let found = seen.is_some_and(|(worker, spawner)| match row.trick.as_str() {
-            TAKE_OVER => capabilities(&spawner) & !SPAWNERS != 0,
-            SHARE => share_one(&["pid", "mnt", "uts", "ipc", "user"], &worker, &spawner),
-            // What all pools come from, so that what one shares with it, all share.
-            _ => holder(&spawner).is_some_and(|holder| {
-                share_one(&["pid", "mnt", "uts", "ipc", "net"], &spawner, &holder)
+            TAKE_OVER => capabilities(spawner) & !SPAWNERS != 0,
+            SHARE => share_one(&["pid", "mnt", "uts", "ipc", "user"], worker, spawner),
+            // All pools come from the holder: a namespace that one shares with it, all share.
+            _ => holder(spawner).is_some_and(|holder| {
+                share_one(&["pid", "mnt", "uts", "ipc", "net"], spawner, holder)
             }),
         });
         asked.report().await;
@@ -352,13 +353,14 @@ impl Host {
         }
     }
 
-    /// Numbers of the process that carries the token and of its parent, once there is one.
-    async fn worker_and_spawner(&self) -> (String, String) {
+    /// Waits for the worker that carries the token. Returns it and its spawner.
+    async fn worker_and_spawner(&self) -> (Pid, Pid) {
         loop {
-            let worker = processes().find(|(_, name)| *name == self.token);
-            let found = worker.and_then(|(pid, _)| Some((status(&pid, "PPid:")?, pid)));
-            if let Some((spawner, worker)) = found {
-                return (worker, spawner);
+            let named = |pid: &Pid| processes::name(*pid).is_some_and(|name| name == self.token);
+            let worker = processes::all().find(named);
+            let found = worker.and_then(|worker| Some((worker, processes::parent(worker)?)));
+            if let Some(found) = found {
+                return found;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -372,7 +374,7 @@ impl Host {
     /// Processes that carry the token, and descriptors of this process that were pushed into it.
     fn leftovers(&self) -> Vec<String> {
         let mut left = Vec::new();
-        for (_, name) in processes() {
+        for name in processes::all().filter_map(processes::name) {
             if name.trim_end_matches('x') == self.token {
                 left.push("a process".to_owned());
             }
@@ -390,45 +392,28 @@ impl Host {
     }
 }
 
-/// A field of what the kernel says of a process.
-fn status(pid: &str, field: &str) -> Option<String> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let value = status.lines().find_map(|line| line.strip_prefix(field))?;
-    Some(value.trim().to_owned())
-}
-
-fn capabilities(pid: &str) -> u64 {
-    let held = status(pid, "CapPrm:").unwrap_or_default();
-    u64::from_str_radix(&held, 16).unwrap_or(0)
+/// The permitted capabilities of a process.
+fn capabilities(process: Pid) -> u64 {
+    let permitted = processes::status_field(process, "CapPrm:").unwrap_or_default();
+    u64::from_str_radix(&permitted, 16).unwrap_or(0)
 }
 
 /// Whether two processes share a namespace of one of these kinds.
-fn share_one(kinds: &[&str], one: &str, other: &str) -> bool {
-    let of = |pid: &str, kind: &str| fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok();
+fn share_one(kinds: &[&str], one: Pid, other: Pid) -> bool {
+    let namespace = |pid: Pid, kind: &str| fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok();
     kinds.iter().any(|kind| {
-        let own = of(one, kind);
-        own.is_some() && own == of(other, kind)
+        let own = namespace(one, kind);
+        own.is_some() && own == namespace(other, kind)
     })
 }
 
-/// The process that makes pools: the second one below this, of those that lead to a spawner.
-fn holder(spawner: &str) -> Option<String> {
-    let here = std::process::id().to_string();
-    let parent = |pid: &String| status(pid, "PPid:");
-    let line: Vec<_> = std::iter::successors(Some(spawner.to_owned()), parent)
-        .take_while(|pid| *pid != here)
+/// The process that starts the spawners of all pools: the second one below this process, on the way
+/// to a spawner.
+fn holder(spawner: Pid) -> Option<Pid> {
+    let ancestors: Vec<_> = std::iter::successors(Some(spawner), |pid| processes::parent(*pid))
+        .take_while(|pid| *pid != Pid::this())
         .collect();
-    line.len().checked_sub(2).map(|at| line[at].clone())
-}
-
-/// All on this machine: number and name.
-fn processes() -> impl Iterator<Item = (String, String)> {
-    let entries = fs::read_dir("/proc").unwrap().flatten();
-    entries.filter_map(|entry| {
-        let name = fs::read_to_string(entry.path().join("comm")).ok()?;
-        let pid = entry.file_name().into_string().ok()?;
-        Some((pid, name.trim_end().to_owned()))
-    })
+    ancestors.len().checked_sub(2).map(|at| ancestors[at])
 }
 
 /// Opens the host's root in a way that every program inherits which this one starts, as a careless
