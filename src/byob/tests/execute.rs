@@ -34,7 +34,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn the_report_tells_how_it_ended_and_what_it_took(bed: TestBed) {
+    async fn the_report_has_exit_status_sizes_times_and_usage(bed: TestBed) {
         let service = bed.service().await;
         let code = service.load(udf("sample_udf"), workers(1)).await.unwrap();
         let sieve = request(Task::PrimeSieve(PrimeSieveRequest { limit: Some(Limit::UpTo(300_000)) }));
@@ -65,7 +65,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn a_whole_response_counts_whatever_comes_after(bed: TestBed) {
+    async fn a_complete_response_is_returned_even_if_the_udf_then_fails(bed: TestBed) {
         let service = bed.service().await;
         let late = service.load(udf("abort_late_udf"), workers(1)).await.unwrap();
         let nonzero = service.load(udf("nonzero_return_udf"), workers(1)).await.unwrap();
@@ -158,7 +158,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn a_dropped_execution_makes_room(bed: TestBed) {
+    async fn a_dropped_execution_makes_room_for_another_worker(bed: TestBed) {
         let service = bed.service().await;
         let options = LoadOptions { max_live: Some(1), ..workers(1) };
         let code = service.load(udf("pause_udf"), options).await.unwrap();
@@ -172,7 +172,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn a_full_pool_says_so_and_the_queue_is_bounded(bed: TestBed) {
+    async fn requests_fail_when_the_pool_or_its_queue_is_full(bed: TestBed) {
         let service = bed.service().await;
         let options = LoadOptions { max_live: Some(1), max_waiting: 1, ..workers(1) };
         let code = service.load(udf("pause_udf"), options).await.unwrap();
@@ -191,7 +191,7 @@ in_every_sandbox! {
         assert!(matches!(waiting.await.unwrap(), Err(Error::ShutDown)));
     }
 
-    async fn callbacks_are_called_once_with_everything(bed: TestBed) {
+    async fn callbacks_are_called_once_with_result_and_report(bed: TestBed) {
         let service = bed.service().await;
         let code = service.load(udf("sample_udf"), workers(2)).await.unwrap();
         let (send, receive) = std::sync::mpsc::channel();
@@ -225,7 +225,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn large_payloads_go_both_ways_within_their_caps(bed: TestBed) {
+    async fn large_payloads_pass_and_their_limits_hold(bed: TestBed) {
         let service = bed.service().await;
         let echo = service.load(udf("echo_udf"), workers(1)).await.unwrap();
         let message = EchoRequest { message: vec![7; 8 << 20] };
@@ -247,7 +247,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn what_is_not_the_expected_message_is_the_udfs_fault(bed: TestBed) {
+    async fn a_response_that_cannot_be_decoded_is_the_udfs_fault(bed: TestBed) {
         let service = bed.service().await;
         let code = service.load(udf("echo_udf"), workers(1)).await.unwrap();
         let message = EchoRequest { message: b"\xff\xff\xff".to_vec() };
@@ -260,7 +260,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn an_empty_task_is_no_reason_to_wait(bed: TestBed) {
+    async fn an_empty_task_is_answered(bed: TestBed) {
         let service = bed.service().await;
         let code = service.load(udf("sample_udf"), workers(1)).await.unwrap();
         let empty: SampleResponse =

@@ -100,7 +100,7 @@ async fn without_worker(service: &Service, code: &CodeToken) -> Error {
 }
 
 in_both_modes! {
-    async fn crash_loops_pause_are_told_and_recover_without_a_request(bed: TestBed) {
+    async fn crash_loops_back_off_are_reported_and_recover_without_a_request(bed: TestBed) {
         let told = Told::new();
         let service = bed.builder().library(told.library()).start().await.unwrap();
         let options = LoadOptions { start_timeout: Duration::from_secs(4), ..Told::options(2) };
@@ -132,7 +132,7 @@ in_both_modes! {
         service.shutdown().await;
     }
 
-    async fn a_crash_loop_of_the_older_protocol_pauses_too(bed: TestBed) {
+    async fn a_crash_loop_without_a_readiness_byte_backs_off(bed: TestBed) {
         let told = Told::new();
         told.say("silent");
         let service = bed.builder().library(told.library()).start().await.unwrap();
@@ -155,7 +155,7 @@ in_both_modes! {
         service.shutdown().await;
     }
 
-    async fn half_a_request_read_and_half_a_response_written(bed: TestBed) {
+    async fn a_half_read_request_or_half_written_response_is_the_udfs_fault(bed: TestBed) {
         let told = Told::new();
         let service = bed.builder().library(told.library()).start().await.unwrap();
         let options = LoadOptions { max_live: Some(1), ..Told::options(1) };
@@ -181,7 +181,7 @@ in_both_modes! {
         service.shutdown().await;
     }
 
-    async fn any_process_of_the_machinery_may_be_killed(bed: TestBed) {
+    async fn when_any_sandbox_process_is_killed_the_next_request_is_served(bed: TestBed) {
         let service = bed.service().await;
         let options = LoadOptions {
             pool_limits: PoolLimits { processes: Some(100), ..PoolLimits::default() },
@@ -214,7 +214,7 @@ in_both_modes! {
         }
     }
 
-    async fn whoever_of_the_machinery_stands_still_is_replaced(bed: TestBed) {
+    async fn a_stopped_sandbox_process_is_replaced(bed: TestBed) {
         let builder = bed.builder().watchdog(Duration::from_secs(2));
         let service = builder.start().await.unwrap();
         let code = service.load(udf("misbehaving_udf"), workers(2)).await.unwrap();
@@ -258,7 +258,7 @@ in_both_modes! {
         }
     }
 
-    async fn code_that_is_deleted_while_it_is_prepared_does_not_live_on(bed: TestBed) {
+    async fn code_deleted_while_it_is_prepared_leaves_no_spawner(bed: TestBed) {
         let service = bed.service().await;
         let before = processes_without_workers(&bed, &service).len();
         let binary = fs::read(udf("misbehaving_udf")).unwrap();
@@ -280,7 +280,7 @@ in_both_modes! {
         service.shutdown().await;
     }
 
-    async fn a_host_that_is_killed_leaves_nothing_to_the_next(bed: TestBed) {
+    async fn the_next_service_clears_away_what_a_killed_host_left(bed: TestBed) {
         for _ in 0..2 {
             let mut host = Command::new(program("ROMA_TEST_HOST"))
                 .args([&bed.mode.to_string(), bed.run_dir.path().to_str().unwrap()])
@@ -309,7 +309,7 @@ in_both_modes! {
         }
     }
 
-    async fn without_descriptors_the_host_is_to_blame_until_there_are_some(bed: TestBed) {
+    async fn exhausted_descriptors_are_the_hosts_fault_and_service_recovers(bed: TestBed) {
         let service = bed.service().await;
         let code = service.load(udf("misbehaving_udf"), workers(2)).await.unwrap();
         until_ready(&service, &code, 2).await;
@@ -328,7 +328,7 @@ in_both_modes! {
         service.shutdown().await;
     }
 
-    async fn a_sandbox_that_dies_while_there_are_no_descriptors_comes_back(bed: TestBed) {
+    async fn a_sandbox_killed_while_descriptors_are_exhausted_is_replaced(bed: TestBed) {
         let service = bed.service().await;
         let code = service.load(udf("misbehaving_udf"), workers(1)).await.unwrap();
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
@@ -343,7 +343,7 @@ in_both_modes! {
         service.shutdown().await;
     }
 
-    async fn any_patience_is_accepted(bed: TestBed) {
+    async fn timeouts_of_any_length_are_accepted(bed: TestBed) {
         let service = bed.service().await;
         let options = LoadOptions {
             start_timeout: Duration::MAX,
@@ -401,7 +401,7 @@ async fn start_fails_for_want_of_room(builder: ServiceBuilder, run_dir: &Path) {
     assert_eq!(fs::read_dir(run_dir).unwrap().count(), 0);
 }
 
-async fn a_full_disk_is_survived(bed: TestBed, room: &'static str) {
+async fn full_disk_is_reported_and_recovered(bed: TestBed, room: &'static str) {
     let run_dir = bed.run_dir.path().to_owned();
     start_fails_for_want_of_room(bed.builder(), &run_dir).await;
     mount(
@@ -439,22 +439,22 @@ async fn a_full_disk_is_survived(bed: TestBed, room: &'static str) {
 }
 
 #[test]
-fn a_full_disk_in_gvisor() {
+fn a_full_disk_is_reported_and_recovered_in_gvisor() {
     on_a_small_disk(GVISOR_STRICT, "size=256k,mode=700", |bed| {
-        a_full_disk_is_survived(bed, "size=64m")
+        full_disk_is_reported_and_recovered(bed, "size=64m")
     });
 }
 
 #[test]
-fn a_full_disk_without_gvisor() {
+fn a_full_disk_is_reported_and_recovered_without_gvisor() {
     on_a_small_disk(MINIMAL_STRICT, "nr_inodes=2,mode=700", |bed| {
-        a_full_disk_is_survived(bed, "nr_inodes=100")
+        full_disk_is_reported_and_recovered(bed, "nr_inodes=100")
     });
 }
 
 /// Stopped, a spawner takes nothing from its connection, which holds a few packets only.
 #[test]
-fn a_spawner_that_stands_still_holds_up_no_one_who_has_a_worker() {
+fn ready_workers_serve_while_their_spawners_are_stopped() {
     run_without_traces(MINIMAL_STRICT, async |bed: TestBed| {
         let service = bed.builder().watchdog(PATIENCE).start().await.unwrap();
         let code = service
@@ -490,7 +490,7 @@ fn a_spawner_that_stands_still_holds_up_no_one_who_has_a_worker() {
 
 /// Control groups hold what all processes of a pool use together.
 #[test]
-fn out_of_processes_and_out_of_memory_are_told_and_pass() {
+fn exhausted_processes_and_memory_are_reported_and_recovered() {
     run_without_traces(MINIMAL_STRICT, async |bed: TestBed| {
         let service = bed.service().await;
         let mut limits = Limits::default();

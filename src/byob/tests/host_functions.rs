@@ -56,7 +56,7 @@ fn calling() -> LoadOptions {
 }
 
 in_every_sandbox! {
-    async fn a_udf_calls_the_host_which_knows_whose_request_it_is(bed: TestBed) {
+    async fn a_host_function_gets_the_metadata_of_its_request(bed: TestBed) {
         let service = service(&bed).await;
         let code = service.load(udf("misbehaving_udf"), calling()).await.unwrap();
         for tenant in ["acme", "umbrella"] {
@@ -68,7 +68,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn failures_of_calls_are_answers(bed: TestBed) {
+    async fn a_failed_call_returns_its_error_to_the_udf(bed: TestBed) {
         let service = service(&bed).await;
         let code = service.load(udf("misbehaving_udf"), calling()).await.unwrap();
         let call = async |request: &'static str| {
@@ -81,7 +81,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn without_the_option_there_is_nothing_to_call(bed: TestBed) {
+    async fn a_udf_loaded_without_the_option_cannot_call_the_host(bed: TestBed) {
         let service = service(&bed).await;
         let code = service.load(udf("misbehaving_udf"), workers(1)).await.unwrap();
         let error = service.execute(&code, "call greet", patient()).await.unwrap_err();
@@ -89,7 +89,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn a_service_without_functions_refuses_the_option(bed: TestBed) {
+    async fn the_option_is_refused_by_a_service_without_host_functions(bed: TestBed) {
         let service = bed.service().await;
         let error = service.load(udf("misbehaving_udf"), calling()).await.unwrap_err();
         let Error::Config(ConfigError::LoadOption { option, .. }) = error else { panic!("{error:?}") };

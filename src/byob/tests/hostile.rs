@@ -11,7 +11,7 @@ mod common;
 use common::tricks::{play, rows, surprises};
 use common::{SANDBOXES, TestBed, in_every_sandbox, is_root};
 
-async fn each_fails_as_documented(bed: TestBed, group: &str) {
+async fn tricks_fail_as_documented(bed: TestBed, group: &str) {
     let sandbox = SANDBOXES
         .iter()
         .position(|it| *it == (bed.mode, bed.filter));
@@ -24,42 +24,42 @@ async fn each_fails_as_documented(bed: TestBed, group: &str) {
 }
 
 in_every_sandbox! {
-    async fn the_file_system_gives_nothing_away(bed: TestBed) {
-        each_fails_as_documented(bed, "File system").await;
+    async fn file_system_tricks_fail_as_documented(bed: TestBed) {
+        tricks_fail_as_documented(bed, "File system").await;
     }
 
-    async fn own_files_lead_nowhere(bed: TestBed) {
+    async fn own_file_tricks_fail_as_documented(bed: TestBed) {
         // Their code asks for /proc, which an ordinary user cannot give without gVisor.
         if !is_root() && !bed.is_gvisor() {
             return;
         }
-        each_fails_as_documented(bed, "Own files").await;
+        tricks_fail_as_documented(bed, "Own files").await;
     }
 
-    async fn no_process_reaches_another_or_lives_on(bed: TestBed) {
-        each_fails_as_documented(bed, "Processes").await;
+    async fn process_tricks_fail_as_documented(bed: TestBed) {
+        tricks_fail_as_documented(bed, "Processes").await;
     }
 
-    async fn no_right_can_be_had(bed: TestBed) {
-        each_fails_as_documented(bed, "Privileges").await;
+    async fn privilege_tricks_fail_as_documented(bed: TestBed) {
+        tricks_fail_as_documented(bed, "Privileges").await;
     }
 
-    async fn nobody_can_be_reached(bed: TestBed) {
-        each_fails_as_documented(bed, "Network").await;
+    async fn network_tricks_fail_as_documented(bed: TestBed) {
+        tricks_fail_as_documented(bed, "Network").await;
     }
 
-    async fn no_limit_can_be_passed(bed: TestBed) {
-        each_fails_as_documented(bed, "Resources").await;
+    async fn resource_tricks_fail_as_documented(bed: TestBed) {
+        tricks_fail_as_documented(bed, "Resources").await;
     }
 
-    async fn requests_do_not_meet(bed: TestBed) {
-        each_fails_as_documented(bed, "Meetings").await;
+    async fn meeting_tricks_fail_as_documented(bed: TestBed) {
+        tricks_fail_as_documented(bed, "Meetings").await;
     }
 }
 
 /// For a handful of guards: without one, a trick comes to something else. `bazel run //src/byob:guards`
 /// shows it for all.
-mod a_missing_guard_shows {
+mod a_missing_guard_is_noticed {
     use crate::common::is_root;
     use crate::common::weakened::{GUARDS, MINIMAL, falls_without};
 
@@ -107,7 +107,7 @@ mod a_missing_guard_shows {
 
 /// What is shipped cannot do without a guard: it does not even know what asks for it.
 #[test]
-fn what_is_shipped_has_no_switch() {
+fn shipped_run_workers_has_no_guard_switch() {
     let mark = b"\nwithout-guard:";
     let holds = |variable: &str| {
         let bytes = std::fs::read(common::program(variable)).unwrap();

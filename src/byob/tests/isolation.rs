@@ -76,7 +76,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn two_udfs_of_one_code_do_not_meet(bed: TestBed) {
+    async fn two_workers_of_one_code_cannot_connect(bed: TestBed) {
         let service = bed.service().await;
         let code = service.load(udf("misbehaving_udf"), workers(2)).await.unwrap();
         let ask = |what: &'static str| service.execute(&code, what.as_bytes(), patient());
@@ -105,7 +105,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn no_message_gets_from_one_request_to_the_next(bed: TestBed) {
+    async fn no_message_reaches_the_next_request(bed: TestBed) {
         let service = bed.service().await;
         let code = service.load(udf("message_queue_udf"), workers(2)).await.unwrap();
         for _ in 0..3 {
@@ -124,7 +124,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn the_system_call_filter_denies_what_it_should(bed: TestBed) {
+    async fn the_filter_denies_the_system_calls_of_its_level(bed: TestBed) {
         let outcomes = syscalls(&bed).await;
         let error = |name: &str| outcomes.iter().find(|(call, _)| call == name).map(|(_, error)| *error);
         assert!(outcomes.len() > 40, "{outcomes:?}");
@@ -150,7 +150,7 @@ mod without_private_ipc {
     use crate::common::{GVISOR_STRICT, MINIMAL_STRICT, run};
 
     /// The filter is what keeps messages apart then.
-    async fn messages_are_kept_apart_by_the_filter(bed: TestBed) {
+    async fn the_filter_denies_message_queues(bed: TestBed) {
         let service = bed.builder().private_ipc(false).start().await.unwrap();
         for operation in [
             Operation::Send("secret".into()),
@@ -168,11 +168,11 @@ mod without_private_ipc {
 
     #[test]
     fn minimal_strict() {
-        run(MINIMAL_STRICT, messages_are_kept_apart_by_the_filter);
+        run(MINIMAL_STRICT, the_filter_denies_message_queues);
     }
 
     #[test]
     fn gvisor_strict() {
-        run(GVISOR_STRICT, messages_are_kept_apart_by_the_filter);
+        run(GVISOR_STRICT, the_filter_denies_message_queues);
     }
 }

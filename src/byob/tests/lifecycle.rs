@@ -20,13 +20,13 @@ use nix::unistd::{getpgid, getpgrp};
 use roma_byob::Error;
 
 in_every_sandbox! {
-    async fn a_signal_to_the_hosts_group_spares_the_sandbox(bed: TestBed) {
+    async fn the_sandbox_is_not_in_the_hosts_process_group(bed: TestBed) {
         let service = bed.service().await;
         assert_ne!(getpgid(Some(sandbox_process(&service))).unwrap(), getpgrp());
         service.shutdown().await;
     }
 
-    async fn shutdown_ends_everything_even_what_hangs(bed: TestBed) {
+    async fn shutdown_ends_hung_udfs_and_leaves_no_files(bed: TestBed) {
         let service = bed.service().await;
         let code = service.load(udf("pause_udf"), workers(4)).await.unwrap();
         let hung = tokio::spawn(service.execute(&code, hello(), patient()));
@@ -39,7 +39,7 @@ in_every_sandbox! {
         assert_eq!(fs::read_dir(bed.run_dir.path()).unwrap().count(), 0);
     }
 
-    async fn dropping_the_service_ends_everything(bed: TestBed) {
+    async fn dropping_the_service_ends_hung_udfs_and_leaves_no_files(bed: TestBed) {
         let service = bed.service().await;
         let code = service.load(udf("pause_udf"), workers(2)).await.unwrap();
         let mut execution = service.execute(&code, hello(), patient());
@@ -49,7 +49,7 @@ in_every_sandbox! {
         assert_eq!(fs::read_dir(bed.run_dir.path()).unwrap().count(), 0);
     }
 
-    async fn services_live_side_by_side(bed: TestBed) {
+    async fn two_services_run_independently(bed: TestBed) {
         let (one, two) = (bed.service().await, bed.service().await);
         let code_of_one = one.load(udf("sample_udf"), workers(1)).await.unwrap();
         let code_of_two = two.load(udf("sample_udf"), workers(1)).await.unwrap();
@@ -60,7 +60,7 @@ in_every_sandbox! {
         two.shutdown().await;
     }
 
-    async fn a_sandbox_that_dies_is_replaced_with_all_that_was_in_it(bed: TestBed) {
+    async fn a_dead_sandbox_is_replaced_with_its_loaded_code(bed: TestBed) {
         let service = bed.service().await;
         let sample = service.load(udf("sample_udf"), workers(2)).await.unwrap();
         let pause = service.load(udf("pause_udf"), workers(1)).await.unwrap();
@@ -78,7 +78,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn what_a_killed_service_left_is_cleared_away(bed: TestBed) {
+    async fn files_of_a_killed_service_are_removed(bed: TestBed) {
         let stale = bed.run_dir.path().join("roma-1-2-3");
         fs::create_dir(&stale).unwrap();
         fs::write(stale.with_extension("lock"), "").unwrap();
@@ -90,7 +90,7 @@ in_every_sandbox! {
 }
 
 #[test]
-fn a_thousand_workers_of_one_code() {
+fn a_thousand_workers_need_few_threads() {
     common::run(MINIMAL_STRICT, async |bed: TestBed| {
         let service = bed.service().await;
         let threads = fs::read_dir("/proc/self/task").unwrap().count();
@@ -109,7 +109,7 @@ fn a_thousand_workers_of_one_code() {
 }
 
 #[test]
-fn a_run_workers_that_does_not_start_is_told() {
+fn a_run_workers_that_fails_is_reported_with_its_exit_code() {
     common::run(MINIMAL_STRICT, async |bed: TestBed| {
         let error = bed
             .builder()
@@ -123,7 +123,7 @@ fn a_run_workers_that_does_not_start_is_told() {
 }
 
 #[test]
-fn a_runsc_that_does_not_work_is_told_with_what_it_says() {
+fn a_runsc_that_fails_is_a_start_error() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
         let error = bed.builder().runsc("/bin/false").start().await.unwrap_err();
         assert!(matches!(error, Error::SandboxStart(_)), "{error:?}");

@@ -42,7 +42,7 @@ fn log_request() -> Vec<u8> {
 }
 
 in_every_sandbox! {
-    async fn what_cannot_run_is_refused_with_its_cause(bed: TestBed) {
+    async fn code_that_cannot_run_is_refused_with_the_reason(bed: TestBed) {
         let service = bed.service().await;
         let refused = async |binary: &str| service.load(binary, workers(1)).await.unwrap_err();
         let error = refused("").await;
@@ -63,7 +63,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn bytes_can_be_loaded_too(bed: TestBed) {
+    async fn code_can_be_loaded_from_bytes(bed: TestBed) {
         let service = bed.service().await;
         let bytes = std::fs::read(udf("new_udf")).unwrap();
         let code = service.load(bytes, workers(1)).await.unwrap();
@@ -72,7 +72,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn a_crash_before_readiness_is_told_with_its_output(bed: TestBed) {
+    async fn a_crash_before_readiness_is_reported_with_its_output(bed: TestBed) {
         let service = bed.service().await;
         let error = service.load(udf("abort_early_udf"), workers(2)).await.unwrap_err();
         assert!(matches!(error, Error::StartCrashed { .. }), "{error:?}");
@@ -87,7 +87,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn what_never_gets_ready_is_told_with_its_output(bed: TestBed) {
+    async fn code_that_is_never_ready_is_reported_with_its_output(bed: TestBed) {
         let service = bed.service().await;
         let options =
             LoadOptions { start_timeout: Duration::from_secs(1), ..with_argument("never ready") };
@@ -98,7 +98,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn nothing_that_is_printed_leaves_the_sandbox_by_default(bed: TestBed) {
+    async fn output_does_not_leave_the_sandbox_by_default(bed: TestBed) {
         let service = bed.service().await;
         let code = service.load(udf("log_udf"), workers(2)).await.unwrap();
         for _ in 0..5 {
@@ -109,7 +109,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn logs_are_whole_to_the_last_line_where_they_are_asked_for(bed: TestBed) {
+    async fn requested_logs_are_complete(bed: TestBed) {
         let service = bed.service().await;
         let code = service.load(udf("log_udf"), logging()).await.unwrap();
         for _ in 0..10 {
@@ -133,7 +133,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn code_loaded_from_a_token_survives_the_original(bed: TestBed) {
+    async fn code_loaded_from_a_token_outlives_the_original(bed: TestBed) {
         let service = bed.service().await;
         for _ in 0..2 {
             let original = service.load(udf("log_udf"), workers(1)).await.unwrap();
@@ -151,7 +151,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn the_older_protocol_has_no_readiness_byte(bed: TestBed) {
+    async fn code_without_a_readiness_byte_is_served(bed: TestBed) {
         let service = bed.service().await;
         let options = LoadOptions { readiness: Readiness::None, ..with_argument("silent") };
         let code = service.load(udf("misbehaving_udf"), options).await.unwrap();
@@ -162,7 +162,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn a_burst_right_after_loading_finds_workers_that_start(bed: TestBed) {
+    async fn a_burst_right_after_loading_is_answered(bed: TestBed) {
         let service = bed.service().await;
         let options = LoadOptions { workers: 4, ..with_argument("slow") };
         let code = service.load(udf("misbehaving_udf"), options).await.unwrap();
@@ -177,7 +177,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn a_request_out_of_patience_gives_its_worker_back(bed: TestBed) {
+    async fn a_request_that_times_out_in_the_queue_costs_no_worker(bed: TestBed) {
         let service = bed.service().await;
         let options = LoadOptions { max_live: Some(1), ..with_argument("slow") };
         let code = service.load(udf("misbehaving_udf"), options).await.unwrap();
@@ -199,7 +199,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn environment_and_arguments_are_what_was_said_and_nothing_else(bed: TestBed) {
+    async fn environment_and_arguments_are_exactly_those_of_the_options(bed: TestBed) {
         let service = bed.service().await;
         let code = service.load(udf("misbehaving_udf"), workers(1)).await.unwrap();
         assert_eq!(service.execute(&code, "environment", patient()).await.unwrap(), "");
@@ -234,7 +234,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn a_long_request_does_not_hold_up_its_replacement(bed: TestBed) {
+    async fn a_busy_worker_is_replaced_before_its_request_ends(bed: TestBed) {
         let service = bed.service().await;
         let code = service.load(udf("misbehaving_udf"), workers(4)).await.unwrap();
         let counts = || service.status(&code).unwrap().counts;
@@ -249,7 +249,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn workers_that_nobody_needs_stay(bed: TestBed) {
+    async fn idle_workers_stay_ready(bed: TestBed) {
         let service = bed.service().await;
         let options = LoadOptions { start_timeout: Duration::from_secs(4), ..workers(3) };
         let code = service.load(udf("echo_udf"), options).await.unwrap();

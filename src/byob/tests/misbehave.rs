@@ -43,7 +43,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn a_connection_closed_without_a_word_is_told_from_a_crash(bed: TestBed) {
+    async fn a_closed_connection_and_a_crash_are_different_errors(bed: TestBed) {
         let options = LoadOptions { exit_grace: Duration::from_millis(100), ..workers(2) };
         let (service, code) = misbehaving(&bed, options).await;
         let error = service.execute(&code, "mute", patient()).await.unwrap_err();
@@ -54,7 +54,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn a_response_that_never_ends_meets_its_deadline(bed: TestBed) {
+    async fn a_deadline_ends_an_endless_response(bed: TestBed) {
         let (service, code) = misbehaving(&bed, workers(2)).await;
         let options = ExecuteOptions { deadline: Duration::from_millis(300), ..patient() };
         let error = service.execute(&code, "drip", options).await.unwrap_err();
@@ -63,7 +63,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn who_does_not_end_after_the_response_is_ended(bed: TestBed) {
+    async fn a_udf_that_lingers_after_its_response_is_killed(bed: TestBed) {
         let grace = Duration::from_millis(100);
         let options = LoadOptions { exit_grace: grace, max_live: Some(1), ..workers(1) };
         let (service, code) = misbehaving(&bed, options).await;
@@ -95,7 +95,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn nothing_can_be_written_unless_a_private_tmp_is_asked_for(bed: TestBed) {
+    async fn tmp_is_writable_only_if_requested_and_empty_for_each_request(bed: TestBed) {
         let (service, code) = misbehaving(&bed, workers(1)).await;
         let answer = service.execute(&code, "tmp secret", patient()).await.unwrap();
         assert!(answer.starts_with(b"cannot write"), "{answer:?}");
@@ -107,7 +107,7 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
-    async fn proc_is_there_only_if_asked_for_and_shows_one_process(bed: TestBed) {
+    async fn proc_is_mounted_only_if_requested_and_shows_one_process(bed: TestBed) {
         let (service, code) = misbehaving(&bed, workers(1)).await;
         let answer = service.execute(&code, "read /proc/self/status", patient()).await.unwrap();
         assert!(answer.starts_with(b"error"), "{answer:?}");

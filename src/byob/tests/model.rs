@@ -335,7 +335,7 @@ fn run_seed(seed: u64) -> usize {
 }
 
 #[test]
-fn whatever_happens_each_execution_ends_once_and_nothing_is_left() {
+fn random_calls_and_faults_end_each_execution_once_and_leave_nothing() {
     if let Ok(seed) = std::env::var("ROMA_MODEL_SEED") {
         run_seed(seed.parse().unwrap());
         return;

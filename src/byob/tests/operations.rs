@@ -43,7 +43,7 @@ fn numbers(snapshotter: &Snapshotter) -> BTreeMap<String, u64> {
 }
 
 #[test]
-fn metrics_tell_what_happened() {
+fn metrics_count_executions_and_workers() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     recorder.install().unwrap();
@@ -106,7 +106,7 @@ fn resident() -> u64 {
 }
 
 #[test]
-fn a_worker_that_waits_costs_the_host_little_memory() {
+fn an_idle_worker_costs_the_host_little_memory() {
     const WORKERS: u32 = 400;
     common::run(MINIMAL_STRICT, async |bed: TestBed| {
         let service = bed.service().await;
@@ -127,7 +127,7 @@ fn a_worker_that_waits_costs_the_host_little_memory() {
 }
 
 #[test]
-fn what_is_in_force_is_told() {
+fn the_status_names_the_pool_limits_in_force() {
     for sandbox in [MINIMAL_STRICT, GVISOR_STRICT] {
         common::run(sandbox, async |bed: TestBed| {
             let service = bed.service().await;
@@ -158,7 +158,7 @@ fn what_is_in_force_is_told() {
 }
 
 #[test]
-fn in_external_mode_requests_are_served_the_same() {
+fn external_mode_serves_requests() {
     common::run(MINIMAL_STRICT, async |bed: TestBed| {
         let service = bed.builder().mode(Mode::External).start().await.unwrap();
         assert_eq!((service.mode(), service.platform()), (Mode::External, None));

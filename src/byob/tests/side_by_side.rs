@@ -34,7 +34,7 @@ async fn until_both_sandboxes_run(service: &Service) {
 }
 
 #[test]
-fn one_that_dies_takes_its_own_requests_with_it_and_no_other() {
+fn a_dead_sandbox_fails_only_its_own_requests() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
         for victim in 0..2 {
             let service = bed.side_by_side().start().await.unwrap();
@@ -66,7 +66,7 @@ fn one_that_dies_takes_its_own_requests_with_it_and_no_other() {
 }
 
 #[test]
-fn code_is_loaded_used_and_deleted_while_one_of_them_is_away() {
+fn code_is_loaded_used_and_deleted_while_a_sandbox_restarts() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
         let service = bed.side_by_side().start().await.unwrap();
         for victim in [0, 1, 0] {
@@ -83,7 +83,7 @@ fn code_is_loaded_used_and_deleted_while_one_of_them_is_away() {
 }
 
 #[test]
-fn small_pools_have_only_some_of_them() {
+fn a_pool_of_one_worker_uses_only_one_sandbox() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
         let service = bed.side_by_side().start().await.unwrap();
         let alone = LoadOptions {
@@ -127,7 +127,7 @@ fn with_runsc_for(sandboxes: u32, bed: &TestBed) -> (ServiceBuilder, TempDir) {
 }
 
 #[test]
-fn one_that_never_comes_back_holds_up_nobody() {
+fn code_is_loaded_used_and_deleted_while_a_sandbox_stays_away() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
         let (builder, _folder) = with_runsc_for(2, &bed);
         let service = builder.start().await.unwrap();
@@ -149,7 +149,7 @@ fn one_that_never_comes_back_holds_up_nobody() {
 }
 
 #[test]
-fn if_one_does_not_start_none_is_left() {
+fn a_start_that_fails_for_one_sandbox_leaves_no_process() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
         let (builder, _folder) = with_runsc_for(1, &bed);
         let error = builder.start().await.unwrap_err();
