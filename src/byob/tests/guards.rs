@@ -1,6 +1,6 @@
-//! A program: `guards` turns each guard off in turn and prints which tricks of the hostile UDF then
-//! come to something else, as a table. `guards NAME...` does so for some guards. `guards tricks` plays
-//! every trick as things are and prints the rows of the UDF's own table, for whoever adds one.
+//! A program, not a suite. `guards` turns off one guard after the other and prints, as a table, which
+//! tricks of the hostile UDF then have another outcome. `guards NAME...` does so for some guards.
+//! `guards tricks` plays every trick with all guards and prints rows for the table of the hostile UDF.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -12,8 +12,9 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::SANDBOXES;
-use common::tricks::{Played, play, rows};
-use common::weakened::{GUARDS, GVISOR, Guard, MINIMAL, falls_without};
+use common::trick_table::{Played, rows};
+use common::tricks::play;
+use common::weakened::{GUARDS, GVISOR, Guard, MINIMAL, surprises_without};
 
 const GROUPS: [&str; 7] = [
     "File system",
@@ -39,15 +40,18 @@ fn print_guards(chosen: &[String]) {
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|it| it == name);
     for guard in GUARDS.iter().filter(|guard| wanted(guard.name)) {
         let level = SANDBOXES[guard.level].1;
-        let [minimal, gvisor] = [MINIMAL, GVISOR].map(|mode| fallen(guard, mode));
-        println!("| {} | `{level}` | {minimal} | {gvisor} |", guard.is);
+        let [minimal, gvisor] = [MINIMAL, GVISOR].map(|mode| surprises(guard, mode));
+        println!(
+            "| {} | `{level}` | {minimal} | {gvisor} |",
+            guard.description
+        );
     }
 }
 
-fn fallen(guard: &Guard, mode: usize) -> String {
-    match falls_without(guard, mode) {
-        fallen if fallen.is_empty() => "none".to_owned(),
-        fallen => fallen.join(", "),
+fn surprises(guard: &Guard, mode: usize) -> String {
+    match surprises_without(guard, mode) {
+        surprises if surprises.is_empty() => "none".to_owned(),
+        surprises => surprises.join(", "),
     }
 }
 

@@ -1,5 +1,5 @@
-//! UDFs that try to break out: each trick fails as the table of `sample_udf/hostile` says, leaves
-//! nothing, and the pool goes on serving.
+//! UDFs that try to break out: each trick ends as the table of `sample_udf/hostile` documents, leaves
+//! nothing behind, and the pool goes on serving.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -8,7 +8,8 @@
 
 mod common;
 
-use common::tricks::{play, rows, surprises};
+use common::trick_table::{rows, surprises};
+use common::tricks::play;
 use common::{SANDBOXES, TestBed, in_every_sandbox, is_root};
 
 async fn tricks_fail_as_documented(bed: TestBed, group: &str) {
@@ -29,7 +30,7 @@ in_every_sandbox! {
     }
 
     async fn own_file_tricks_fail_as_documented(bed: TestBed) {
-        // Their code asks for /proc, which an ordinary user cannot give without gVisor.
+        // This group needs /proc, which an ordinary user cannot mount without gVisor.
         if !is_root() && !bed.is_gvisor() {
             return;
         }
@@ -57,62 +58,62 @@ in_every_sandbox! {
     }
 }
 
-/// For a handful of guards: without one, a trick comes to something else. `bazel run //src/byob:guards`
-/// shows it for all.
+/// Without one of these guards, a trick has another outcome. `bazel run //src/byob:guards` shows it for
+/// all guards.
 mod a_missing_guard_is_noticed {
     use crate::common::is_root;
-    use crate::common::weakened::{GUARDS, MINIMAL, falls_without};
+    use crate::common::weakened::{GUARDS, MINIMAL, surprises_without};
 
-    fn shows(name: &str, trick: &str) {
+    fn assert_noticed(name: &str, trick: &str) {
         let guard = GUARDS.iter().find(|guard| guard.name == name).unwrap();
-        let fallen = falls_without(guard, MINIMAL);
-        let told = |fallen: &String| fallen.starts_with(&format!("`{trick}` "));
-        assert!(fallen.iter().any(told), "{name}: {fallen:?}");
+        let surprises = surprises_without(guard, MINIMAL);
+        let of_trick = |surprise: &String| surprise.starts_with(&format!("`{trick}` "));
+        assert!(surprises.iter().any(of_trick), "{name}: {surprises:?}");
     }
 
     #[test]
     fn ipc_namespace() {
-        shows("IpcNamespace", "find_shared_memory");
+        assert_noticed("IpcNamespace", "find_shared_memory");
     }
 
     #[test]
     fn ipc_namespace_of_pool() {
-        shows("IpcNamespaceOfPool", "share_namespaces_with_other_code");
+        assert_noticed("IpcNamespaceOfPool", "share_namespaces_with_other_code");
     }
 
     #[test]
     fn dropped_capabilities() {
-        shows("DroppedCapabilities", "take_over_spawner");
+        assert_noticed("DroppedCapabilities", "take_over_spawner");
     }
 
     #[test]
     fn filter_of_arguments() {
-        shows("FilterOfArguments", "turn_off_randomness");
+        assert_noticed("FilterOfArguments", "turn_off_randomness");
     }
 
     #[test]
     fn read_only_root() {
-        // An ordinary user's UDF then deletes even itself, and nothing goes on.
+        // The UDF of an ordinary user then deletes its own program, and the pool cannot go on.
         if !is_root() {
             return;
         }
-        shows("ReadOnlyRoot", "create_file");
+        assert_noticed("ReadOnlyRoot", "create_file");
     }
 
     #[test]
     fn closed_descriptors() {
-        shows("ClosedDescriptors", "use_leaked_descriptor");
+        assert_noticed("ClosedDescriptors", "use_leaked_descriptor");
     }
 }
 
-/// What is shipped cannot do without a guard: it does not even know what asks for it.
+/// The shipped `run_workers` cannot turn off a guard: it does not contain the marker that asks for it.
 #[test]
 fn shipped_run_workers_has_no_guard_switch() {
-    let mark = b"\nwithout-guard:";
-    let holds = |variable: &str| {
+    let marker = b"\nwithout-guard:";
+    let contains = |variable: &str| {
         let bytes = std::fs::read(common::program(variable)).unwrap();
-        bytes.windows(mark.len()).any(|bytes| bytes == mark)
+        bytes.windows(marker.len()).any(|bytes| bytes == marker)
     };
-    assert!(holds("ROMA_RUN_WORKERS_WITHOUT_GUARD"));
-    assert!(!holds("ROMA_RUN_WORKERS"));
+    assert!(contains("ROMA_RUN_WORKERS_WITHOUT_GUARD"));
+    assert!(!contains("ROMA_RUN_WORKERS"));
 }

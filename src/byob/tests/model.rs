@@ -299,7 +299,7 @@ fn pick<T>(from: &mut [T], number: usize) -> Option<&mut T> {
 }
 
 async fn case(bed: TestBed, steps: Vec<Step>) {
-    let mut world = World::new(bed.side_by_side().start().await.unwrap());
+    let mut world = World::new(bed.builder_of_two_sandboxes().start().await.unwrap());
     world.load().await;
     for step in &steps {
         world.take(step).await;

@@ -37,7 +37,7 @@ async fn until_both_sandboxes_run(service: &Service) {
 fn a_dead_sandbox_fails_only_its_own_requests() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
         for victim in 0..2 {
-            let service = bed.side_by_side().start().await.unwrap();
+            let service = bed.builder_of_two_sandboxes().start().await.unwrap();
             let one_in_each = LoadOptions {
                 spawners: Some(2),
                 ..workers(4)
@@ -68,7 +68,7 @@ fn a_dead_sandbox_fails_only_its_own_requests() {
 #[test]
 fn code_is_loaded_used_and_deleted_while_a_sandbox_restarts() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
-        let service = bed.side_by_side().start().await.unwrap();
+        let service = bed.builder_of_two_sandboxes().start().await.unwrap();
         for victim in [0, 1, 0] {
             until_both_sandboxes_run(&service).await;
             kill_sandbox(&service, victim).await;
@@ -85,7 +85,7 @@ fn code_is_loaded_used_and_deleted_while_a_sandbox_restarts() {
 #[test]
 fn a_pool_of_one_worker_uses_only_one_sandbox() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
-        let service = bed.side_by_side().start().await.unwrap();
+        let service = bed.builder_of_two_sandboxes().start().await.unwrap();
         let alone = LoadOptions {
             max_live: Some(1),
             ..workers(1)
@@ -123,7 +123,7 @@ fn with_runsc_for(sandboxes: u32, bed: &TestBed) -> (ServiceBuilder, TempDir) {
     );
     fs::write(&script, text).unwrap();
     fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
-    (bed.side_by_side().runsc(script), folder)
+    (bed.builder_of_two_sandboxes().runsc(script), folder)
 }
 
 #[test]

@@ -11,19 +11,19 @@ pub fn request(task: Task) -> Vec<u8> {
     SampleRequest { task: Some(task) }.encode_to_vec()
 }
 
-/// The outcome in a response.
+/// The outcome of a response.
 pub fn outcome(response: &[u8]) -> Outcome {
     SampleResponse::decode(response)
         .unwrap()
         .outcome
-        .expect("an outcome")
+        .expect("the response has an outcome")
 }
 
-/// The greeting in a response.
+/// The greeting of a response.
 pub fn greeting(response: &[u8]) -> String {
     match outcome(response) {
         Outcome::HelloWorld(hello) => hello.greeting,
-        other => panic!("no greeting: {other:?}"),
+        other => panic!("not a greeting: {other:?}"),
     }
 }
 

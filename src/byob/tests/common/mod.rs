@@ -1,17 +1,19 @@
-//! What all suites share: where the programs are, which sandboxes there are, what UDFs are asked.
+//! What the suites share: programs and UDFs, sandboxes to test in, options, and helpers.
 #![allow(
     dead_code,
     clippy::expect_used,
     unused_imports,
     unused_macros,
-    reason = "each suite is a program of its own and uses a part of this; a test fails by panicking"
+    reason = "each suite is a crate of its own that uses a part of this; a test fails by panicking"
 )]
 
+pub mod attacked_host;
 pub mod messages;
 pub mod processes;
 pub mod requests;
 pub mod sandboxes;
 pub mod traces;
+pub mod trick_table;
 pub mod tricks;
 pub mod waiting;
 pub mod weakened;
@@ -29,7 +31,7 @@ pub use waiting::{block_until, until};
 /// Long enough for any machine: these tests bound hangs, never speed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Every sandbox that a promise must hold in.
+/// The sandboxes in which every promise must hold.
 pub const SANDBOXES: [(Mode, SyscallFilter); 6] = [
     (Mode::Minimal, SyscallFilter::None),
     (Mode::Minimal, SyscallFilter::Engine),
@@ -39,12 +41,12 @@ pub const SANDBOXES: [(Mode, SyscallFilter); 6] = [
     (Mode::Gvisor, SyscallFilter::Strict),
 ];
 
-/// Of [`SANDBOXES`].
+/// An index into [`SANDBOXES`].
 pub const MINIMAL_STRICT: usize = 2;
-/// Of [`SANDBOXES`].
+/// An index into [`SANDBOXES`].
 pub const GVISOR_STRICT: usize = 5;
 
-/// A test for each sandbox.
+/// Makes a test for each of [`SANDBOXES`].
 macro_rules! in_every_sandbox {
     ($($(#[$meta:meta])* async fn $name:ident($bed:ident: TestBed) $body:block)*) => {$(
         $(#[$meta])*
@@ -69,17 +71,17 @@ macro_rules! in_every_sandbox {
         }
     )*};
 }
-#[allow(unused_imports, reason = "a program without tests uses the rest")]
+#[allow(unused_imports, reason = "the program `guards` has no tests")]
 pub(crate) use in_every_sandbox;
 
-/// A place for one service, which must be empty again when the test is over.
+/// The sandbox of a test, and a run folder that must be empty when the test ends.
 pub struct TestBed {
     pub mode: Mode,
     pub filter: SyscallFilter,
     pub run_dir: TempDir,
 }
 
-/// What tests run on.
+/// The runtime of a test.
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -88,7 +90,7 @@ pub fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-/// Runs a test in one of the sandboxes and checks that it left nothing.
+/// Runs a test in one of [`SANDBOXES`] and checks that it leaves no files.
 pub fn run<F: Future<Output = ()>>(sandbox: usize, test: impl FnOnce(TestBed) -> F) {
     let (mode, filter) = SANDBOXES[sandbox];
     let run_dir = tempfile::tempdir().unwrap();
@@ -112,7 +114,7 @@ pub fn run<F: Future<Output = ()>>(sandbox: usize, test: impl FnOnce(TestBed) ->
 }
 
 impl TestBed {
-    /// A service with nothing but this sandbox.
+    /// Starts a service in this sandbox.
     pub async fn service(&self) -> Service {
         self.builder().start().await.unwrap()
     }
@@ -125,8 +127,8 @@ impl TestBed {
             .run_workers(program("ROMA_RUN_WORKERS"))
             .obey_environment(false);
         match self.mode.is_gvisor() {
-            // (named, because measuring the platforms takes seconds where nothing may be remembered)
-            // (and one, so that a test knows what it breaks)
+            // The platform is named, because measuring takes seconds where no result can be stored.
+            // There is one sandbox, so that a test knows which one it kills.
             true => builder
                 .sandboxes(1)
                 .platform(Platform::Systrap)
@@ -135,8 +137,8 @@ impl TestBed {
         }
     }
 
-    /// With two sandboxes, where the service makes them.
-    pub fn side_by_side(&self) -> ServiceBuilder {
+    /// Two sandboxes in gVisor; minimal mode has only one.
+    pub fn builder_of_two_sandboxes(&self) -> ServiceBuilder {
         match self.is_gvisor() {
             true => self.builder().sandboxes(2),
             false => self.builder(),
@@ -153,15 +155,16 @@ impl TestBed {
     }
 }
 
-/// Whether the tests run as root. An ordinary user may make less, depending on the machine.
+/// Whether the tests run as root. What an ordinary user may create depends on the machine.
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// A program that the build made for these tests.
+/// The program that an environment variable names. Bazel builds it and sets the variable.
 pub fn program(variable: &str) -> PathBuf {
-    let path = std::env::var_os(variable)
-        .unwrap_or_else(|| panic!("{variable} must name a program that the tests need"));
+    let path = std::env::var_os(variable).unwrap_or_else(|| {
+        panic!("{variable} is not set; it must name a program that Bazel builds")
+    });
     let path = std::path::absolute(path).unwrap();
     assert!(
         path.is_file(),
@@ -170,19 +173,19 @@ pub fn program(variable: &str) -> PathBuf {
     path
 }
 
-/// A sample UDF, by name.
+/// The path of a UDF, by name.
 pub fn udf(name: &str) -> PathBuf {
     let folders = std::env::var("ROMA_TEST_UDFS")
-        .expect("ROMA_TEST_UDFS must name the folders of the UDFs, with `:` between them");
-    let mut places = folders
+        .expect("ROMA_TEST_UDFS must list the folders of the UDFs, separated by `:`");
+    let mut paths = folders
         .split(':')
         .map(|folder| std::path::absolute(folder).unwrap().join(name));
-    places
+    paths
         .find(|path| path.is_file())
         .unwrap_or_else(|| panic!("there is no UDF {name:?} in {folders:?}"))
 }
 
-/// Load options that suit most tests.
+/// Load options for `count` workers, which may be slow to start.
 pub fn workers(count: u32) -> LoadOptions {
     LoadOptions {
         start_timeout: PATIENCE,
@@ -190,7 +193,7 @@ pub fn workers(count: u32) -> LoadOptions {
     }
 }
 
-/// Execute options for tests that must not fail because the machine is slow.
+/// Execute options that do not fail because the machine is slow.
 pub fn patient() -> ExecuteOptions {
     ExecuteOptions {
         queue_timeout: PATIENCE,

@@ -1,4 +1,4 @@
-//! What a service may leave behind, and that it leaves nothing of it.
+//! Checks that a service leaves no descriptors, mounts or processes behind.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use super::processes::{children, descendants};
 use super::{PATIENCE, TestBed};
 
-/// What this process holds of the machine.
+/// The descriptors, mounts and processes that this process holds.
 #[derive(Debug, PartialEq, Eq)]
 struct Traces {
     descriptors: BTreeMap<PathBuf, usize>,
@@ -26,7 +26,7 @@ impl Traces {
         reap_orphans();
         let mut descriptors = BTreeMap::new();
         for entry in fs::read_dir("/proc/self/fd").unwrap().flatten() {
-            // The numbers of sockets and the like differ each time: what kind it is, does not.
+            // The number of a socket or pipe differs each time; its kind does not.
             if let Ok(target) = fs::read_link(entry.path()) {
                 let kind = target
                     .to_string_lossy()
@@ -44,13 +44,13 @@ impl Traces {
     }
 }
 
-/// Runs a test alone in this process and checks that everything is as it was. Whatever lost its
-/// parents on the way becomes a child of this process, so that nobody gets away.
+/// Runs a test alone in this process and checks that it leaves no traces. Orphans become children of
+/// this process, so that the check finds them.
 pub fn run_without_traces<F: Future<Output = ()>>(sandbox: usize, test: impl FnOnce(TestBed) -> F) {
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     set_child_subreaper(true).unwrap();
-    // The first runtime of a process leaves it a pair of sockets for signals.
+    // The first runtime of a process leaves a pair of sockets for signals open.
     drop(super::runtime());
     let before = Traces::now();
     super::run(sandbox, test);
@@ -63,7 +63,7 @@ pub fn run_without_traces<F: Future<Output = ()>>(sandbox: usize, test: impl FnO
 
 fn reap_orphans() {
     for child in children(Pid::this()) {
-        // Those that live on stay; they are what is looked for.
+        // Children that still run stay: the check must find them.
         let _ = waitpid(child, Some(WaitPidFlag::WNOHANG));
     }
 }

@@ -1,13 +1,14 @@
-//! What falls with each guard.
+//! Runs the tricks of the hostile UDF with a guard turned off.
 
-use super::tricks::{play_with, rows, run_workers_without, surprises};
+use super::trick_table::{rows, surprises};
+use super::tricks::{play_with, run_workers_without};
 use super::{TestBed, run};
 
-/// A guard, and where it shows that it is missing: a group of tricks, and the filter level.
+/// A guard, with the group of tricks and the filter level that show when it is missing.
 #[derive(Debug, Clone, Copy)]
 pub struct Guard {
     pub name: &'static str,
-    pub is: &'static str,
+    pub description: &'static str,
     pub group: &'static str,
     pub level: usize,
 }
@@ -16,14 +17,19 @@ const NONE: usize = 0;
 const ENGINE: usize = 1;
 const STRICT: usize = 2;
 
-/// Indices of [`super::SANDBOXES`]: add the level.
+/// The first index of a mode in [`super::SANDBOXES`]; the level is added to it.
 pub const MINIMAL: usize = 0;
 pub const GVISOR: usize = 3;
 
-const fn guard(name: &'static str, is: &'static str, group: &'static str, level: usize) -> Guard {
+const fn guard(
+    name: &'static str,
+    description: &'static str,
+    group: &'static str,
+    level: usize,
+) -> Guard {
     Guard {
         name,
-        is,
+        description,
         group,
         level,
     }
@@ -70,31 +76,32 @@ pub const GUARDS: &[Guard] = &[
     guard("NetworkNamespaceOfPool", "a pool's network namespace", "Privileges", NONE),
 ];
 
-/// What becomes of the tricks without a guard, in one of the modes, that its table does not allow.
-pub fn falls_without(guard: &Guard, mode: usize) -> Vec<String> {
+/// Plays the group of tricks of a guard without the guard, in one of the modes. Returns the outcomes that
+/// the table does not allow.
+pub fn surprises_without(guard: &Guard, mode: usize) -> Vec<String> {
     let rows = rows(guard.group);
     let Guard { name, group, .. } = *guard;
     let sandbox = mode + guard.level;
     let (send, receive) = std::sync::mpsc::channel();
     let weakened = async move |bed: TestBed| {
-        let place = tempfile::tempdir().unwrap();
-        let run_workers = run_workers_without(name, place.path());
+        let folder = tempfile::tempdir().unwrap();
+        let run_workers = run_workers_without(name, folder.path());
         let played = play_with(&bed, group, &rows, &run_workers).await;
         send.send(surprises(sandbox, &rows, &played)).unwrap();
     };
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(sandbox, weakened)));
     match (receive.try_recv(), ended) {
         (Ok(surprises), Ok(())) => surprises,
-        (_, Err(panic)) => vec![told(&*panic)],
+        (_, Err(panic)) => vec![describe(&*panic)],
         (Err(_), Ok(())) => Vec::new(),
     }
 }
 
-/// What a check said that stopped the tricks.
-fn told(panic: &(dyn std::any::Any + Send)) -> String {
+/// The message of the check that stopped the suite.
+fn describe(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    let text = text.unwrap_or("it stops");
+    let text = text.unwrap_or("a panic without a message");
     let line = text.lines().next().unwrap_or_default();
     format!("the suite stops: {line}")
 }
