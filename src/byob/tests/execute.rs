@@ -118,7 +118,7 @@ in_every_sandbox! {
         let code = service.load(udf("pause_udf"), workers(2)).await.unwrap();
         let mut execution = service.execute(&code, hello(), patient());
         let early = tokio::time::timeout(Duration::from_millis(300), &mut execution).await;
-        assert!(early.is_err(), "a UDF that pauses does not answer");
+        assert!(early.is_err(), "a hung UDF does not answer");
         let canceller = execution.canceller();
         tokio::spawn(async move { canceller.cancel() });
         let Outcome { result, report } = execution.outcome().await;
@@ -132,7 +132,7 @@ in_every_sandbox! {
         let code = service.load(udf("pause_udf"), workers(2)).await.unwrap();
         let mut execution = service.execute(&code, hello(), patient());
         let early = tokio::time::timeout(Duration::from_millis(300), &mut execution).await;
-        assert!(early.is_err(), "a UDF that pauses does not answer");
+        assert!(early.is_err(), "a hung UDF does not answer");
         assert!(service.is_loaded(&code));
         service.delete(&code).await.unwrap();
         assert!(matches!(execution.await, Err(Error::Deleted)));
@@ -168,7 +168,7 @@ in_every_sandbox! {
         }
         let options = ExecuteOptions { deadline: Duration::from_millis(50), ..patient() };
         let error = service.execute(&code, hello(), options).await.unwrap_err();
-        assert!(matches!(error, Error::Deadline { .. }), "it got a worker: {error:?}");
+        assert!(matches!(error, Error::Deadline { .. }), "the request had a worker: {error:?}");
         service.shutdown().await;
     }
 
@@ -230,7 +230,7 @@ in_every_sandbox! {
         let echo = service.load(udf("echo_udf"), workers(1)).await.unwrap();
         let message = EchoRequest { message: vec![7; 8 << 20] };
         let response: EchoResponse = service.call(&echo, &message, patient()).await.unwrap();
-        assert!(response.message == message.message, "8 MiB come back as they went");
+        assert!(response.message == message.message, "8 MiB come back unchanged");
         let options = LoadOptions { max_request: 1000, max_response: 1000, ..workers(1) };
         let code = service.load(udf("payload_write_udf"), options).await.unwrap();
         let write = |size| {
@@ -253,7 +253,7 @@ in_every_sandbox! {
         let message = EchoRequest { message: b"\xff\xff\xff".to_vec() };
         let execution = service.execute(&code, message.encode_to_vec(), patient());
         assert!(execution.await.is_ok());
-        // Read as a message of another type, the same bytes are nonsense.
+        // The same bytes are not a valid message of another type.
         let error = service.call::<SampleResponse>(&code, &message, patient()).await.unwrap_err();
         assert!(matches!(error, Error::Response(ResponseError::Undecodable(_))), "{error:?}");
         assert_eq!(error.fault(), Fault::Udf);

@@ -1,4 +1,4 @@
-//! Functions of the host that UDFs call.
+//! Host functions that UDFs call.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -48,7 +48,7 @@ async fn service(bed: &TestBed) -> Service {
         .unwrap()
 }
 
-fn calling() -> LoadOptions {
+fn with_host_functions() -> LoadOptions {
     LoadOptions {
         host_functions: true,
         ..workers(2)
@@ -58,7 +58,7 @@ fn calling() -> LoadOptions {
 in_every_sandbox! {
     async fn a_host_function_gets_the_metadata_of_its_request(bed: TestBed) {
         let service = service(&bed).await;
-        let code = service.load(udf("misbehaving_udf"), calling()).await.unwrap();
+        let code = service.load(udf("misbehaving_udf"), with_host_functions()).await.unwrap();
         for tenant in ["acme", "umbrella"] {
             let options = ExecuteOptions { metadata: Metadata::new(Tenant(tenant)), ..patient() };
             let answer = service.execute(&code, "call greet udf", options).await.unwrap();
@@ -70,7 +70,7 @@ in_every_sandbox! {
 
     async fn a_failed_call_returns_its_error_to_the_udf(bed: TestBed) {
         let service = service(&bed).await;
-        let code = service.load(udf("misbehaving_udf"), calling()).await.unwrap();
+        let code = service.load(udf("misbehaving_udf"), with_host_functions()).await.unwrap();
         let call = async |request: &'static str| {
             let answer = service.execute(&code, request, patient()).await.unwrap();
             String::from_utf8_lossy(&answer).into_owned()
@@ -91,7 +91,7 @@ in_every_sandbox! {
 
     async fn the_option_is_refused_by_a_service_without_host_functions(bed: TestBed) {
         let service = bed.service().await;
-        let error = service.load(udf("misbehaving_udf"), calling()).await.unwrap_err();
+        let error = service.load(udf("misbehaving_udf"), with_host_functions()).await.unwrap_err();
         let Error::Config(ConfigError::LoadOption { option, .. }) = error else { panic!("{error:?}") };
         assert_eq!(option, "host_functions");
         service.shutdown().await;

@@ -1,4 +1,4 @@
-//! What a UDF cannot do, by the testimony of UDFs that try.
+//! What a UDF cannot do, reported by UDFs that try.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -37,7 +37,7 @@ async fn syscalls(bed: &TestBed) -> Vec<(String, i32)> {
     )
     .await
     else {
-        panic!("another outcome")
+        panic!("unexpected outcome")
     };
     service.shutdown().await;
     syscalls
@@ -57,21 +57,21 @@ in_every_sandbox! {
     async fn a_udf_has_no_capability_and_cannot_get_any(bed: TestBed) {
         let service = bed.service().await;
         let Outcome::Privileges(has) = ask(&service, "privileges_udf", Task::Privileges(PrivilegesRequest {})).await
-        else { panic!("another outcome") };
+        else { panic!("unexpected outcome") };
         assert_eq!((has.effective, has.permitted, has.inheritable, has.ambient), (0, 0, 0, 0));
         assert!(has.no_new_privileges);
-        assert_eq!(has.process_id, 1, "the first process of its namespace");
+        assert_eq!(has.process_id, 1, "not the first process of its namespace");
         service.shutdown().await;
     }
 
     async fn a_udf_has_four_descriptors(bed: TestBed) {
         let service = bed.service().await;
         let Outcome::Descriptors(open) = ask(&service, "descriptors_udf", Task::Descriptors(DescriptorsRequest {})).await
-        else { panic!("another outcome") };
+        else { panic!("unexpected outcome") };
         let found: Vec<_> = open.descriptors.iter().map(|d| (d.number, d.r#type())).collect();
         assert_eq!(found.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0, 1, 2, 3]);
         let kinds: Vec<_> = found.iter().map(|(_, kind)| *kind).collect();
-        // No device: all workers of a pool would have it in common.
+        // None is a device, which all workers of a pool would share.
         assert_eq!(kinds, [FileType::Pipe, FileType::Pipe, FileType::Pipe, FileType::Socket]);
         service.shutdown().await;
     }
@@ -88,7 +88,7 @@ in_every_sandbox! {
     async fn there_is_no_socket_in_the_file_system(bed: TestBed) {
         let service = bed.service().await;
         let Outcome::SocketSearch(found) = ask(&service, "socket_finder_udf", Task::SocketSearch(SocketSearchRequest::default())).await
-        else { panic!("another outcome") };
+        else { panic!("unexpected outcome") };
         assert!(found.sockets.is_empty(), "{found:?}");
         assert!(found.visited > 0);
         service.shutdown().await;
@@ -98,9 +98,9 @@ in_every_sandbox! {
         let service = bed.service().await;
         for name in ["filesystem_add_udf", "filesystem_delete_udf", "filesystem_edit_udf"] {
             let Outcome::FileSystemChange(found) = ask(&service, name, Task::FileSystemChange(FileSystemChangeRequest::default())).await
-            else { panic!("another outcome") };
+            else { panic!("unexpected outcome") };
             assert!(found.changed.is_empty(), "{name}: {found:?}");
-            assert!(!found.refused.is_empty(), "{name} tried nothing");
+            assert!(!found.refused.is_empty(), "{name} did not try anything");
         }
         service.shutdown().await;
     }
@@ -111,10 +111,10 @@ in_every_sandbox! {
         for _ in 0..3 {
             let send = request(queue(Operation::Send("secret".into())));
             let Outcome::MessageQueue(sent) = outcome(&service.execute(&code, send, patient()).await.unwrap())
-            else { panic!("another outcome") };
+            else { panic!("unexpected outcome") };
             let receive = request(queue(Operation::Receive(ReceiveMessage {})));
             let Outcome::MessageQueue(got) = outcome(&service.execute(&code, receive, patient()).await.unwrap())
-            else { panic!("another outcome") };
+            else { panic!("unexpected outcome") };
             assert_eq!(got.received, None);
             match bed.filter {
                 SyscallFilter::Strict => assert_eq!((sent.open_error_number, got.open_error_number), (EPERM, EPERM)),
@@ -149,7 +149,7 @@ mod without_private_ipc {
     use super::*;
     use crate::common::{GVISOR_STRICT, MINIMAL_STRICT, run};
 
-    /// The filter is what keeps messages apart then.
+    /// Without IPC namespaces, the filter must keep messages apart.
     async fn the_filter_denies_message_queues(bed: TestBed) {
         let service = bed.builder().private_ipc(false).start().await.unwrap();
         for operation in [
@@ -159,7 +159,7 @@ mod without_private_ipc {
             let Outcome::MessageQueue(outcome) =
                 ask(&service, "message_queue_udf", queue(operation)).await
             else {
-                panic!("another outcome")
+                panic!("unexpected outcome")
             };
             assert_eq!(outcome.open_error_number, EPERM);
         }

@@ -1,4 +1,4 @@
-//! Starting and ending: several services, sandboxes that die, nothing left behind.
+//! Start and end of services: several services, sandboxes that die, leftovers.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -65,7 +65,7 @@ in_every_sandbox! {
         let sample = service.load(udf("sample_udf"), workers(2)).await.unwrap();
         let pause = service.load(udf("pause_udf"), workers(1)).await.unwrap();
         for _ in 0..2 {
-            // A request whose worker is not ready yet would be served by the next sandbox.
+            // A request that still waits for a worker would be served by the next sandbox.
             until_ready(&service, &pause, 1).await;
             let hung = tokio::spawn(service.execute(&pause, hello(), patient()));
             until_busy(&service, &pause).await;
@@ -101,7 +101,7 @@ fn a_thousand_workers_need_few_threads() {
         while service.status(&code).unwrap().counts.ready < 1000 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        // Some that block on files may come, none for each worker.
+        // A few threads may be added for blocking calls on files, but not one for each worker.
         assert!(fs::read_dir("/proc/self/task").unwrap().count() < threads + 100);
         assert_greets(&service, &code).await;
         service.shutdown().await;

@@ -1,4 +1,4 @@
-//! Loading: what is refused and why, logs, options, pools that do not get on.
+//! Loading: what is refused and why, logs, options, and pools whose workers start slowly or not at all.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -77,7 +77,7 @@ in_every_sandbox! {
         let error = service.load(udf("abort_early_udf"), workers(2)).await.unwrap_err();
         assert!(matches!(error, Error::StartCrashed { .. }), "{error:?}");
         let error = service.load(udf("misbehaving_udf"), with_argument("crash")).await.unwrap_err();
-        // Not SIGABRT: to the first process of a PID namespace that signal means nothing.
+        // Not SIGABRT: the first process of a PID namespace ignores that signal.
         assert!(error.exit().unwrap().status.signal().is_some(), "{error}");
         assert_eq!(error.log_tail(), Some("no model to be found\n"));
         assert_eq!(error.fault(), Fault::Udf);
@@ -182,11 +182,11 @@ in_every_sandbox! {
         let options = LoadOptions { max_live: Some(1), ..with_argument("slow") };
         let code = service.load(udf("misbehaving_udf"), options).await.unwrap();
         service.execute(&code, "one", patient()).await.unwrap();
-        // Each is gone before a worker can be ready; if each cost one, none ever would be.
-        let hasty = ExecuteOptions { queue_timeout: Duration::from_millis(40), ..patient() };
+        // Each request gives up before a worker is ready. If each cost a worker, none would ever be ready.
+        let impatient = ExecuteOptions { queue_timeout: Duration::from_millis(40), ..patient() };
         let mut served = 0;
         for _ in 0..200 {
-            match service.execute(&code, "two", hasty.clone()).await {
+            match service.execute(&code, "two", impatient.clone()).await {
                 Ok(_) => served += 1,
                 Err(Error::NoWorker { .. }) => {}
                 Err(other) => panic!("{other:?}"),
@@ -225,7 +225,7 @@ in_every_sandbox! {
         loop {
             let status = service.status(&code).unwrap();
             assert!(status.is_healthy() && status.name == "scorer" && status.token == code);
-            assert!(status.started <= 3, "the first one is not replaced after it was tried");
+            assert!(status.started <= 3, "the worker that proved the load was used up");
             if status.counts.ready == 3 {
                 break;
             }
@@ -239,11 +239,11 @@ in_every_sandbox! {
         let code = service.load(udf("misbehaving_udf"), workers(4)).await.unwrap();
         let counts = || service.status(&code).unwrap().counts;
         let settled = async |busy| {
-            until("four workers are ready", || (counts().busy, counts().ready) == (busy, 4)).await;
+            until("four workers are ready and `busy` are busy", || (counts().busy, counts().ready) == (busy, 4)).await;
         };
         settled(0).await;
         let long = tokio::spawn(service.execute(&code, "drip", patient()));
-        // Of four workers three are left: enough not to start another at once, but not for long.
+        // Three of four workers are left: enough that another is not started at once, but soon.
         settled(1).await;
         long.abort();
         service.shutdown().await;

@@ -1,9 +1,9 @@
-//! Random sequences of calls and faults against a small model of what must hold: each execution ends
-//! once, with an outcome that its request and what happened to it allow; nobody gets another's answer;
-//! afterwards the service works, its counts add up, and nothing of it is left.
+//! Random sequences of calls and faults, checked against a small model: each execution ends once, with
+//! an outcome that its request and the faults allow; no request gets the answer of another; afterwards
+//! the service works, its counts add up, and it leaves no traces.
 //!
 //! A case that fails is shrunk and printed with its seed. `ROMA_MODEL_SEED=...` runs that case alone;
-//! put the seed into `KNOWN`, so that it is tried each time from then on.
+//! add the seed to `KNOWN`, so that every run tries it.
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -30,11 +30,11 @@ use roma_byob::{
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-/// New cases are begun for so long.
+/// How long the test starts new cases.
 const BUDGET: Duration = Duration::from_secs(60);
-/// Seeds of cases that failed once.
+/// Seeds of cases that failed in the past.
 const KNOWN: [u64; 0] = [];
-/// Code that is loaded at the same time.
+/// The most code that is loaded at the same time.
 const MOST_CODE: usize = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ enum Request {
 #[derive(Debug, Clone)]
 enum Step {
     Load,
-    LoadWhatCrashes,
+    LoadCrashing,
     AbandonLoad { after_millis: u64 },
     Execute { code: usize, request: Request },
     Cancel { execution: usize },
@@ -72,7 +72,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         (any::<usize>(), request).prop_map(|(code, request)| Step::Execute { code, request });
     let step = prop_oneof![
         3 => Just(Step::Load),
-        1 => Just(Step::LoadWhatCrashes),
+        1 => Just(Step::LoadCrashing),
         1 => (0..60_u64).prop_map(|after_millis| Step::AbandonLoad { after_millis }),
         120 => execute,
         24 => any::<usize>().prop_map(|execution| Step::Cancel { execution }),
@@ -88,7 +88,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
-/// An execution under way.
+/// An execution in flight.
 struct Running {
     code: CodeToken,
     request: Request,
@@ -98,7 +98,7 @@ struct Running {
     outcome: oneshot::Receiver<Outcome>,
 }
 
-/// The service and what the model knows of it.
+/// The service, and the state of the model.
 struct World {
     service: Service,
     code: Vec<CodeToken>,
@@ -124,10 +124,10 @@ impl World {
         }
     }
 
-    async fn take(&mut self, step: &Step) {
+    async fn run(&mut self, step: &Step) {
         match *step {
             Step::Load => self.load().await,
-            Step::LoadWhatCrashes => self.load_what_crashes().await,
+            Step::LoadCrashing => self.load_crashing().await,
             Step::AbandonLoad { after_millis } => {
                 let load = self.service.load(udf("misbehaving_udf"), options());
                 let loaded = timeout(Duration::from_millis(after_millis), load).await;
@@ -169,7 +169,7 @@ impl World {
         }
     }
 
-    async fn load_what_crashes(&mut self) {
+    async fn load_crashing(&mut self) {
         let options = LoadOptions {
             args: vec!["crash".into()],
             ..options()
@@ -221,7 +221,7 @@ impl World {
         let processes = self.service.sandbox_processes();
         if let Some(process) = processes.get(self.begun % processes.len().max(1)) {
             self.killed = true;
-            // It may have ended by itself in between, for it was killed before.
+            // It may have ended already: an earlier step may have killed it.
             let _ = kill(Pid::from_raw(*process as i32), Signal::SIGKILL);
         }
     }
@@ -229,14 +229,16 @@ impl World {
     async fn await_all(&mut self) {
         for mut running in std::mem::take(&mut self.running) {
             let outcome = timeout(PATIENCE, &mut running.outcome).await;
-            let outcome = outcome.expect("it ends").expect("with an outcome");
-            self.judge(&running, &outcome);
+            let outcome = outcome
+                .expect("the execution ends")
+                .expect("the outcome is sent");
+            self.check(&running, &outcome);
         }
         assert_eq!(self.outcomes.load(Ordering::SeqCst), self.begun);
     }
 
-    fn judge(&self, running: &Running, outcome: &Outcome) {
-        let as_it_should = match (&outcome.result, running.request) {
+    fn check(&self, running: &Running, outcome: &Outcome) {
+        let is_expected = match (&outcome.result, running.request) {
             (Ok(answer), Request::Good) => *answer == running.text,
             (Ok(answer), Request::Linger) => *answer == "bye",
             (Err(Error::Died { exit, .. }), Request::Crash) => exit.status.code() == Some(3),
@@ -247,14 +249,15 @@ impl World {
             _ => false,
         };
         assert!(
-            as_it_should || self.excuses(running, &outcome.result),
+            is_expected || self.is_allowed(running, &outcome.result),
             "{:?}: {:?}",
             running.request,
             outcome.result
         );
     }
 
-    fn excuses(&self, running: &Running, result: &Result<bytes::Bytes, Error>) -> bool {
+    /// Whether the faults of this case allow an outcome that the request alone does not.
+    fn is_allowed(&self, running: &Running, result: &Result<bytes::Bytes, Error>) -> bool {
         match result {
             Ok(_) => false,
             Err(Error::Cancelled) => running.cancelled,
@@ -264,8 +267,8 @@ impl World {
         }
     }
 
-    /// Whatever happened before, it works now.
-    async fn works(&self) {
+    /// Asserts that the service works, whatever happened before.
+    async fn assert_works(&self) {
         let listed: Vec<_> = self.service.list().iter().map(|code| code.token).collect();
         assert_eq!(listed.len(), self.code.len(), "{listed:?}");
         for code in &self.code {
@@ -281,7 +284,7 @@ impl World {
                     sleep(Duration::from_millis(2)).await;
                 }
             };
-            timeout(PATIENCE, settled).await.expect("counts add up");
+            timeout(PATIENCE, settled).await.expect("the counts add up");
         }
     }
 }
@@ -302,16 +305,16 @@ async fn case(bed: TestBed, steps: Vec<Step>) {
     let mut world = World::new(bed.builder_of_two_sandboxes().start().await.unwrap());
     world.load().await;
     for step in &steps {
-        world.take(step).await;
+        world.run(step).await;
     }
     world.await_all().await;
     if !world.shut_down {
-        world.works().await;
+        world.assert_works().await;
         world.service.shutdown().await;
     }
 }
 
-/// Runs the case of this seed. Returns how many steps it had.
+/// Runs the case of this seed. Returns its number of steps.
 fn run_seed(seed: u64) -> usize {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());

@@ -1,5 +1,4 @@
-//! What an operator sees: metrics, memory, the debug log, the mode in which the outer sandbox is
-//! somebody else's.
+//! What an operator sees: metrics, memory, limits in force, the debug log, external mode.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -22,7 +21,7 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use nix::unistd::Pid;
 use roma_byob::{Error, ExecuteOptions, LoadOptions, Mode, PoolLimits};
 
-/// What was counted and how often histograms were fed, by name and labels.
+/// The value of each counter and gauge and the number of samples of each histogram, by name and labels.
 fn numbers(snapshotter: &Snapshotter) -> BTreeMap<String, u64> {
     let entries = snapshotter.snapshot().into_vec().into_iter();
     entries
@@ -61,11 +60,11 @@ fn metrics_count_executions_and_workers() {
         for _ in 0..3 {
             assert_greets(&service, &good).await;
         }
-        let hurried = ExecuteOptions {
+        let short = ExecuteOptions {
             deadline: Duration::from_millis(50),
             ..patient()
         };
-        let error = service.execute(&slow, hello(), hurried).await.unwrap_err();
+        let error = service.execute(&slow, hello(), short).await.unwrap_err();
         assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
         service.shutdown().await;
     });
@@ -73,7 +72,7 @@ fn metrics_count_executions_and_workers() {
     let number = |key: &str| {
         *numbers
             .get(key)
-            .unwrap_or_else(|| panic!("no {key} among {numbers:#?}"))
+            .unwrap_or_else(|| panic!("no metric {key} in {numbers:#?}"))
     };
     assert_eq!(number("roma_executions_total code=good result=ok"), 3);
     assert_eq!(number("roma_executions_total code=slow result=deadline"), 1);
@@ -98,7 +97,7 @@ fn metrics_count_executions_and_workers() {
     }
 }
 
-/// The memory of this process that is its own.
+/// The anonymous resident memory of this process, in bytes.
 fn resident() -> u64 {
     let resident = status_field(Pid::this(), "RssAnon:").unwrap();
     let kibibytes = resident.strip_suffix(" kB").unwrap();
@@ -144,11 +143,11 @@ fn the_status_names_the_pool_limits_in_force() {
             let in_force = service.status(&limited).unwrap().in_force;
             assert!(
                 !(in_force.pool_memory && bed.is_gvisor()),
-                "gVisor has no groups to join"
+                "pools in gVisor have no control groups"
             );
             assert!(
                 !in_force.pool_processes && !in_force.pool_cpu,
-                "nobody asked"
+                "limits that were not requested are in force"
             );
             assert!(!service.status(&plain).unwrap().in_force.pool_memory);
             assert_greets(&service, &limited).await;
@@ -195,12 +194,15 @@ fn the_debug_log_outlives_the_service() {
         let mut left = fs::read_dir(bed.run_dir.path()).unwrap().flatten();
         let folder = left.next().unwrap().path();
         assert!(left.next().is_none() && folder.extension().unwrap() == "debug");
-        assert!(traces(&folder, "/udf"), "the trace tells which program ran");
+        assert!(
+            any_file_contains(&folder, "/udf"),
+            "the log does not name the program that ran"
+        );
         fs::remove_dir_all(folder).unwrap();
     });
 }
 
-fn traces(folder: &Path, text: &str) -> bool {
+fn any_file_contains(folder: &Path, text: &str) -> bool {
     let files = fs::read_dir(folder).unwrap().flatten();
     files
         .map(|file| fs::read(file.path()).unwrap())

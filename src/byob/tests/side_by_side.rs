@@ -38,19 +38,21 @@ fn a_dead_sandbox_fails_only_its_own_requests() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
         for victim in 0..2 {
             let service = bed.builder_of_two_sandboxes().start().await.unwrap();
-            let one_in_each = LoadOptions {
+            let a_spawner_in_each = LoadOptions {
                 spawners: Some(2),
                 ..workers(4)
             };
-            let code = service.load(udf("misbehaving_udf"), one_in_each).await;
+            let code = service
+                .load(udf("misbehaving_udf"), a_spawner_in_each)
+                .await;
             let code = code.unwrap();
             let requests = start_hung_requests(&service, &code, 4).await;
             kill_sandbox(&service, victim).await;
             let ended = || requests.iter().filter(|one| one.is_finished()).count();
-            until("its requests end", || ended() >= 2).await;
+            until("the requests of the dead sandbox end", || ended() >= 2).await;
             assert_echoes(&service, &code).await;
             until_both_sandboxes_run(&service).await;
-            assert_eq!(ended(), 2, "those in the other one go on");
+            assert_eq!(ended(), 2, "requests in the other sandbox ended too");
             for request in requests {
                 if request.is_finished() {
                     let error = request.await.unwrap().unwrap_err();
@@ -86,13 +88,15 @@ fn code_is_loaded_used_and_deleted_while_a_sandbox_restarts() {
 fn a_pool_of_one_worker_uses_only_one_sandbox() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
         let service = bed.builder_of_two_sandboxes().start().await.unwrap();
-        let alone = LoadOptions {
+        let one_worker = LoadOptions {
             max_live: Some(1),
             ..workers(1)
         };
         let mut codes = Vec::new();
         for _ in 0..2 {
-            let code = service.load(udf("misbehaving_udf"), alone.clone()).await;
+            let code = service
+                .load(udf("misbehaving_udf"), one_worker.clone())
+                .await;
             codes.push(code.unwrap());
         }
         let mut requests = Vec::new();
@@ -101,22 +105,23 @@ fn a_pool_of_one_worker_uses_only_one_sandbox() {
         }
         kill_sandbox(&service, 0).await;
         let ended = || requests.iter().filter(|one| one.is_finished()).count();
-        until("one ends", || ended() > 0).await;
+        until("a request ends", || ended() > 0).await;
         until_both_sandboxes_run(&service).await;
-        assert_eq!(ended(), 1, "the other is in the other sandbox");
+        assert_eq!(ended(), 1, "both requests were in one sandbox");
         service.shutdown().await;
     });
 }
 
-/// A service with two sandboxes and a runsc, in a folder of its own, that starts only so many.
-fn with_runsc_for(sandboxes: u32, bed: &TestBed) -> (ServiceBuilder, TempDir) {
+/// A service with two sandboxes, and a runsc that refuses to start another sandbox after the given
+/// number. The runsc and what it counts are in the folder.
+fn with_runsc_that_starts(sandboxes: u32, bed: &TestBed) -> (ServiceBuilder, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("runsc");
     let numbers: Vec<_> = (0..sandboxes).map(|number| number.to_string()).collect();
     let text = format!(
         "#!/bin/sh\ncase \" $* \" in *\" run \"*)\n\
          for n in {numbers}; do mkdir {folder}/$n 2>/dev/null && exec {runsc} \"$@\"; done\n\
-         echo enough >&2; exit 1 ;;\nesac\nexec {runsc} \"$@\"\n",
+         echo limit of the test >&2; exit 1 ;;\nesac\nexec {runsc} \"$@\"\n",
         numbers = numbers.join(" "),
         folder = folder.path().display(),
         runsc = program("ROMA_RUNSC").display(),
@@ -129,7 +134,7 @@ fn with_runsc_for(sandboxes: u32, bed: &TestBed) -> (ServiceBuilder, TempDir) {
 #[test]
 fn code_is_loaded_used_and_deleted_while_a_sandbox_stays_away() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
-        let (builder, _folder) = with_runsc_for(2, &bed);
+        let (builder, _folder) = with_runsc_that_starts(2, &bed);
         let service = builder.start().await.unwrap();
         let early = service.load(udf("misbehaving_udf"), workers(2)).await;
         let early = early.unwrap();
@@ -151,11 +156,11 @@ fn code_is_loaded_used_and_deleted_while_a_sandbox_stays_away() {
 #[test]
 fn a_start_that_fails_for_one_sandbox_leaves_no_process() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
-        let (builder, _folder) = with_runsc_for(1, &bed);
+        let (builder, _folder) = with_runsc_that_starts(1, &bed);
         let error = builder.start().await.unwrap_err();
         assert!(matches!(error, Error::SandboxStart(_)), "{error:?}");
-        assert!(error.to_string().contains("enough"), "{error}");
-        let all_gone = || processes_in_run_dir(&bed).next().is_none();
-        until("no process is left", all_gone).await;
+        assert!(error.to_string().contains("limit of the test"), "{error}");
+        let all_ended = || processes_in_run_dir(&bed).next().is_none();
+        until("no process is left", all_ended).await;
     });
 }
