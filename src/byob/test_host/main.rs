@@ -1,6 +1,6 @@
-//! Runs a service with a request that never ends, until it is killed. The arguments are the mode, the
-//! folder for its files and a UDF that drips. It prints a line with the number of the sandbox's process
-//! when all of that is under way.
+//! Runs a service with a request that never ends, until it is killed. The arguments are the mode, the run
+//! folder and the path of `misbehaving_udf`. Prints the process ID of the sandbox on a line when the
+//! request runs.
 
 use std::time::Duration;
 
@@ -12,7 +12,11 @@ const FOREVER: Duration = Duration::from_secs(1 << 20);
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let mut next = || arguments.next().context("three arguments are needed");
+    let mut next = || {
+        arguments
+            .next()
+            .context("usage: test_host MODE RUN_DIR UDF")
+    };
     let mode: Mode = next()?.parse()?;
     let mut builder = Service::builder()
         .mode(mode)
@@ -39,7 +43,8 @@ async fn main() -> anyhow::Result<()> {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let processes = service.sandbox_processes();
-    println!("{}", processes.first().context("no sandbox")?);
+    let sandbox = processes.first().context("the service has no sandbox")?;
+    println!("{sandbox}");
     execution.await??;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! A UDF that misbehaves on demand. What it does before it is ready is said by its third argument,
-//! what it does with a request by the request's text.
+//! A UDF that misbehaves on demand. Its third argument selects what it does before it is ready, the text
+//! of a request what it does with that request.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -12,7 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 const FOREVER: Duration = Duration::from_secs(1 << 20);
-/// Not the value that anyone expects: any byte says that a UDF is ready.
+/// Any byte says that a UDF is ready, so this is an unusual one.
 const READY: [u8; 1] = [7];
 
 fn main() -> io::Result<()> {
@@ -27,7 +27,7 @@ fn main() -> io::Result<()> {
             println!("loading the model ...");
             sleep(FOREVER);
         }
-        // The older protocol.
+        // The older protocol has no readiness byte.
         "silent" => {}
         "slow" => {
             sleep(Duration::from_millis(300));
@@ -54,10 +54,10 @@ fn main() -> io::Result<()> {
     serve(&mut data, &request)
 }
 
-/// What the third argument says, or else what a file says that the host may change at any time.
+/// The third argument, or what a file says that the host can change at any time.
 fn behaviour() -> String {
     match std::env::args().nth(2).as_deref() {
-        Some("as told") => std::fs::read_to_string("/told/behaviour").unwrap_or_default(),
+        Some("from file") => std::fs::read_to_string("/behaviour/current").unwrap_or_default(),
         other => other.unwrap_or_default().to_owned(),
     }
 }
@@ -87,18 +87,18 @@ fn serve(data: &mut File, request: &[u8]) -> io::Result<()> {
         ("hoard", _) => hoard(),
         ("tmp", text) => respond(data, use_tmp(text)),
         ("read", path) => respond(data, read_file(path)),
-        ("listen", _) => respond(data, met(&mut listeners())),
+        ("listen", _) => respond(data, try_to_meet(&mut listeners())),
         ("reach", _) => respond(
             data,
-            met(&mut [reach_by_network as fn() -> bool, reach_by_name]),
+            try_to_meet(&mut [reach_by_network as fn() -> bool, reach_by_name]),
         ),
         ("call", rest) => respond(data, call(rest)?),
         (_, _) => respond(data, request),
     }
 }
 
-/// Tries each way to another process for a while.
-fn met<F: FnMut() -> bool>(ways: &mut [F]) -> &'static str {
+/// Tries for a second to connect to another process in each of these ways.
+fn try_to_meet<F: FnMut() -> bool>(ways: &mut [F]) -> &'static str {
     let until = Instant::now() + Duration::from_secs(1);
     while Instant::now() < until {
         if ways.iter_mut().any(|way| way()) {
@@ -109,19 +109,19 @@ fn met<F: FnMut() -> bool>(ways: &mut [F]) -> &'static str {
     "alone"
 }
 
-const PLACE: &str = "127.0.0.1:7777";
+const ADDRESS: &str = "127.0.0.1:7777";
 
-fn name() -> io::Result<net::SocketAddr> {
+fn socket_name() -> io::Result<net::SocketAddr> {
     net::SocketAddr::from_abstract_name("roma-meeting-place")
 }
 
 fn listeners() -> Vec<Box<dyn FnMut() -> bool>> {
     let mut listeners: Vec<Box<dyn FnMut() -> bool>> = Vec::new();
-    if let Ok(by_network) = TcpListener::bind(PLACE) {
+    if let Ok(by_network) = TcpListener::bind(ADDRESS) {
         let _ = by_network.set_nonblocking(true);
         listeners.push(Box::new(move || by_network.accept().is_ok()));
     }
-    if let Ok(by_name) = name().and_then(|name| net::UnixListener::bind_addr(&name)) {
+    if let Ok(by_name) = socket_name().and_then(|name| net::UnixListener::bind_addr(&name)) {
         let _ = by_name.set_nonblocking(true);
         listeners.push(Box::new(move || by_name.accept().is_ok()));
     }
@@ -129,14 +129,14 @@ fn listeners() -> Vec<Box<dyn FnMut() -> bool>> {
 }
 
 fn reach_by_network() -> bool {
-    TcpStream::connect(PLACE).is_ok()
+    TcpStream::connect(ADDRESS).is_ok()
 }
 
 fn reach_by_name() -> bool {
-    name().is_ok_and(|name| net::UnixStream::connect_addr(&name).is_ok())
+    socket_name().is_ok_and(|name| net::UnixStream::connect_addr(&name).is_ok())
 }
 
-/// Writes for ever, a byte at a time, and never finishes.
+/// Writes a response a byte at a time and never finishes it.
 fn drip(data: &mut File) -> io::Result<()> {
     data.write_all(b"\xff\x7f")?;
     loop {
@@ -145,34 +145,34 @@ fn drip(data: &mut File) -> io::Result<()> {
     }
 }
 
-/// Answers half and hangs.
+/// Writes half a response and hangs.
 fn stall(data: &mut File) -> io::Result<()> {
     data.write_all(b"\x10half of it")?;
     sleep(FOREVER);
     Ok(())
 }
 
-/// Closes its connection and lives on.
+/// Closes its connection and stays alive.
 fn mute(data: &mut File) -> io::Result<()> {
     drop(std::mem::replace(data, File::open("/udf")?));
     sleep(FOREVER);
     Ok(())
 }
 
-/// Answers and does not end.
+/// Responds and stays alive.
 fn linger(data: &mut File) -> io::Result<()> {
     respond(data, "bye")?;
     sleep(FOREVER);
     Ok(())
 }
 
-/// Prints beside its answer.
+/// Prints, and responds.
 fn chatty(data: &mut File) -> io::Result<()> {
     println!("to whom it may concern");
     respond(data, "said")
 }
 
-/// Only the strict level of the filter denies what this takes.
+/// Needs system calls that only the strict filter level denies.
 fn starts_a_program_with_a_pipe() -> bool {
     let mut program = Command::new("/udf");
     program.args(["3", "exit"]).stdin(Stdio::piped());
@@ -184,7 +184,7 @@ fn opens_many_descriptors() -> bool {
     files.iter().all(Result::is_ok)
 }
 
-/// Leaves a process behind that holds everything open.
+/// Leaves a process behind that holds all descriptors open.
 fn daemon(data: &mut File) -> io::Result<()> {
     Command::new("/udf").arg("3").arg("never ready").spawn()?;
     respond(data, "left")
@@ -214,7 +214,7 @@ fn arguments() -> String {
     std::env::args().collect::<Vec<_>>().join("\n")
 }
 
-/// Reads what an earlier request left and leaves something itself.
+/// Reads the file that an earlier request left, and writes it anew.
 fn use_tmp(text: &str) -> String {
     let before = std::fs::read_to_string("/tmp/left");
     match (before, std::fs::write("/tmp/left", text)) {
@@ -278,6 +278,6 @@ fn read_frame(from: &mut File) -> io::Result<Vec<u8>> {
 
 #[allow(unsafe_code)]
 fn connection(descriptor: i32) -> File {
-    // SAFETY: whoever starts a UDF opens this descriptor for it, and each is taken once.
+    // SAFETY: the parent of a UDF opens this descriptor for it, and each is taken once.
     unsafe { File::from_raw_fd(descriptor) }
 }

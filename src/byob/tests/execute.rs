@@ -168,7 +168,7 @@ in_every_sandbox! {
         }
         let options = ExecuteOptions { deadline: Duration::from_millis(50), ..patient() };
         let error = service.execute(&code, hello(), options).await.unwrap_err();
-        assert!(matches!(error, Error::Deadline { .. }), "the request had a worker: {error:?}");
+        assert!(matches!(error, Error::Deadline { .. }), "the request got no worker: {error:?}");
         service.shutdown().await;
     }
 

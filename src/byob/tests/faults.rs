@@ -1,5 +1,5 @@
-//! Faults at each stage of a worker's, a sandbox's and a service's life: what the caller is told, that
-//! the service goes on, and that nothing is left.
+//! Faults at each stage in the life of a worker, a sandbox and a service: which error the caller gets,
+//! that the service recovers, and that it leaves no traces.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -34,7 +34,7 @@ use roma_byob::{
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
-/// A test without gVisor and one in it, which must leave nothing.
+/// Makes a test in minimal mode and one in gVisor, which must leave no traces.
 macro_rules! in_both_modes {
     ($(async fn $name:ident($bed:ident: TestBed) $body:block)*) => {$(
         mod $name {
@@ -50,45 +50,45 @@ macro_rules! in_both_modes {
     )*};
 }
 
-/// A folder that UDFs see, whose file says how they behave from now on.
-struct Told(TempDir);
+/// A folder that UDFs see, with a file that tells new workers how to behave.
+struct Behaviour(TempDir);
 
-impl Told {
+impl Behaviour {
     fn new() -> Self {
-        let told = Self(tempfile::tempdir().unwrap());
-        told.say("");
-        told
+        let behaviour = Self(tempfile::tempdir().unwrap());
+        behaviour.set("");
+        behaviour
     }
 
-    fn say(&self, behaviour: &str) {
-        let fresh = self.0.path().join("fresh");
-        fs::write(&fresh, behaviour).unwrap();
-        fs::rename(fresh, self.0.path().join("behaviour")).unwrap();
+    fn set(&self, behaviour: &str) {
+        let new = self.0.path().join("new");
+        fs::write(&new, behaviour).unwrap();
+        fs::rename(new, self.0.path().join("current")).unwrap();
     }
 
     fn library(&self) -> LibraryMount {
-        LibraryMount::at(self.0.path(), "/told")
+        LibraryMount::at(self.0.path(), "/behaviour")
     }
 
     fn options(count: u32) -> LoadOptions {
         LoadOptions {
-            args: vec!["as told".into()],
+            args: vec!["from file".into()],
             ..workers(count)
         }
     }
 }
 
-fn hasty() -> ExecuteOptions {
+fn impatient() -> ExecuteOptions {
     ExecuteOptions {
         queue_timeout: Duration::from_millis(100),
         ..patient()
     }
 }
 
-/// The error of a request that cannot get a worker; those that still get one are answered.
-async fn without_worker(service: &Service, code: &CodeToken) -> Error {
+/// Sends requests until one gets no worker because of a fault. Returns its error.
+async fn no_worker_error(service: &Service, code: &CodeToken) -> Error {
     loop {
-        match service.execute(code, "good", hasty()).await {
+        match service.execute(code, "good", impatient()).await {
             Err(error @ Error::NoWorker { cause: Some(_), .. }) => return error,
             Err(Error::NoWorker { cause: None, .. }) | Ok(_) => {}
             Err(error) => assert!(
@@ -101,75 +101,75 @@ async fn without_worker(service: &Service, code: &CodeToken) -> Error {
 
 in_both_modes! {
     async fn crash_loops_back_off_are_reported_and_recover_without_a_request(bed: TestBed) {
-        let told = Told::new();
-        let service = bed.builder().library(told.library()).start().await.unwrap();
-        let options = LoadOptions { start_timeout: Duration::from_secs(4), ..Told::options(2) };
+        let behaviour = Behaviour::new();
+        let service = bed.builder().library(behaviour.library()).start().await.unwrap();
+        let options = LoadOptions { start_timeout: Duration::from_secs(4), ..Behaviour::options(2) };
         let code = service.load(udf("misbehaving_udf"), options).await.unwrap();
-        for behaviour in ["crash", "die idle", "never ready"] {
+        for fault in ["crash", "die idle", "never ready"] {
             until_ready(&service, &code, 2).await;
-            told.say(behaviour);
-            // Those that were ready before still serve; what replaces them behaves as told.
+            behaviour.set(fault);
+            // Workers that were ready before still serve; those that replace them have the fault.
             for _ in 0..2 {
-                let _ = service.execute(&code, "good", hasty()).await;
+                let _ = service.execute(&code, "good", impatient()).await;
             }
-            until("it is not healthy", || !service.status(&code).unwrap().is_healthy()).await;
+            until("the pool is not healthy", || !service.status(&code).unwrap().is_healthy()).await;
             let failure = service.status(&code).unwrap().failure.unwrap();
-            assert_eq!(failure.fault(), Fault::Udf, "{behaviour}: {failure:?}");
-            // One that is asked before it dies serves, and with that all is well for a while.
-            if behaviour != "die idle" {
-                let error = without_worker(&service, &code).await;
-                assert_eq!(error.fault(), Fault::Udf, "{behaviour}: {error:?}");
+            assert_eq!(failure.fault(), Fault::Udf, "{fault}: {failure:?}");
+            // A worker that gets a request before it dies serves it, which makes the pool healthy for a while.
+            if fault != "die idle" {
+                let error = no_worker_error(&service, &code).await;
+                assert_eq!(error.fault(), Fault::Udf, "{fault}: {error:?}");
                 assert!(!error.retryable() && error.grpc_code() == GrpcCode::Unavailable);
             }
             let started = service.status(&code).unwrap().started;
             sleep(Duration::from_secs(1)).await;
             let more = service.status(&code).unwrap().started - started;
-            assert!(more < 20, "{behaviour}: started {more} times in a second or so");
-            told.say("");
-            until("it is healthy", || service.status(&code).unwrap().is_healthy()).await;
+            assert!(more < 20, "{fault}: started {more} workers in about a second");
+            behaviour.set("");
+            until("the pool is healthy", || service.status(&code).unwrap().is_healthy()).await;
             assert_echoes(&service, &code).await;
         }
         service.shutdown().await;
     }
 
     async fn a_crash_loop_without_a_readiness_byte_backs_off(bed: TestBed) {
-        let told = Told::new();
-        told.say("silent");
-        let service = bed.builder().library(told.library()).start().await.unwrap();
+        let behaviour = Behaviour::new();
+        behaviour.set("silent");
+        let service = bed.builder().library(behaviour.library()).start().await.unwrap();
         let options =
-            LoadOptions { readiness: roma_byob::Readiness::None, ..Told::options(2) };
+            LoadOptions { readiness: roma_byob::Readiness::None, ..Behaviour::options(2) };
         let code = service.load(udf("misbehaving_udf"), options).await.unwrap();
         until_ready(&service, &code, 2).await;
-        told.say("exit");
+        behaviour.set("exit");
         while service.status(&code).unwrap().is_healthy() {
-            // It may get one that is about to exit.
-            let _ = service.execute(&code, "good", hasty()).await;
+            // The request may get a worker that is about to exit.
+            let _ = service.execute(&code, "good", impatient()).await;
         }
         let started = service.status(&code).unwrap().started;
         sleep(Duration::from_secs(1)).await;
         let more = service.status(&code).unwrap().started - started;
-        assert!(more < 20, "started {more} times in a second or so");
-        told.say("silent");
-        until("it is healthy", || service.status(&code).unwrap().is_healthy()).await;
+        assert!(more < 20, "started {more} workers in about a second");
+        behaviour.set("silent");
+        until("the pool is healthy", || service.status(&code).unwrap().is_healthy()).await;
         assert_echoes(&service, &code).await;
         service.shutdown().await;
     }
 
     async fn a_half_read_request_or_half_written_response_is_the_udfs_fault(bed: TestBed) {
-        let told = Told::new();
-        let service = bed.builder().library(told.library()).start().await.unwrap();
-        let options = LoadOptions { max_live: Some(1), ..Told::options(1) };
+        let behaviour = Behaviour::new();
+        let service = bed.builder().library(behaviour.library()).start().await.unwrap();
+        let options = LoadOptions { max_live: Some(1), ..Behaviour::options(1) };
         let large = || vec![b'x'; 8 << 20];
         let short = ExecuteOptions { deadline: Duration::from_millis(300), ..patient() };
-        told.say("half a read");
+        behaviour.set("half a read");
         let code = service.load(udf("misbehaving_udf"), options).await.unwrap();
         let error = service.execute(&code, large(), patient()).await.unwrap_err();
         assert_eq!(error.exit().unwrap().status, ExitStatus::Code(5), "{error:?}");
-        // The next one is there already and behaves as the last one.
-        told.say("half a read and hang");
+        // The next worker has started already, and behaves like the last one.
+        behaviour.set("half a read and hang");
         let _ = service.execute(&code, large(), patient()).await.unwrap_err();
         until_ready(&service, &code, 1).await;
-        told.say("");
+        behaviour.set("");
         let error = service.execute(&code, large(), short.clone()).await.unwrap_err();
         assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
         let error = service.execute(&code, "stall", short).await.unwrap_err();
@@ -192,7 +192,7 @@ in_both_modes! {
         for turn in 0.. {
             until_ready(&service, &code, 1).await;
             let request = start_hung_request(&service, &code).await;
-            // A worker that is being made still looks like its spawner.
+            // A worker that is being started still looks like its spawner.
             until_ready(&service, &code, 2).await;
             let processes = processes_without_workers(&bed, &service);
             assert!(processes.len() >= 3, "{processes:?}");
@@ -225,9 +225,9 @@ in_both_modes! {
             let Some(victim) = processes.get(turn) else { break };
             kill(*victim, Signal::SIGSTOP).unwrap();
             let mut request = start_hung_request(&service, &code).await;
-            // Some only wait for the end of others, and are not missed.
-            if let Ok(over) = timeout(Duration::from_secs(6), &mut request).await {
-                let error = over.unwrap().unwrap_err();
+            // Some processes only wait for others to end; the watchdog does not watch them.
+            if let Ok(ended) = timeout(Duration::from_secs(6), &mut request).await {
+                let error = ended.unwrap().unwrap_err();
                 assert!(matches!(error, Error::SandboxDied(_)), "{turn}: {error:?}");
                 assert!(error.to_string().contains("not said a word"), "{error}");
                 assert!(error.retryable());
@@ -238,9 +238,9 @@ in_both_modes! {
             }
             assert_echoes_again(&service, &code).await;
         }
-        // gVisor's kernel; without it the process that makes pools, and a pool's spawners.
-        let least = if bed.is_gvisor() { 1 } else { 3 };
-        assert!(noticed >= least, "{noticed}");
+        // gVisor's kernel; in minimal mode the process that starts pools, and the spawners of the pool.
+        let minimum = if bed.is_gvisor() { 1 } else { 3 };
+        assert!(noticed >= minimum, "{noticed}");
         service.shutdown().await;
     }
 
@@ -260,7 +260,7 @@ in_both_modes! {
 
     async fn code_deleted_while_it_is_prepared_leaves_no_spawner(bed: TestBed) {
         let service = bed.service().await;
-        let before = processes_without_workers(&bed, &service).len();
+        let without_pools = processes_without_workers(&bed, &service).len();
         let binary = fs::read(udf("misbehaving_udf")).unwrap();
         for pause in 0..40 {
             let load = service.load(binary.clone(), workers(1));
@@ -270,13 +270,13 @@ in_both_modes! {
             }
             assert!(service.list().is_empty());
         }
-        let alone = || processes_without_workers(&bed, &service).len() == before;
-        until("no spawner is left", alone).await;
+        let no_spawner = || processes_without_workers(&bed, &service).len() == without_pools;
+        until("no spawner is left", no_spawner).await;
         let code = service.load(binary, workers(1)).await.unwrap();
         kill(sandbox_process(&service), Signal::SIGKILL).unwrap();
         service.delete(&code).await.unwrap();
         until("there is a sandbox", || !service.sandbox_processes().is_empty()).await;
-        until("no spawner is left", alone).await;
+        until("no spawner is left", no_spawner).await;
         service.shutdown().await;
     }
 
@@ -301,7 +301,7 @@ in_both_modes! {
             assert_eq!(fs::read_dir(bed.run_dir.path()).unwrap().count(), 2);
             let code = service.load(udf("misbehaving_udf"), workers(1)).await.unwrap();
             assert_echoes(&service, &code).await;
-            // Orphans are children of this process now, and nobody has waited for them.
+            // Orphans are children of this process now; it has not waited for them.
             let ended = || processes.iter().all(|pid| has_ended(*pid));
             until("its processes have ended", ended).await;
             until("its control groups are gone", || control_groups(sandbox) == 0).await;
@@ -315,14 +315,14 @@ in_both_modes! {
         until_ready(&service, &code, 2).await;
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         setrlimit(Resource::RLIMIT_NOFILE, 3, hard).unwrap();
-        let error = without_worker(&service, &code).await;
+        let error = no_worker_error(&service, &code).await;
         let load = service.load(code, workers(1)).await;
         setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
         assert_eq!(error.fault(), Fault::Host, "{error:?}");
         assert!(error.retryable(), "{error:?}");
         let error = load.unwrap_err();
         assert_eq!((error.fault(), error.errno()), (Fault::Host, Some(nix::libc::EMFILE)));
-        until("it is healthy", || service.status(&code).unwrap().is_healthy()).await;
+        until("the pool is healthy", || service.status(&code).unwrap().is_healthy()).await;
         assert_echoes(&service, &code).await;
         assert_eq!(service.list().len(), 1);
         service.shutdown().await;
@@ -334,7 +334,7 @@ in_both_modes! {
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         setrlimit(Resource::RLIMIT_NOFILE, 3, hard).unwrap();
         kill(sandbox_process(&service), Signal::SIGKILL).unwrap();
-        let error = without_worker(&service, &code).await;
+        let error = no_worker_error(&service, &code).await;
         let healthy = service.status(&code).unwrap().is_healthy();
         setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
         assert!(error.retryable() && !healthy, "{error:?}");
@@ -363,8 +363,8 @@ in_both_modes! {
     }
 }
 
-/// A mount namespace of this thread's own, with a small file system in memory on the run folder.
-/// The runtime's threads are made by this one and share it.
+/// Runs a test with a small file system in memory on its run folder. A thread with a mount namespace of
+/// its own runs it; the threads of the runtime inherit that namespace.
 fn on_a_small_disk<F: Future<Output = ()>>(
     sandbox: usize,
     size: &'static str,
@@ -376,8 +376,8 @@ fn on_a_small_disk<F: Future<Output = ()>>(
             let disk = Some(size);
             mount(Some("roma"), &folder, Some("tmpfs"), MsFlags::empty(), disk).unwrap();
             test(bed).await;
-            // Whoever was killed last may still be on its way out.
-            block_until("nobody uses the folder", || umount(&folder).is_ok());
+            // A process that was killed last may still be ending.
+            block_until("no process uses the folder", || umount(&folder).is_ok());
         });
     };
     // Only root may mount.
@@ -394,22 +394,22 @@ fn on_a_small_disk<F: Future<Output = ()>>(
     .unwrap();
 }
 
-async fn start_fails_for_want_of_room(builder: ServiceBuilder, run_dir: &Path) {
+async fn assert_start_needs_space(builder: ServiceBuilder, run_dir: &Path) {
     let error = builder.start().await.unwrap_err();
     assert!(matches!(error, Error::SandboxStart(_)), "{error:?}");
     assert!(error.to_string().contains("No space left"), "{error}");
     assert_eq!(fs::read_dir(run_dir).unwrap().count(), 0);
 }
 
-async fn full_disk_is_reported_and_recovered(bed: TestBed, room: &'static str) {
+async fn full_disk_is_reported_and_recovered(bed: TestBed, larger: &'static str) {
     let run_dir = bed.run_dir.path().to_owned();
-    start_fails_for_want_of_room(bed.builder(), &run_dir).await;
+    assert_start_needs_space(bed.builder(), &run_dir).await;
     mount(
         None::<&str>,
         &run_dir,
         None::<&str>,
         MsFlags::MS_REMOUNT,
-        Some(room),
+        Some(larger),
     )
     .unwrap();
     let service = bed.service().await;
@@ -427,7 +427,7 @@ async fn full_disk_is_reported_and_recovered(bed: TestBed, room: &'static str) {
     }
     assert_echoes(&service, &code).await;
     kill(sandbox_process(&service), Signal::SIGKILL).unwrap();
-    let error = without_worker(&service, &code).await;
+    let error = no_worker_error(&service, &code).await;
     assert!(
         error.retryable() && error.fault() != Fault::Caller,
         "{error:?}"
@@ -452,7 +452,7 @@ fn a_full_disk_is_reported_and_recovered_without_gvisor() {
     });
 }
 
-/// Stopped, a spawner takes nothing from its connection, which holds a few packets only.
+/// A stopped spawner reads nothing from its connection, which holds only a few packets.
 #[test]
 fn ready_workers_serve_while_their_spawners_are_stopped() {
     run_without_traces(MINIMAL_STRICT, async |bed: TestBed| {
@@ -466,16 +466,19 @@ fn ready_workers_serve_while_their_spawners_are_stopped() {
         let signal = |signal| processes.iter().for_each(|pid| kill(*pid, signal).unwrap());
         signal(Signal::SIGSTOP);
         for _ in 0..60 {
-            let waiting = ExecuteOptions {
+            let at_once = ExecuteOptions {
                 queue_timeout: Duration::ZERO,
                 ..patient()
             };
             assert_eq!(
-                service.execute(&code, "good", waiting).await.unwrap(),
+                service.execute(&code, "good", at_once).await.unwrap(),
                 "good"
             );
         }
-        let error = service.execute(&code, "good", hasty()).await.unwrap_err();
+        let error = service
+            .execute(&code, "good", impatient())
+            .await
+            .unwrap_err();
         assert!(
             matches!(error, Error::NoWorker { cause: None, .. }),
             "{error:?}"
@@ -488,13 +491,13 @@ fn ready_workers_serve_while_their_spawners_are_stopped() {
     });
 }
 
-/// Control groups hold what all processes of a pool use together.
+/// Control groups limit what all processes of a pool use together.
 #[test]
 fn exhausted_processes_and_memory_are_reported_and_recovered() {
     run_without_traces(MINIMAL_STRICT, async |bed: TestBed| {
         let service = bed.service().await;
         let mut limits = Limits::default();
-        // Where no control group can be had, this is what ends `hoard`.
+        // Without control groups, this limit ends `hoard`.
         limits.address_space = Some(1 << 30);
         let options = LoadOptions {
             limits,
@@ -514,7 +517,7 @@ fn exhausted_processes_and_memory_are_reported_and_recovered() {
                 start_hung_request(&service, &code).await,
                 start_hung_request(&service, &code).await,
             );
-            let error = without_worker(&service, &code).await;
+            let error = no_worker_error(&service, &code).await;
             assert_eq!(error.fault(), Fault::Sandbox, "{error:?}");
             assert!(error.retryable(), "{error:?}");
             one.abort();

@@ -243,7 +243,7 @@ in_every_sandbox! {
         };
         settled(0).await;
         let long = tokio::spawn(service.execute(&code, "drip", patient()));
-        // Three of four workers are left: enough that another is not started at once, but soon.
+        // Three of four workers are left: a replacement is not urgent, but comes soon.
         settled(1).await;
         long.abort();
         service.shutdown().await;
