@@ -115,7 +115,7 @@ in_both_modes! {
             until("the pool is not healthy", || !service.status(&code).unwrap().is_healthy()).await;
             let failure = service.status(&code).unwrap().failure.unwrap();
             assert_eq!(failure.fault(), Fault::Udf, "{fault}: {failure:?}");
-            // A worker that gets a request before it dies serves it, which makes the pool healthy for a while.
+            // A worker that serves a request before it dies makes the pool healthy for a while.
             if fault != "die idle" {
                 let error = no_worker_error(&service, &code).await;
                 assert_eq!(error.fault(), Fault::Udf, "{fault}: {error:?}");

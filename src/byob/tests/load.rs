@@ -239,7 +239,7 @@ in_every_sandbox! {
         let code = service.load(udf("misbehaving_udf"), workers(4)).await.unwrap();
         let counts = || service.status(&code).unwrap().counts;
         let settled = async |busy| {
-            until("four workers are ready and `busy` are busy", || (counts().busy, counts().ready) == (busy, 4)).await;
+            until("the counts settle", || (counts().busy, counts().ready) == (busy, 4)).await;
         };
         settled(0).await;
         let long = tokio::spawn(service.execute(&code, "drip", patient()));

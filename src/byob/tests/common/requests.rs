@@ -17,7 +17,8 @@ pub async fn assert_greets(service: &Service, code: &CodeToken) {
     assert_eq!(greeting(&answer), "Hello, world!");
 }
 
-/// Asserts that the sample UDF answers again after a sandbox died: until then, every error is retryable.
+/// Asserts that the sample UDF answers again after a sandbox died, and that errors until then are
+/// retryable.
 pub async fn assert_greets_again(service: &Service, code: &CodeToken) {
     retry_until_answered(service, code, hello()).await;
     assert_greets(service, code).await;
@@ -29,7 +30,8 @@ pub async fn assert_echoes(service: &Service, code: &CodeToken) {
     assert_eq!(answer, "good");
 }
 
-/// Asserts that the misbehaving UDF answers again after a sandbox died: until then, every error is retryable.
+/// Asserts that the misbehaving UDF answers again after a sandbox died, and that errors until then are
+/// retryable.
 pub async fn assert_echoes_again(service: &Service, code: &CodeToken) {
     retry_until_answered(service, code, "good").await;
     assert_echoes(service, code).await;
