@@ -6,7 +6,7 @@
 //! capability, no network and a system call filter.
 //!
 //! ```no_run
-//! use roma_byob::{ExecuteOptions, Failure, LoadOptions, Service};
+//! use roma_byob::{ExecuteOptions, LoadOptions, Service};
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), roma_byob::Error> {
@@ -24,8 +24,8 @@
 //! ```
 //!
 //! The parts, from the outside in: [`Service`] and [`ServiceBuilder`]; [`LoadOptions`] for code,
-//! [`ExecuteOptions`] and [`Execution`] for requests; [`Error`], which with the trait [`Failure`]
-//! tells whose fault it is; and host functions ([`HostCall`]), which UDFs may call. [`Service`]
+//! [`ExecuteOptions`] and [`Execution`] for requests; [`Error`], which tells whose fault it is;
+//! and host functions ([`HostCall`]), which UDFs may call. [`Service`]
 //! implements [`roma_core::Engine`]. Metrics go through the `metrics` facade, events through
 //! `tracing`.
 

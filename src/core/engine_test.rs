@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 use crate::execution::{Finished, Report, Times};
-use crate::failure::{Failure, Fault};
+use crate::failure::Fault;
 
 /// An engine in memory, as a test of a server would use: it answers a request with the code followed
 /// by the request.

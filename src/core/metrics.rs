@@ -28,7 +28,6 @@ use metrics::{Counter, Histogram, counter, histogram};
 
 use crate::error::Error;
 use crate::execution::Times;
-use crate::failure::Failure;
 
 /// The instruments of the executions of one piece of code, looked up once.
 pub struct ExecutionMetrics {

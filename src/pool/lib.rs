@@ -16,10 +16,6 @@ mod lease;
 mod metrics;
 mod options;
 mod patience;
-#[expect(
-    clippy::module_inception,
-    reason = "the type after which the crate is named"
-)]
 mod pool;
 mod random;
 mod spawner;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use roma_core::{Counts, Error, Failure};
+use roma_core::{Counts, Error};
 use roma_protocol::spawner::Exited;
 
 use crate::worker::{exit_of, start_steps};

@@ -22,7 +22,7 @@ use crate::token::CodeToken;
 /// Everything that the calls of an engine can fail with.
 ///
 /// ```
-/// use roma_core::{Error, Failure, Fault};
+/// use roma_core::{Error, Fault};
 ///
 /// fn answer(error: &Error) -> i32 {
 ///     if error.retryable() {
@@ -179,6 +179,97 @@ impl Error {
         }
     }
 
+    /// Returns whose fault it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Config(_)
+            | Self::UnknownToken(_)
+            | Self::RequestTooLarge { .. }
+            | Self::Cancelled
+            | Self::Deleted
+            | Self::ShutDown => Fault::Caller,
+            Self::Engine(failure) => failure.fault(),
+            Self::NoWorker {
+                cause: Some(cause), ..
+            } => cause.fault(),
+            // A full queue is a matter of sizing, which is the caller's.
+            Self::QueueFull { .. } | Self::NoWorker { .. } => Fault::Caller,
+            Self::NeverReady { .. }
+            | Self::StartCrashed { .. }
+            | Self::Deadline { .. }
+            | Self::Died { .. }
+            | Self::Response(_) => Fault::Udf,
+            Self::WorkerStart(_)
+            | Self::PoolSetup(_)
+            | Self::SandboxStart(_)
+            | Self::SandboxDied(_) => Fault::Sandbox,
+            Self::Host { .. } | Self::Internal(_) => Fault::Host,
+        }
+    }
+
+    /// Returns whether the same call may succeed later, or at another replica, without any change.
+    #[must_use]
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::QueueFull { .. } | Self::ShutDown | Self::SandboxDied(_) | Self::Host { .. } => {
+                true
+            }
+            Self::Engine(failure) => failure.retryable(),
+            Self::NoWorker { cause, .. } => cause.as_ref().is_none_or(|cause| cause.retryable()),
+            Self::WorkerStart(failure) | Self::PoolSetup(failure) => is_shortage(failure.errno),
+            _ => false,
+        }
+    }
+
+    /// Returns the code for a gRPC server to answer with.
+    #[must_use]
+    pub fn grpc_code(&self) -> GrpcCode {
+        match self {
+            Self::Engine(failure) => failure.grpc_code(),
+            Self::UnknownToken(_) => GrpcCode::NotFound,
+            Self::Config(_) | Self::RequestTooLarge { .. } => GrpcCode::InvalidArgument,
+            Self::QueueFull { .. } => GrpcCode::ResourceExhausted,
+            Self::NoWorker { cause: None, .. } => GrpcCode::ResourceExhausted,
+            Self::NoWorker { cause: Some(_), .. } => GrpcCode::Unavailable,
+            Self::Cancelled => GrpcCode::Cancelled,
+            Self::Deleted => GrpcCode::Aborted,
+            Self::NeverReady { .. } | Self::StartCrashed { .. } => GrpcCode::FailedPrecondition,
+            Self::Deadline { .. } => GrpcCode::DeadlineExceeded,
+            Self::Died { .. } | Self::Response(_) => GrpcCode::Internal,
+            Self::Host { .. } | Self::Internal(_) => GrpcCode::Internal,
+            Self::WorkerStart(_) | Self::PoolSetup(_) => GrpcCode::Internal,
+            Self::ShutDown | Self::SandboxStart(_) | Self::SandboxDied(_) => GrpcCode::Unavailable,
+        }
+    }
+
+    /// Returns a short, stable, lower-case name of the kind of failure, fit for a metric's label.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Config(_) => "config",
+            Self::Engine(failure) => failure.name(),
+            Self::UnknownToken(_) => "unknown_token",
+            Self::RequestTooLarge { .. } => "request_too_large",
+            Self::QueueFull { .. } => "queue_full",
+            Self::NoWorker { .. } => "no_worker",
+            Self::Cancelled => "cancelled",
+            Self::Deleted => "deleted",
+            Self::ShutDown => "shut_down",
+            Self::NeverReady { .. } => "never_ready",
+            Self::StartCrashed { .. } => "start_crashed",
+            Self::Deadline { .. } => "deadline",
+            Self::Died { .. } => "died",
+            Self::Response(_) => "response",
+            Self::WorkerStart(_) => "worker_start",
+            Self::PoolSetup(_) => "pool_setup",
+            Self::SandboxStart(_) => "sandbox_start",
+            Self::SandboxDied(_) => "sandbox_died",
+            Self::Host { .. } => "host",
+            Self::Internal(_) => "internal",
+        }
+    }
+
     /// Returns the failure of a particular engine, if this is one of type `T`.
     #[must_use]
     pub fn engine_failure<T: Failure>(&self) -> Option<&T> {
@@ -258,86 +349,19 @@ impl Error {
 
 impl Failure for Error {
     fn fault(&self) -> Fault {
-        match self {
-            Self::Config(_)
-            | Self::UnknownToken(_)
-            | Self::RequestTooLarge { .. }
-            | Self::Cancelled
-            | Self::Deleted
-            | Self::ShutDown => Fault::Caller,
-            Self::Engine(failure) => failure.fault(),
-            Self::NoWorker {
-                cause: Some(cause), ..
-            } => cause.fault(),
-            // A full queue is a matter of sizing, which is the caller's.
-            Self::QueueFull { .. } | Self::NoWorker { .. } => Fault::Caller,
-            Self::NeverReady { .. }
-            | Self::StartCrashed { .. }
-            | Self::Deadline { .. }
-            | Self::Died { .. }
-            | Self::Response(_) => Fault::Udf,
-            Self::WorkerStart(_)
-            | Self::PoolSetup(_)
-            | Self::SandboxStart(_)
-            | Self::SandboxDied(_) => Fault::Sandbox,
-            Self::Host { .. } | Self::Internal(_) => Fault::Host,
-        }
+        self.fault()
     }
 
     fn retryable(&self) -> bool {
-        match self {
-            Self::QueueFull { .. } | Self::ShutDown | Self::SandboxDied(_) | Self::Host { .. } => {
-                true
-            }
-            Self::Engine(failure) => failure.retryable(),
-            Self::NoWorker { cause, .. } => cause.as_ref().is_none_or(|cause| cause.retryable()),
-            Self::WorkerStart(failure) | Self::PoolSetup(failure) => is_shortage(failure.errno),
-            _ => false,
-        }
+        self.retryable()
     }
 
     fn grpc_code(&self) -> GrpcCode {
-        match self {
-            Self::Engine(failure) => failure.grpc_code(),
-            Self::UnknownToken(_) => GrpcCode::NotFound,
-            Self::Config(_) | Self::RequestTooLarge { .. } => GrpcCode::InvalidArgument,
-            Self::QueueFull { .. } => GrpcCode::ResourceExhausted,
-            Self::NoWorker { cause: None, .. } => GrpcCode::ResourceExhausted,
-            Self::NoWorker { cause: Some(_), .. } => GrpcCode::Unavailable,
-            Self::Cancelled => GrpcCode::Cancelled,
-            Self::Deleted => GrpcCode::Aborted,
-            Self::NeverReady { .. } | Self::StartCrashed { .. } => GrpcCode::FailedPrecondition,
-            Self::Deadline { .. } => GrpcCode::DeadlineExceeded,
-            Self::Died { .. } | Self::Response(_) => GrpcCode::Internal,
-            Self::Host { .. } | Self::Internal(_) => GrpcCode::Internal,
-            Self::WorkerStart(_) | Self::PoolSetup(_) => GrpcCode::Internal,
-            Self::ShutDown | Self::SandboxStart(_) | Self::SandboxDied(_) => GrpcCode::Unavailable,
-        }
+        self.grpc_code()
     }
 
     fn name(&self) -> &'static str {
-        match self {
-            Self::Config(_) => "config",
-            Self::Engine(failure) => failure.name(),
-            Self::UnknownToken(_) => "unknown_token",
-            Self::RequestTooLarge { .. } => "request_too_large",
-            Self::QueueFull { .. } => "queue_full",
-            Self::NoWorker { .. } => "no_worker",
-            Self::Cancelled => "cancelled",
-            Self::Deleted => "deleted",
-            Self::ShutDown => "shut_down",
-            Self::NeverReady { .. } => "never_ready",
-            Self::StartCrashed { .. } => "start_crashed",
-            Self::Deadline { .. } => "deadline",
-            Self::Died { .. } => "died",
-            Self::Response(_) => "response",
-            Self::WorkerStart(_) => "worker_start",
-            Self::PoolSetup(_) => "pool_setup",
-            Self::SandboxStart(_) => "sandbox_start",
-            Self::SandboxDied(_) => "sandbox_died",
-            Self::Host { .. } => "host",
-            Self::Internal(_) => "internal",
-        }
+        self.name()
     }
 }
 
