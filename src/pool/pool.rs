@@ -132,7 +132,8 @@ impl Pool {
 
     /// Takes a ready worker for a request. Workers that fail to start are replaced by others a few
     /// times. A worker that is still starting may get the request before it is ready, which saves a
-    /// round trip: `send_early` sends it and returns whether any of it was sent.
+    /// round trip: `send_early` sends some of it, and what it returns comes with the lease if it was
+    /// this worker that became ready.
     ///
     /// The caller calls [`Pool::refill`] as soon as the worker has the request.
     ///
@@ -140,32 +141,32 @@ impl Pool {
     ///
     /// [`Error::QueueFull`], [`Error::NoWorker`], the reason why the pool is closed, or why workers do
     /// not start.
-    pub async fn acquire_ready(
+    pub async fn acquire_ready<S>(
         self: &Arc<Self>,
         patience: Patience,
-        mut send_early: impl FnMut(&Worker) -> io::Result<bool>,
-    ) -> Result<Lease, Error> {
+        mut send_early: impl FnMut(&Worker) -> io::Result<S>,
+    ) -> Result<(Lease, Option<S>), Error> {
         for attempt in 1.. {
             let mut lease = self.acquire(patience).await?;
             if lease.worker().ready {
-                return Ok(lease);
+                return Ok((lease, None));
             }
-            let mut is_used = false;
+            let mut sent = None;
             if self.sends_early(patience.left()) {
-                is_used =
-                    send_early(lease.worker()).map_err(|e| Error::host("send a request", e))?;
+                let early = send_early(lease.worker());
+                sent = Some(early.map_err(|e| Error::host("send a request", e))?);
             }
             self.refill();
             match lease.until_ready(patience).await {
                 Ok(()) => {
                     lease.note_ready();
-                    return Ok(lease);
+                    return Ok((lease, sent));
                 }
                 Err(Unready::Failed(cause)) if attempt >= MOST_STARTS => return Err(cause),
                 Err(Unready::Failed(_)) => {}
                 Err(Unready::NoOther(error)) => return Err(error),
                 Err(Unready::OutOfPatience) => {
-                    if !is_used {
+                    if sent.is_none() {
                         lease.give_back();
                     }
                     return Err(Error::NoWorker {

@@ -72,15 +72,15 @@ impl Request {
         trace: &mut Trace,
     ) -> Result<(Lease, Outgoing), Error> {
         let keeps_logs = self.code.keeps_logs();
-        let mut outgoing = Outgoing::new(self.payload.clone());
         let send_early = |worker: &Worker| {
             trace.follow(worker, keeps_logs);
-            outgoing = Outgoing::new(self.payload.clone());
+            let mut outgoing = Outgoing::new(self.payload.clone());
             outgoing.send_some(worker.data.as_fd())?;
-            Ok(outgoing.has_begun())
+            Ok(outgoing)
         };
-        let lease = self.code.pool.acquire_ready(patience, send_early).await?;
+        let (lease, outgoing) = self.code.pool.acquire_ready(patience, send_early).await?;
         trace.follow(lease.worker(), keeps_logs);
+        let outgoing = outgoing.unwrap_or_else(|| Outgoing::new(self.payload.clone()));
         Ok((lease, outgoing))
     }
 }

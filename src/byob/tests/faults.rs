@@ -229,7 +229,7 @@ in_both_modes! {
             if let Ok(ended) = timeout(Duration::from_secs(6), &mut request).await {
                 let error = ended.unwrap().unwrap_err();
                 assert!(matches!(error, Error::SandboxDied(_)), "{turn}: {error:?}");
-                assert!(error.to_string().contains("not said a word"), "{error}");
+                assert!(error.to_string().contains("did not answer the watchdog"), "{error}");
                 assert!(error.retryable());
                 noticed += 1;
             } else {
