@@ -33,7 +33,7 @@ def prepare(cache: pathlib.Path, target: pathlib.Path) -> None:
     with concurrent.futures.ThreadPoolExecutor() as pool:
         system, cargo_bazel = _system(cache, rust, pool)
         stand_ins = target / "modules"
-        registry.copy_stand_ins(_HERE / "modules", stand_ins, system / "libraries")
+        registry.copy_stand_ins(_WORKSPACE / "third_party/modules", stand_ins, system / "libraries")
         registry.write_registry(target / "registry", system / "root", stand_ins, _module_files())
         _write_rust_repositories(target, rust)
         trust.write_trust_store(target / "certificates.jks")
