@@ -1,26 +1,27 @@
-"""The layers of one user."""
+"""The layers of one user, for the packages of this folder."""
 
 load("@rules_pkg//pkg:mappings.bzl", "pkg_attributes", "pkg_files", "pkg_mkdirs")
 load("@rules_pkg//pkg:tar.bzl", "pkg_tar")
-load("//bzl:container.bzl", "roma_container_dir", "roma_container_root_dir")
-load("//third_party:container_deps.bzl", "get_user")
+load("//bzl:defs.bzl", "get_user", "roma_container_dir", "roma_container_root_dir")
+
+visibility(["//container/..."])
 
 _RUNSC_DIR = "usr/byob/gvisor/bin"
 _SERVER_DIR = "server/bin"
 
 def _parents(path):
-    """The folders that lead to a path, outermost first."""
+    """Returns the parent folders of a path, outermost first."""
     parts = path.split("/")[:-1]
     return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
 
 def layer(name, user, out = None, files = {}, folders = {}):
-    """A layer whose entries belong to a user, and the folders that lead to them to root.
+    """Makes a layer whose entries belong to a user, and whose other folders belong to root.
 
     Args:
         name: the rule's name.
-        user: whose it is, see `get_user`.
-        out: the file; `<name>.tar` unless said otherwise.
-        files: the mode, by the label of a file and the path where it goes: `{(label, path): mode}`.
+        user: the owner, see `get_user`.
+        out: the name of the file; `<name>.tar` by default.
+        files: the mode of each file, by its label and its path in the image: `{(label, path): mode}`.
         folders: the mode of each folder, by its path.
     """
     own = [path for _, path in files] + folders.keys()
@@ -50,17 +51,17 @@ def layer(name, user, out = None, files = {}, folders = {}):
         name = name,
         srcs = srcs,
         out = out,
-        # (of all entries, lest those who lead to them change hands)
+        # The parent folders stay root's.
         owner = "0.0",
         owners = {path: "%d.%d" % (user.uid, user.gid) for path in own},
         visibility = ["//visibility:public"],
     )
 
 def roma_layers(name):
-    """All layers of a user.
+    """Makes all layers of a user.
 
     Args:
-        name: the user's: `root` or `nonroot`.
+        name: the user: `root` or `nonroot`.
     """
     user = get_user(name)
     directory = roma_container_dir.lstrip("/")

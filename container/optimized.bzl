@@ -1,4 +1,6 @@
-"""Programs for images, which are never debug builds, whatever the rest is built as."""
+"""Programs for images: optimised, whatever the compilation mode of the build."""
+
+visibility(["//container/..."])
 
 def _optimized_transition_impl(_settings, _attr):
     return {"//command_line_option:compilation_mode": "opt"}
@@ -24,7 +26,7 @@ def _optimized_impl(ctx):
 
 optimized = rule(
     implementation = _optimized_impl,
-    doc = "A program, built with optimisation and without symbols.",
+    doc = "Builds a program with optimisation and without symbols.",
     attrs = {
         "program": attr.label(
             doc = "The program.",

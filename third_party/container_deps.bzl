@@ -1,6 +1,12 @@
-"""Base images, and the users that run in them."""
+"""The distroless base images, pinned by digest."""
 
 load("@rules_oci//oci:pull.bzl", "oci_pull")
+load("//bzl/private:users.bzl", _get_user = "get_user")  # buildifier: disable=bzl-visibility
+
+visibility("public")
+
+# A former place of this name: load it from `//bzl:defs.bzl` instead.
+get_user = _get_user
 
 _REPOSITORY = "gcr.io/distroless/cc-debian12"
 
@@ -16,15 +22,10 @@ _DISTROLESS = {
     "distroless-root-arm64": "sha256:b97c1911753fbbdf557e5994a5930de9233f9eec7fd0b773f6624c77b01b76db",
 }
 
-_USERS = {
-    "nonroot": struct(flavor = "nonroot", user = "nonroot", uid = 65532, group = "nonroot", gid = 65532),
-    "root": struct(flavor = "root", user = "root", uid = 0, group = "root", gid = 0),
-}
-
 def container_deps():
-    """Names the distroless images that images may be built upon.
+    """Makes the repositories of distroless images.
 
-    Only for a workspace without modules; with `bazel_dep(name = "roma")` they are there already.
+    Only a workspace without modules needs this; `bazel_dep(name = "roma")` makes them by itself.
     """
     for name, digest in _DISTROLESS.items():
         oci_pull(
@@ -40,16 +41,3 @@ distroless = module_extension(
     implementation = _distroless_impl,
     doc = "Makes the repositories of distroless images.",
 )
-
-def get_user(user):
-    """Who an image's programs run as.
-
-    Args:
-        user: `root` or `nonroot`.
-
-    Returns:
-        A struct with `user`, `uid`, `group`, `gid` and `flavor`, by which targets for this user are named.
-    """
-    if user not in _USERS:
-        fail("get_user: there is no user %r; use one of: %s" % (user, ", ".join(sorted(_USERS))))
-    return _USERS[user]

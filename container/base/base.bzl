@@ -1,7 +1,9 @@
-"""What images are built upon."""
+"""The base images, and the layers of Debian's packages."""
 
 load("@debian//:packages.bzl", "DEBIAN_PACKAGES")
 load("@rules_oci//oci:defs.bzl", "oci_image")
+
+visibility(["//container/base"])
 
 _LABELS = {
     "org.opencontainers.image.title": "roma-base",
@@ -10,7 +12,7 @@ _LABELS = {
 }
 
 def base_image(name, user, debug):
-    """An image to build upon.
+    """Makes a base image.
 
     Args:
         name: its name.
@@ -42,14 +44,14 @@ def base_image(name, user, debug):
         )
 
 def debian_layer(name, out, what, packages, folder = None):
-    """A file made of Debian's packages, where those are at hand.
+    """Makes a file from Debian's packages. Without them it is an incompatible target.
 
     Args:
         name: the rule's name.
-        out: the file.
-        what: what it is: `root`, `libraries` or `sbom`, see debian.py.
+        out: the name of the file.
+        what: the kind of file: `root`, `libraries` or `sbom`, see debian.py.
         packages: the package files.
-        folder: where libraries go.
+        folder: the folder of the libraries.
     """
     options = "--folder %s " % folder if folder else ""
     native.genrule(

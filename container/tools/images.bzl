@@ -1,9 +1,10 @@
-"""Images of the `roma` tool, one for each thing it does."""
+"""Images of the `roma` tool, one for each of its commands."""
 
-load("//bzl:container.bzl", "roma_byob_image")
-load("//third_party:container_deps.bzl", "get_user")
+load("//bzl:defs.bzl", "get_user", "roma_byob_image")
 
-# What each does if it is told nothing else.
+visibility(["//container/tools"])
+
+# The default arguments of each.
 TOOLS = {
     "bench": ["--mode", "gvisor"],
     "demo": ["--mode", "gvisor", "/udf/sample_udf", "/udf/echo_udf"],
@@ -11,7 +12,7 @@ TOOLS = {
     "traffic": ["--help"],
 }
 
-# Confidential Space of GCP asks images whether they may have these.
+# GCP's Confidential Space grants these only to images with the label.
 _LAUNCH_POLICY = {
     "tee.launch_policy.allow_capabilities": "true",
     "tee.launch_policy.allow_cgroups": "true",
@@ -19,10 +20,10 @@ _LAUNCH_POLICY = {
 }
 
 def tool_images(name):
-    """All images.
+    """Makes all images.
 
     Args:
-        name: not used: each image is named by its tool and its user.
+        name: not used. The name of an image consists of its tool and its user.
     """
     for tool, cmd in TOOLS.items():
         for flavor in ["root", "nonroot"]:

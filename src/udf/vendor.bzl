@@ -1,10 +1,12 @@
-"""Crates to hand over, so that an SDK builds without a registry. Private to this folder."""
+"""The sources of third-party crates, so that an SDK builds without a registry."""
+
+visibility("private")
 
 _MARK = "roma_crates__"
 
 _CratesInfo = provider(
     doc = "The third-party crates that a target needs.",
-    fields = {"files": "depset of all files of them."},
+    fields = {"files": "A depset of all their files."},
 )
 
 _EDGES = ["actual", "deps", "proc_macro_deps", "script"]
@@ -26,8 +28,8 @@ _crates_aspect = aspect(
     attr_aspects = _EDGES,
 )
 
-# A folder of crates is a registry to cargo if each of them says so. The files' names come as standard
-# input; a folder's name is that of the repository after the mark.
+# Cargo accepts a folder of crates as a registry if each crate has a checksum file. The second argument is a file
+# with the names of the sources. A crate's folder is named by the part of its repository's name after the mark.
 _COPY = """
 out=$1
 while read -r file; do
@@ -57,7 +59,7 @@ def _vendored_crates_impl(ctx):
 
 vendored_crates = rule(
     implementation = _vendored_crates_impl,
-    doc = "A folder with the sources of all third-party crates that some targets need.",
+    doc = "Makes a folder with the sources of all third-party crates that some targets need.",
     attrs = {
         "deps": attr.label_list(aspects = [_crates_aspect], doc = "The targets."),
     },

@@ -1,13 +1,15 @@
-"""The interface that UDFs are written against, as files to hand over. Private to this folder.
+"""The interface that UDFs are written against, as files for an SDK.
 
-The text is the author's own, byte for byte, under one name that every SDK has: numbers, oneofs, maps
-and reservations cannot differ from those of the API, because nothing writes them anew.
+The proto is the author's file, byte for byte, under a name that is the same in every SDK. Numbers, oneofs,
+maps and reservations cannot differ from those of the API, because no tool rewrites them.
 """
 
 load("@rules_proto//proto:defs.bzl", "ProtoInfo")
-load("//bzl:codegen.bzl", "all_protos", "declaring_file", "import_name")
+load(":codegen.bzl", "all_protos", "declaring_file", "import_name")
 
-# What every protobuf compiler has.
+visibility(["//bzl/..."])
+
+# Files that every protobuf compiler brings along.
 _WELL_KNOWN = "google/protobuf/"
 
 def _udf_specs_impl(ctx):
@@ -24,7 +26,7 @@ def _udf_specs_impl(ctx):
         elif not name.startswith(_WELL_KNOWN):
             copies.append(_copy(ctx, file, ctx.actions.declare_file("%s/%s" % (ctx.label.name, name))))
 
-    # Sets one after the other are a set.
+    # Concatenated descriptor sets are a descriptor set.
     arguments = ctx.actions.args()
     arguments.add(ctx.outputs.descriptors)
     sets = depset(transitive = [proto.transitive_descriptor_sets for proto in all_protos(ctx)])
@@ -52,32 +54,32 @@ _udf_specs = rule(
     implementation = _udf_specs_impl,
     doc = "The proto files that UDFs are written against, and their descriptors.",
     attrs = {
-        "descriptors": attr.output(mandatory = True, doc = "The descriptor set of them all."),
-        "host_protos": attr.label_list(providers = [ProtoInfo], doc = "Those of what UDFs may call."),
-        "interface": attr.output(mandatory = True, doc = "The file with the service."),
+        "descriptors": attr.output(mandatory = True, doc = "The descriptor set of all files."),
+        "host_protos": attr.label_list(providers = [ProtoInfo], doc = "The protos of the host APIs that UDFs may call."),
+        "interface": attr.output(mandatory = True, doc = "The copy of the file with the service."),
         "proto": attr.label(mandatory = True, providers = [ProtoInfo]),
-        "proto_basename": attr.string(mandatory = True, doc = "The file with the service."),
+        "proto_basename": attr.string(mandatory = True, doc = "The name, without folder and `.proto`, of the file with the service."),
     },
 )
 
 def host_protos(api):
-    """The protos of what UDFs may call, but for the API's own.
+    """Returns the protos of the host APIs that UDFs may call, except the API's own proto.
 
     Args:
-        api: what `declare_roma_api` returned.
+        api: the value of `declare_roma_api`.
 
     Returns:
-        their labels, each once.
+        their labels, without duplicates.
     """
     return {host.proto: None for host in api.host_apis if host.proto != api.proto}.keys()
 
 def udf_specs(name, roma_app_api, **kwargs):
-    """A folder `name` with `udf_interface.proto`, all that it imports, and `udf_interface.binpb`.
+    """Makes a folder `name` with `udf_interface.proto`, everything it imports, and `udf_interface.binpb`.
 
     Args:
         name: the target, and the folder.
-        roma_app_api: what `declare_roma_api` returned.
-        **kwargs: passed on, such as `visibility`.
+        roma_app_api: the value of `declare_roma_api`.
+        **kwargs: common attributes, such as `visibility`.
     """
     _udf_specs(
         name = name,

@@ -1,21 +1,23 @@
-"""How rules have source generated from protos. Private to this folder."""
+"""The action that generates source from protos, for the rules of this folder."""
 
 load("@rules_proto//proto:defs.bzl", "ProtoInfo")
 
+visibility("private")
+
 RustProtoSourceInfo = provider(
-    doc = "The Rust source made of a proto_library.",
+    doc = "The Rust source that is generated from a `proto_library`.",
     fields = {
         "crate_name": "The name of the crate that the source becomes.",
-        "files": "The proto files in it, by the names that others import them by.",
+        "files": "The proto files that it covers, by the names that other files import them by.",
     },
 )
 
 _RUSTFMT = "@rules_rust//rust/rustfmt:toolchain_type"
 
-# What the generator makes that is Rust.
+# The kinds of output that are Rust.
 _RUST = ["messages", "client", "host", "host-client", "rust-example"]
 
-# The toolchains that `generate` uses, where they are at hand.
+# The toolchains that `generate` uses if they are available.
 CODEGEN_TOOLCHAINS = [config_common.toolchain_type(_RUSTFMT, mandatory = False)]
 
 # The attributes that `generate` reads.
@@ -33,11 +35,11 @@ CODEGEN_ATTRS = {
 }
 
 def import_name(file, proto):
-    """The name that other proto files import a file by.
+    """Returns the name that other proto files import a file by.
 
     Args:
         file: the file.
-        proto: the `ProtoInfo` of a `proto_library` that it is in, or that imports it.
+        proto: the `ProtoInfo` of a `proto_library` that contains or imports it.
 
     Returns:
         the name.
@@ -49,7 +51,7 @@ def import_name(file, proto):
     return file.path
 
 def proto_files(proto):
-    """The names that other proto files import the files of a `proto_library` by.
+    """Returns the names that other proto files import the files of a `proto_library` by.
 
     Args:
         proto: its `ProtoInfo`.
@@ -60,10 +62,10 @@ def proto_files(proto):
     return [import_name(file, proto) for file in proto.direct_sources]
 
 def all_protos(ctx):
-    """The protos that a rule is about: that of its API, and those of what UDFs may call.
+    """Returns the protos of a rule: that of its API, and those of the host APIs that UDFs may call.
 
     Args:
-        ctx: the rule's, with the attribute `proto` and perhaps `host_protos`.
+        ctx: the rule's context, with the attribute `proto` and optionally `host_protos`.
 
     Returns:
         their `ProtoInfo`s.
@@ -72,10 +74,10 @@ def all_protos(ctx):
     return [target[ProtoInfo] for target in targets]
 
 def declaring_file(ctx):
-    """The file that declares a rule's service, by the name that others import it by.
+    """Returns the import name of the file that declares a rule's service.
 
     Args:
-        ctx: the rule's, with the attributes `proto` and `proto_basename`.
+        ctx: the rule's context, with the attributes `proto` and `proto_basename`.
 
     Returns:
         the name.
@@ -84,17 +86,17 @@ def declaring_file(ctx):
     wanted = ctx.attr.proto_basename + ".proto"
     fitting = [name for name in names if name.split("/")[-1] == wanted]
     if len(fitting) != 1:
-        fail("%s has the files %s, of which not one is %s" % (ctx.attr.proto.label, ", ".join(names), wanted))
+        fail("%s must have exactly one file named %s; it has %s" % (ctx.attr.proto.label, wanted, ", ".join(names)))
     return fitting[0]
 
 def generate(ctx, make, arguments, extension = ".rs"):
     """Registers the action that generates a rule's output.
 
     Args:
-        ctx: the rule's, with `CODEGEN_ATTRS` and `CODEGEN_TOOLCHAINS`.
-        make: what to make of the proto, as the generator's `--make` names it.
-        arguments: an `Args` with what else the generator is to know.
-        extension: how the output's name ends.
+        ctx: the rule's context, with `CODEGEN_ATTRS` and `CODEGEN_TOOLCHAINS`.
+        make: the kind of output, a value of the generator's `--make`.
+        arguments: an `Args` with the generator's other arguments.
+        extension: the extension of the output's name.
 
     Returns:
         the generated file.
