@@ -1,4 +1,4 @@
-//! Tests of what the image's programs do.
+//! Tests of the image's programs.
 
 use crate::container::{Becoming, Container, Report};
 use crate::expand::expand;
@@ -19,9 +19,9 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where programs are looked for, unless the image says so.
+/// The `PATH` of programs if the image sets none.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// What a shell adds to the number of the signal that ended a program.
+/// The base of a shell's exit codes for signals.
 const SIGNALLED: i32 = 128;
 
 /// Runs one test.
@@ -35,7 +35,7 @@ pub fn check(test: &CommandTest, suite: &Suite, image: &Image) -> Report {
         })
 }
 
-/// What all commands of a test have in common.
+/// The common properties of a test's commands.
 struct Run {
     variables: BTreeMap<String, String>,
     user: User,
@@ -43,7 +43,7 @@ struct Run {
     privileged: bool,
 }
 
-/// How a command ended, and what it wrote.
+/// The result of a command: its exit code and output.
 struct Ended {
     code: i32,
     output: Vec<u8>,
@@ -89,7 +89,7 @@ impl Run {
         })
     }
 
-    /// How one of these ends decides nothing, as in Google's tool.
+    /// Runs the commands of setup or teardown. As in Google's tool, their exit codes do not fail the test.
     fn run_all(
         &self,
         what: &str,
@@ -111,7 +111,7 @@ impl Run {
     }
 
     fn run(&self, words: &[String], becoming: Becoming) -> Result<Ended> {
-        // Files rather than pipes, since a daemon that is left behind would keep a pipe open.
+        // Files rather than pipes, because a daemon that remains would keep a pipe open.
         let (mut output, mut error) = (new_file()?, new_file()?);
         let mut command = self.command(words, becoming)?;
         command
@@ -176,15 +176,15 @@ fn judge(test: &CommandTest, ended: &Ended) -> Vec<String> {
     problems
 }
 
-/// A container ends with its command, and takes with it whatever that has started.
+/// Kills all other processes of the container, as the end of its command would.
 fn end_the_rest() {
-    // Anywhere but in a process namespace of its own, this would end much more.
+    // Outside its own process namespace, this would kill unrelated processes.
     if Pid::this().as_raw() == 1 && kill(Pid::from_raw(-1), Signal::SIGKILL).is_ok() {
         while wait().is_ok() {}
     }
 }
 
-/// A file in memory.
+/// Creates a file in memory.
 fn new_file() -> Result<File> {
     Ok(File::from(memfd_create(
         "structure-test",

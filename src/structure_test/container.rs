@@ -1,4 +1,4 @@
-//! A copy of an image that programs run in: in memory, in namespaces of its own, gone when they end.
+//! A copy of an image in memory and its own namespaces, for programs to run in.
 
 use crate::copy;
 use crate::tree::Tree;
@@ -16,9 +16,9 @@ use std::io::{self, PipeWriter, Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-/// What programs in the copy may add to it.
+/// The bytes that programs may add to the copy.
 const FREE_BYTES: u64 = 1 << 30;
-/// Of root in Docker, by number: CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP,
+/// The capabilities of root in Docker: CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP,
 /// NET_BIND_SERVICE, NET_RAW, SYS_CHROOT, MKNOD, AUDIT_WRITE, SETFCAP.
 const USUAL_CAPABILITIES: CapabilitySet = CapabilitySet(0xa804_25fb);
 const DEVICES: [&str; 6] = ["full", "null", "random", "tty", "urandom", "zero"];
@@ -31,39 +31,39 @@ const DEVICE_LINKS: [(&str, &str); 4] = [
 
 const NOTHING: Option<&str> = None;
 
-/// What is to be copied, for whom.
+/// A container: the files, and the user that programs run as.
 #[derive(Debug)]
 pub struct Container<'a> {
     /// The image's files.
     pub tree: &'a Tree,
-    /// Who programs run as.
+    /// The user that programs run as.
     pub user: User,
-    /// Where they start.
+    /// The directory that they start in.
     pub workdir: PathBuf,
-    /// Whether they have all rights that this process has.
+    /// Whether they keep all capabilities of this process.
     pub privileged: bool,
 }
 
-/// What came of it.
+/// The result of a test.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Report {
-    /// What is wrong.
+    /// The failed expectations.
     pub problems: Vec<String>,
-    /// What one has to know to judge that.
+    /// Limitations of this machine that may explain them.
     pub notes: Vec<String>,
 }
 
-/// How programs become the user whom they are to run as.
+/// How programs get the uid and gid to run with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Becoming {
-    /// They take its numbers.
+    /// They change to it.
     Change,
-    /// They are it already.
+    /// They inherit it.
     Nothing,
 }
 
 impl Container<'_> {
-    /// Does `work` inside. Whatever it leaves behind, processes, files or mounts, is gone afterwards.
+    /// Runs `work` in the container. Its processes, files and mounts are removed afterwards.
     pub fn run(&self, work: impl FnOnce(Becoming, &mut Report) -> Result<()>) -> Result<Report> {
         let (mut reader, writer) = io::pipe()?;
         let inside = self.needs_user_namespace()?;
@@ -88,11 +88,12 @@ impl Container<'_> {
         reader.read_to_end(&mut text)?;
         let ended = wait::wait_for(pid)?;
         let answer: Result<Report, String> = serde_json::from_slice(&text)
-            .with_context(|| format!("it ended with {:?}", ended.status))?;
+            .with_context(|| format!("the container ended with {:?}", ended.status))?;
         answer.map_err(|error| anyhow!(error))
     }
 
-    /// Without capabilities, or where the user does not exist, there is but one way to be that user.
+    /// Returns whether the user can only be mapped in a user namespace: without capabilities, or if this
+    /// namespace does not have it.
     fn needs_user_namespace(&self) -> Result<bool> {
         let mine = caps::effective()?;
         let able = [Capability::SysAdmin, Capability::SetUid, Capability::SetGid]
@@ -107,19 +108,19 @@ impl Container<'_> {
         let User { uid, gid, .. } = self.user;
         if let Some(outer) = outer {
             namespaces::become_user_of_user_namespace((uid, gid), outer)
-                .context("taking the user's number")?;
+                .context("cannot map the user")?;
         }
         mounts::make_private()?;
         let staging = mounts::mount_root(copy::size(self.tree) + FREE_BYTES)
-            .context("mounting a file system in memory")?;
+            .context("cannot mount a file system in memory")?;
         if !copy::make(self.tree, staging)? {
             report.notes.push(format!(
-                "only one user is to be had here: all files belong to {uid}:{gid}"
+                "only one user can be mapped here: all files belong to {uid}:{gid}"
             ));
         }
         mounts::pivot_into(staging)?;
         mount_proc(report)?;
-        make_devices().context("filling /dev")?;
+        make_devices().context("cannot create the devices")?;
         mounts::detach_old_root()?;
         namespaces::hide_host_name()?;
         fs::create_dir_all(&self.workdir).with_context(|| self.workdir.display().to_string())?;
@@ -137,14 +138,14 @@ impl Container<'_> {
 
 fn no_namespaces(user: bool) -> &'static str {
     if user {
-        "commands need a user namespace, which cannot be made here; \
+        "a user namespace for the command cannot be created; \
          allow user namespaces, or run the test as root with CAP_SYS_ADMIN"
     } else {
-        "commands need namespaces, which cannot be made here"
+        "the namespaces for the command cannot be created"
     }
 }
 
-/// Tells the parent, and ends this process.
+/// Sends the report to the parent and ends this process.
 fn answer(mut to: PipeWriter, report: Result<Report>) -> ! {
     let report = report.map_err(|error| format!("{error:#}"));
     let written = serde_json::to_vec(&report)
@@ -153,10 +154,10 @@ fn answer(mut to: PipeWriter, report: Result<Report>) -> ! {
     std::process::exit(i32::from(written.is_err()))
 }
 
-/// Whether this process's user namespace has the number `id` in `map`.
+/// Returns whether `map` of this process's user namespace contains `id`.
 fn exists(map: &str, id: u32) -> Result<bool> {
     let text =
-        fs::read_to_string(Path::new("/proc/self").join(map)).context("commands need /proc")?;
+        fs::read_to_string(Path::new("/proc/self").join(map)).context("/proc cannot be read")?;
     Ok(text.lines().any(|line| {
         let mut fields = line
             .split_whitespace()
@@ -168,7 +169,7 @@ fn exists(map: &str, id: u32) -> Result<bool> {
     }))
 }
 
-/// As it is not allowed everywhere, and most programs do without, a failure is no more than noted.
+/// Mounts /proc. A failure is only a note, because not every machine allows it and most programs work without.
 fn mount_proc(report: &mut Report) -> Result<()> {
     fs::create_dir_all("/proc")?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;

@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 const PAGE_BYTES: usize = 4096;
 
-/// How much memory a copy takes.
+/// Returns the memory that a copy takes, in bytes.
 #[must_use]
 pub fn size(tree: &Tree) -> u64 {
     let length = |node: &Node| match &node.kind {
@@ -24,10 +24,10 @@ pub fn size(tree: &Tree) -> u64 {
     tree.nodes().map(|(_, node)| length(node) as u64).sum()
 }
 
-/// Copies the files into the folder `to`; returns whether all have the owners that they should have.
+/// Copies the files into the folder `to`. Returns whether all have their intended owners.
 pub fn make(tree: &Tree, to: &Path) -> Result<bool> {
     let mut owned = true;
-    // Where files are whose content others share: these are hard links.
+    // The first copy of each content, for the hard links to it.
     let mut copies = HashMap::new();
     for (path, node) in tree.nodes() {
         let place = to.join(path.strip_prefix("/")?);
@@ -38,12 +38,12 @@ pub fn make(tree: &Tree, to: &Path) -> Result<bool> {
 
 fn copy(node: &Node, place: &Path, copies: &mut HashMap<*const u8, PathBuf>) -> Result<bool> {
     match &node.kind {
-        // That of the root is the folder itself.
+        // The root is the folder itself.
         Kind::Directory if place.is_dir() => {}
         Kind::Directory => fs::create_dir(place)?,
         Kind::Symlink(target) => symlink(target, place)?,
         Kind::Fifo => mkfifo(place, Mode::empty())?,
-        // The container has devices of its own.
+        // The container creates its own devices.
         Kind::BlockDevice | Kind::CharacterDevice => return Ok(true),
         Kind::File(content) => match copies.get(&content.as_ptr()) {
             Some(first) => fs::hard_link(first, place)?,
@@ -56,14 +56,14 @@ fn copy(node: &Node, place: &Path, copies: &mut HashMap<*const u8, PathBuf>) -> 
         },
     }
     let owned = give(place, node)?;
-    // After the owner, whose change clears bits.
+    // After the owner, because changing it clears the set-user-ID and set-group-ID bits.
     if !matches!(node.kind, Kind::Symlink(_)) {
         fs::set_permissions(place, Permissions::from_mode(node.mode))?;
     }
     Ok(owned)
 }
 
-/// Gives it to its owner; `false` if that is nobody in this user namespace.
+/// Sets the owner. Returns `false` if this user namespace does not map it.
 fn give(place: &Path, node: &Node) -> io::Result<bool> {
     match lchown(place, Some(node.uid), Some(node.gid)) {
         Err(error) if is_about_users(&error) => Ok(false),
@@ -82,7 +82,7 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     #[test]
-    fn a_copy_is_like_the_image() {
+    fn a_copy_keeps_kinds_modes_and_links() {
         let mut layer = tar::Builder::new(Vec::new());
         let mut add = |path: &str, kind: tar::EntryType, target: &str, mode: u32| {
             let mut header = tar::Header::new_gnu();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// Puts the values of `variables` in the place of `$NAME` and `${NAME}`. One that is not set is empty.
+/// Replaces `$NAME` and `${NAME}` by the values of `variables`. A variable that is not set is empty.
 #[must_use]
 pub fn expand(text: &str, variables: &BTreeMap<String, String>) -> String {
     let mut out = String::new();
@@ -23,12 +23,12 @@ pub fn expand(text: &str, variables: &BTreeMap<String, String>) -> String {
     out + rest
 }
 
-/// The name that `text`, which follows a dollar sign, begins with, and what comes after it.
+/// Splits the text after a dollar sign into the variable's name and the rest.
 fn name(text: &str) -> Option<(&str, &str)> {
     if let Some(inner) = text.strip_prefix('{') {
         return Some(inner.split_once('}').unwrap_or(("", inner)));
     }
-    // Variables of the shell, such as `$?`, which have one character.
+    // The shell's special variables, such as `$?`, have one character.
     if text.starts_with(|first: char| "*#$@!?-".contains(first) || first.is_ascii_digit()) {
         return Some(text.split_at(1));
     }

@@ -1,4 +1,4 @@
-//! Tests of files: whether they are there, how, and what is in them.
+//! Tests of files: existence, permissions, owner and content.
 
 use crate::expand::expand;
 use crate::layout::Image;
@@ -8,17 +8,17 @@ use crate::text;
 use crate::tree::Node;
 use std::path::Path;
 
-/// What is wrong with a file's being there.
+/// Returns how a file differs from the expectation.
 #[must_use]
 pub fn check_existence(test: &FileExistenceTest, image: &Image) -> Vec<String> {
     let path = expand(&test.path, &image.settings.variables());
     match (image.tree.node(Path::new(&path)), test.should_exist) {
         (Some(node), true) => differences(test, node),
         (Some(node), false) => vec![format!(
-            "{path} must not be there, and is: {}",
+            "{path} must not exist, but does: {}",
             mode::text(node)
         )],
-        (None, true) => vec![format!("{path} must be there, and is not")],
+        (None, true) => vec![format!("{path} must exist, but does not")],
         (None, false) => Vec::new(),
     }
 }
@@ -58,7 +58,7 @@ fn execute_bits(class: Class) -> u32 {
     }
 }
 
-/// What is wrong with a file's content.
+/// Returns how a file's content differs from the expectation.
 #[must_use]
 pub fn check_content(test: &FileContentTest, image: &Image) -> Vec<String> {
     let path = expand(&test.path, &image.settings.variables());

@@ -15,42 +15,42 @@ const ZSTANDARD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 /// An image: its settings and its files.
 #[derive(Debug)]
 pub struct Image {
-    /// What the image says about how it is to be run.
+    /// The settings that it is run with.
     pub settings: Settings,
-    /// Its files.
+    /// The files.
     pub tree: Tree,
 }
 
-/// The part of an image's configuration that says how it is to be run.
+/// The settings of an image's configuration that containers are run with.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Settings {
-    /// `NAME=value` each.
-    #[serde(deserialize_with = "null_is_nothing")]
+    /// The environment, each entry as `NAME=value`.
+    #[serde(deserialize_with = "null_is_default")]
     pub env: Vec<String>,
     /// The program and its first arguments.
-    #[serde(deserialize_with = "null_is_nothing")]
+    #[serde(deserialize_with = "null_is_default")]
     pub entrypoint: Vec<String>,
     /// The arguments that a user may replace.
-    #[serde(deserialize_with = "null_is_nothing")]
+    #[serde(deserialize_with = "null_is_default")]
     pub cmd: Vec<String>,
-    /// Such as `80/tcp`.
-    #[serde(deserialize_with = "null_is_nothing")]
+    /// The exposed ports, such as `80/tcp`.
+    #[serde(deserialize_with = "null_is_default")]
     pub exposed_ports: BTreeMap<String, serde_json::Value>,
     /// Directories that hold data.
-    #[serde(deserialize_with = "null_is_nothing")]
+    #[serde(deserialize_with = "null_is_default")]
     pub volumes: BTreeMap<String, serde_json::Value>,
-    /// Labels.
-    #[serde(deserialize_with = "null_is_nothing")]
+    /// The labels.
+    #[serde(deserialize_with = "null_is_default")]
     pub labels: BTreeMap<String, String>,
     /// The directory to start in.
     pub working_dir: String,
-    /// Who to run as: names or numbers of a user and perhaps a group, with a colon between.
+    /// The user to run as: `user` or `user:group`, each a name or a number.
     pub user: String,
 }
 
 impl Settings {
-    /// The environment, by name.
+    /// Returns the environment, by name.
     #[must_use]
     pub fn variables(&self) -> BTreeMap<String, String> {
         self.env
@@ -74,7 +74,7 @@ struct Manifest {
 
 #[derive(Deserialize)]
 struct Configuration {
-    #[serde(default, deserialize_with = "null_is_nothing")]
+    #[serde(default, deserialize_with = "null_is_default")]
     config: Settings,
 }
 
@@ -118,7 +118,7 @@ pub fn read(layout: &Path) -> Result<Image> {
     })
 }
 
-/// The only image, or that of this machine's architecture.
+/// Returns the only image, or the one for this machine's architecture.
 fn for_this_machine(index: Index) -> Result<Descriptor> {
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -134,7 +134,7 @@ fn for_this_machine(index: Index) -> Result<Descriptor> {
                 .is_some_and(|platform| platform.architecture == architecture)
     };
     let chosen = index.manifests.into_iter().find(fits);
-    chosen.with_context(|| format!("none of its {count} images is for {architecture}"))
+    chosen.with_context(|| format!("none of the {count} images is for {architecture}"))
 }
 
 fn blob(layout: &Path, descriptor: &Descriptor) -> Result<PathBuf> {
@@ -143,7 +143,7 @@ fn blob(layout: &Path, descriptor: &Descriptor) -> Result<PathBuf> {
         Some((algorithm, hash)) if [algorithm, hash].iter().all(|part| is_plain(part)) => {
             Ok(layout.join("blobs").join(algorithm).join(hash))
         }
-        _ => bail!("{}: `{digest}` is no digest", layout.display()),
+        _ => bail!("{}: `{digest}` is not a digest", layout.display()),
     }
 }
 
@@ -156,7 +156,7 @@ fn parse<T: for<'a> Deserialize<'a>>(file: &Path) -> Result<T> {
     serde_json::from_slice(&text).with_context(|| file.display().to_string())
 }
 
-/// The layer's tar file. What it is compressed with, its first bytes say.
+/// Opens a layer's tar file. Its first bytes tell the compression.
 fn open_layer(path: &Path) -> Result<Box<dyn Read>> {
     let mut file = File::open(path)?;
     let mut start = Vec::new();
@@ -173,7 +173,7 @@ fn open_layer(path: &Path) -> Result<Box<dyn Read>> {
     })
 }
 
-fn null_is_nothing<'a, D: Deserializer<'a>, T: Default + Deserialize<'a>>(
+fn null_is_default<'a, D: Deserializer<'a>, T: Default + Deserialize<'a>>(
     from: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())

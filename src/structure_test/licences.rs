@@ -1,21 +1,21 @@
-//! Tests of licences, by the words in their texts.
+//! Tests of licences, by words in their texts.
 
 use crate::suite::LicenseTest;
 use crate::tree::{Kind, Tree};
 use std::path::Path;
 
-/// Where Debian packages have their licences.
+/// The folder with the licences of Debian's packages.
 const DEBIAN: &str = "/usr/share/doc";
 const DEBIAN_FILE: &str = "copyright";
-/// Names this licence without being under it.
+/// A package whose file names an unwanted licence although it is not under it.
 const DEBIAN_EXCEPTION: &str = "libgnutls30";
 const UNWANTED: [&str; 2] = ["AGPL", "WTFPL"];
 
-/// Which licences must not be there.
+/// Returns the licences that are missing or unwanted.
 #[must_use]
 pub fn check(test: &LicenseTest, tree: &Tree) -> Vec<String> {
     if test.debian && tree.node(Path::new(DEBIAN)).is_none() {
-        return vec![format!("{DEBIAN} must be there, and is not")];
+        return vec![format!("{DEBIAN} must exist, but does not")];
     }
     let packages = if test.debian {
         debian_files(tree)
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn each_debian_package_needs_a_licence_that_may_be_used() {
+    fn a_debian_package_without_a_licence_or_with_an_unwanted_one_fails() {
         assert!(
             debian(&[
                 ("usr/share/doc/a/copyright", "Apache"),
@@ -85,6 +85,6 @@ mod tests {
             missing,
             ["/usr/share/doc/a/copyright cannot be read: there is no such file"]
         );
-        assert_eq!(debian(&[]), ["/usr/share/doc must be there, and is not"]);
+        assert_eq!(debian(&[]), ["/usr/share/doc must exist, but does not"]);
     }
 }

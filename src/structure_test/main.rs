@@ -1,8 +1,8 @@
 //! Runs container structure tests, in the format of Google's tool, against an image in the OCI image
 //! layout, without a container engine.
 //!
-//! Prints a line for each test and exits with 0 if all passed, with 1 if one failed, and with 2 if
-//! there is something wrong with the image or a test file.
+//! Prints a line for each test. Exits with 0 if all passed, with 1 if one failed, and with 2 if the image or
+//! a test file is not valid.
 
 mod command;
 mod container;
@@ -30,7 +30,7 @@ use suite::Suite;
 
 const USAGE: &str = "usage: roma-structure-test IMAGE TEST_FILE...";
 
-/// What has been run so far.
+/// The results so far.
 #[derive(Default)]
 struct Tally {
     passed: usize,
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all passed.
+/// Runs all tests. Returns whether all passed.
 fn run() -> Result<bool> {
     let mut arguments = env::args_os().skip(1).map(PathBuf::from);
     let image = arguments.next().context(USAGE)?;
@@ -67,7 +67,7 @@ fn run() -> Result<bool> {
     let Tally { passed, failed, .. } = tally;
     println!("{passed} tests passed, {failed} failed");
     if passed + failed == 0 {
-        bail!("the test files have no test");
+        bail!("the test files contain no tests");
     }
     Ok(failed == 0)
 }
@@ -116,7 +116,7 @@ impl Tally {
             println!("      {problem}");
         }
         for note in report.notes {
-            // What holds for every command is said once.
+            // The same note would follow every command.
             if self.notes.insert(note.clone()) {
                 println!("      note: {note}");
             }

@@ -5,7 +5,7 @@ use crate::suite::{Expected, MetadataTest, Value};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-/// What is wrong with them.
+/// Returns how the settings differ from the expectation.
 #[must_use]
 pub fn check(test: &MetadataTest, settings: &Settings) -> Vec<String> {
     let mut problems = pairs("variable", &test.env_vars, &settings.variables());
@@ -36,7 +36,7 @@ fn pairs(what: &str, expected: &[Expected], are: &BTreeMap<String, String>) -> V
     let problem = |one: &Expected| {
         let key = &one.key;
         let Some(is) = are.get(key) else {
-            return Some(format!("{what} {key}: expected, and is not there"));
+            return Some(format!("{what} {key}: expected, but missing"));
         };
         match &one.value {
             Value::Exactly(value) => difference(&format!("{what} {key}"), Some(value), is),
@@ -58,7 +58,7 @@ fn unbound(test: &MetadataTest, settings: &Settings) -> Vec<String> {
 }
 
 fn lists(test: &MetadataTest, settings: &Settings) -> Vec<String> {
-    // Which protocol, Google's tool does not see.
+    // With and without the protocol, which Google's tool ignores.
     let ports: Vec<&str> = settings
         .exposed_ports
         .keys()
@@ -74,9 +74,9 @@ fn lists(test: &MetadataTest, settings: &Settings) -> Vec<String> {
     .into_iter()
     .flat_map(|(what, names, are, wanted)| {
         let must = if wanted {
-            "expected, and is not there"
+            "expected, but missing"
         } else {
-            "must not be there, and is"
+            "must not exist, but does"
         };
         let wrong = names
             .iter()

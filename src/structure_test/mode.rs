@@ -1,4 +1,4 @@
-//! Permissions, as Go prints them: test files compare with its text.
+//! Permissions as text. Test files have them in the form that Go prints.
 
 use crate::tree::{Kind, Node};
 
@@ -6,7 +6,7 @@ const SET_USER: u32 = 0o4000;
 const SET_GROUP: u32 = 0o2000;
 const STICKY: u32 = 0o1000;
 
-/// What Go's `FileMode` prints: the letters of all that is special, or a dash, then nine letters.
+/// Formats a mode as Go's `FileMode` does: letters for the kind and special bits, or a dash, then nine letters.
 #[must_use]
 pub fn text(node: &Node) -> String {
     let mut text = special(node);
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn permissions_read_as_go_prints_them() {
+    fn permissions_are_printed_as_by_go() {
         let file = || Kind::File(Rc::from([]));
         assert_eq!(printed(file(), 0o500), "-r-x------");
         assert_eq!(printed(file(), 0o644), "-rw-r--r--");
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_special_takes_the_place_of_the_dash() {
+    fn letters_of_special_bits_replace_the_dash() {
         let file = || Kind::File(Rc::from([]));
         assert_eq!(printed(file(), 0o4755), "urwxr-xr-x");
         assert_eq!(printed(file(), 0o2755), "grwxr-xr-x");

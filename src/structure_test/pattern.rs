@@ -1,13 +1,13 @@
-//! Regular expressions in Go's syntax, which test files use, for the crate `regex`.
+//! Regular expressions in Go's syntax, which test files use, translated for the crate `regex`.
 //!
-//! The two agree but for a few characters. A brace that begins no count, a bracket within a class and
-//! the like stand for themselves in Go, and `\d`, `\s`, `\w` and `\b` know ASCII only.
+//! The syntaxes differ in a few characters. In Go, a brace that does not begin a count and a bracket in a class
+//! are literals, and `\d`, `\s`, `\w` and `\b` match ASCII only.
 
 use regex::Regex;
 use serde::de::{Deserialize, Deserializer, Error};
 use std::fmt;
 
-/// A compiled expression, printed as it was written.
+/// A compiled expression, which prints as it was written.
 #[derive(Debug)]
 pub struct Pattern {
     written: String,
@@ -15,7 +15,7 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Compiles it; fails with what is wrong with it.
+    /// Compiles an expression.
     pub fn new(written: &str) -> Result<Self, regex::Error> {
         let regex = Regex::new(&translated(written))?;
         Ok(Self {
@@ -24,7 +24,7 @@ impl Pattern {
         })
     }
 
-    /// Whether it matches anywhere in `text`.
+    /// Returns whether it matches anywhere in `text`.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         self.regex.is_match(text)
@@ -64,7 +64,7 @@ fn translated(go: &str) -> String {
     out
 }
 
-/// The length of the `{2}`, `{2,}` or `{2,3}` that `text` begins with.
+/// Returns the length of the `{2}`, `{2,}` or `{2,3}` at the start of `text`.
 fn count(text: &str) -> Option<usize> {
     let (inner, _) = text.strip_prefix('{')?.split_once('}')?;
     let (least, most) = inner.split_once(',').unwrap_or((inner, ""));
@@ -72,7 +72,7 @@ fn count(text: &str) -> Option<usize> {
     (!least.is_empty() && digits(least) && digits(most)).then_some(inner.len() + 2)
 }
 
-/// Translates the escape that `text` begins with; returns its length.
+/// Translates the escape at the start of `text`. Returns its length.
 fn escape(text: &str, out: &mut String) -> usize {
     let Some(escaped) = text[1..].chars().next() else {
         out.push('\\');
@@ -87,7 +87,7 @@ fn escape(text: &str, out: &mut String) -> usize {
         'W' => out.push_str("[^0-9A-Za-z_]"),
         'b' => out.push_str("(?-u:\\b)"),
         'B' => out.push_str("(?-u:\\B)"),
-        // These would be the edges of a word.
+        // In `regex` these escapes are word boundaries.
         '<' | '>' => out.push(escaped),
         'Q' => {
             let quoted = text[2..].split("\\E").next().unwrap_or_default();
@@ -99,7 +99,7 @@ fn escape(text: &str, out: &mut String) -> usize {
     1 + escaped.len_utf8()
 }
 
-/// Translates the class, as `[^a-z]`, that `text` begins with; returns its length.
+/// Translates the class, such as `[^a-z]`, at the start of `text`. Returns its length.
 fn class(text: &str, out: &mut String) -> usize {
     let opening = if text.starts_with("[^") { "[^" } else { "[" };
     out.push_str(opening);
@@ -117,7 +117,7 @@ fn class(text: &str, out: &mut String) -> usize {
                 name.len()
             }
             _ => {
-                // Some of these would be operators on classes.
+                // Some of these are operators on classes in `regex`.
                 if "[]&~".contains(first) || rest.starts_with("--") {
                     out.push('\\');
                 }
@@ -129,7 +129,7 @@ fn class(text: &str, out: &mut String) -> usize {
     at
 }
 
-/// The `[:alpha:]` that `text` begins with.
+/// Returns the class such as `[:alpha:]` at the start of `text`.
 fn posix_class(text: &str) -> Option<&str> {
     let end = text.strip_prefix("[:")?.find(":]")?;
     Some(&text[..end + 4])
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn it_matches_anywhere_unless_anchored_to_the_whole_text() {
+    fn a_pattern_matches_anywhere_unless_anchored() {
         assert!(matches("b+", "abbc"));
         assert!(!matches("^b", "a\nb"));
         assert!(!matches("a$", "a\nb"));
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn braces_that_count_nothing_stand_for_themselves() {
+    fn braces_without_a_count_are_literals() {
         assert!(matches(
             r#"{code_token=.*, response={"message":"Hi"}}"#,
             r#"{code_token=1, response={"message":"Hi"}}"#
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_are_those_of_go() {
+    fn escapes_have_gos_meaning() {
         assert!(matches(r"^\/path\/\<a\>$", "/path/<a>"));
         assert!(matches(r"^\d\w\s\S$", "1a b"));
         assert!(!matches(r"^\d$", "٣"));
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn classes_are_those_of_go() {
+    fn classes_have_gos_meaning() {
         assert!(matches("^[[]$", "["));
         assert!(matches("^[]a]+$", "a]"));
         assert!(matches("^[^]a]$", "b"));
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_refused() {
+    fn an_invalid_pattern_is_refused() {
         for pattern in ["(", "a**b(", "[a", "\\"] {
             assert!(Pattern::new(pattern).is_err(), "{pattern}");
         }

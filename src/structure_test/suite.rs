@@ -1,4 +1,4 @@
-//! What a test file may say. Anything else in it is an error.
+//! The format of a test file. Unknown keys are errors.
 
 use crate::pattern::Pattern;
 use anyhow::{Context, Result, bail};
@@ -14,35 +14,35 @@ const SCHEMA: &str = "2.0.0";
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Suite {
     schema_version: String,
-    /// Variables of all commands.
+    /// The variables of all commands.
     #[serde(default)]
     pub global_env_vars: Vec<Variable>,
     /// How commands are run.
     #[serde(default)]
     pub container_run_options: RunOptions,
-    /// About the image's settings.
+    /// The test of the image's settings.
     pub metadata_test: Option<MetadataTest>,
-    /// About files being there.
+    /// The tests of files' existence and metadata.
     #[serde(default)]
     pub file_existence_tests: Vec<FileExistenceTest>,
-    /// About what is in files.
+    /// The tests of files' contents.
     #[serde(default)]
     pub file_content_tests: Vec<FileContentTest>,
-    /// About licences.
+    /// The tests of licences.
     #[serde(default)]
     pub license_tests: Vec<LicenseTest>,
-    /// About what programs do.
+    /// The tests of programs.
     #[serde(default)]
     pub command_tests: Vec<CommandTest>,
 }
 
-/// A variable of the environment.
+/// An environment variable.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Variable {
-    /// Its name.
+    /// The name.
     pub key: String,
-    /// Its value, in which variables of the image are replaced.
+    /// The value, in which variables of the image are replaced.
     #[serde(default)]
     pub value: String,
 }
@@ -51,21 +51,21 @@ pub struct Variable {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RunOptions {
-    /// As whom, rather than as the image says.
+    /// The user, instead of the image's.
     pub user: Option<String>,
-    /// With all the rights that the runner has.
+    /// Whether commands keep all capabilities of the runner.
     #[serde(default)]
     pub privileged: bool,
-    /// Variables that the test's own environment gives.
+    /// The variables that are taken from the test's own environment.
     #[serde(default)]
     pub env_vars: Vec<String>,
 }
 
-/// What the image's settings have to be.
+/// The expected settings of the image.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MetadataTest {
-    /// Variables of the environment.
+    /// Environment variables.
     #[serde(default, alias = "env")]
     pub env_vars: Vec<Expected>,
     /// Variables that must not be set.
@@ -93,12 +93,12 @@ pub struct MetadataTest {
     /// The directory to start in.
     #[serde(default)]
     pub workdir: String,
-    /// Who to run as.
+    /// The user to run as.
     #[serde(default)]
     pub user: String,
 }
 
-/// A name that must have a value.
+/// A name and its expected value.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Pair")]
 pub struct Expected {
@@ -108,12 +108,12 @@ pub struct Expected {
     pub value: Value,
 }
 
-/// What a value must be.
+/// An expected value.
 #[derive(Debug)]
 pub enum Value {
-    /// This one.
+    /// Exactly this text.
     Exactly(String),
-    /// Such a one.
+    /// A text that matches.
     Like(Pattern),
 }
 
@@ -142,31 +142,31 @@ impl TryFrom<Pair> for Expected {
     }
 }
 
-/// Whether a file is there, and how.
+/// A test of a file's existence and metadata.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FileExistenceTest {
-    /// What the test is called.
+    /// The test's name.
     #[serde(deserialize_with = "not_empty")]
     pub name: String,
-    /// Where.
+    /// The file's path.
     #[serde(deserialize_with = "not_empty")]
     pub path: String,
-    /// Whether it must be there rather than must not.
+    /// Whether the file must exist, or must not.
     #[serde(default = "yes")]
     pub should_exist: bool,
-    /// As Go prints them.
+    /// The permissions, in the form that Go prints.
     #[serde(default)]
     pub permissions: String,
     /// The owner.
     pub uid: Option<u32>,
     /// The owner's group.
     pub gid: Option<u32>,
-    /// Who may execute it.
+    /// The class that may execute it.
     pub is_executable_by: Option<Class>,
 }
 
-/// One of those that permissions are for.
+/// A class of users that permissions apply to.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Class {
@@ -180,41 +180,41 @@ pub enum Class {
     Any,
 }
 
-/// What is in a file.
+/// A test of a file's content.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FileContentTest {
-    /// What the test is called.
+    /// The test's name.
     #[serde(deserialize_with = "not_empty")]
     pub name: String,
-    /// Where.
+    /// The file's path.
     #[serde(deserialize_with = "not_empty")]
     pub path: String,
-    /// What must be in it.
+    /// What must match.
     #[serde(default)]
     pub expected_contents: Vec<Pattern>,
-    /// What must not.
+    /// What must not match.
     #[serde(default)]
     pub excluded_contents: Vec<Pattern>,
 }
 
-/// Whether licences are such that may be used.
+/// A test that licences are acceptable.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LicenseTest {
-    /// Those of all Debian packages.
+    /// Whether to check all Debian packages.
     #[serde(default)]
     pub debian: bool,
-    /// Those in these files.
+    /// The files to check.
     #[serde(default)]
     pub files: Vec<String>,
 }
 
-/// What a program does.
+/// A test of a program.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CommandTest {
-    /// What the test is called.
+    /// The test's name.
     #[serde(deserialize_with = "not_empty")]
     pub name: String,
     /// Commands to run before.
@@ -223,7 +223,7 @@ pub struct CommandTest {
     /// Commands to run afterwards.
     #[serde(default)]
     pub teardown: Vec<Vec<String>>,
-    /// Its environment, beside the image's.
+    /// Additional environment variables.
     #[serde(default)]
     pub env_vars: Vec<Variable>,
     /// The program.
@@ -232,19 +232,19 @@ pub struct CommandTest {
     /// Its arguments.
     #[serde(default)]
     pub args: Vec<String>,
-    /// What it must write to its standard output.
+    /// What its standard output must match.
     #[serde(default)]
     pub expected_output: Vec<Pattern>,
-    /// What it must not.
+    /// What its standard output must not match.
     #[serde(default)]
     pub excluded_output: Vec<Pattern>,
-    /// What it must write to its standard error.
+    /// What its standard error must match.
     #[serde(default)]
     pub expected_error: Vec<Pattern>,
-    /// What it must not.
+    /// What its standard error must not match.
     #[serde(default)]
     pub excluded_error: Vec<Pattern>,
-    /// How it must end.
+    /// The expected exit code.
     #[serde(default)]
     pub exit_code: i32,
 }
@@ -259,7 +259,7 @@ fn parse(text: &str) -> Result<Suite> {
     let suite: Suite = serde_norway::from_str(text)?;
     if suite.schema_version != SCHEMA {
         bail!(
-            "schemaVersion is {}; this runner knows {SCHEMA}",
+            "schemaVersion is {}; this runner supports {SCHEMA}",
             suite.schema_version
         );
     }
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_may_stand_for_texts() {
+    fn numbers_are_accepted_as_text() {
         let suite = parse(
             "schemaVersion: 2.0.0\n\
              metadataTest: {user: 65532, exposedPorts: [8080]}\n\
@@ -310,25 +310,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_empty_is_nothing() {
+    fn an_empty_value_is_the_default() {
         let suite = parse("schemaVersion: 2.0.0\nfileContentTests:\ncommandTests: [{name: a, command: b, args: }]").unwrap();
         assert!(suite.file_content_tests.is_empty() && suite.command_tests[0].args.is_empty());
     }
 
     #[test]
-    fn json_is_read_too() {
+    fn json_is_accepted() {
         assert!(parse(r#"{"schemaVersion": "2.0.0", "commandTests": []}"#).is_ok());
     }
 
     #[test]
-    fn a_file_has_to_exist_unless_said_otherwise() {
+    fn a_file_must_exist_by_default() {
         let suite =
             parse("schemaVersion: 2.0.0\nfileExistenceTests: [{name: a, path: /a}]").unwrap();
         assert!(suite.file_existence_tests[0].should_exist);
     }
 
     #[test]
-    fn unknown_keys_are_named_with_their_line() {
+    fn an_unknown_key_is_an_error_with_its_line() {
         for (text, name, line) in [
             ("schemaVersion: 2.0.0\nfileTests: []", "fileTests", "line 2"),
             (
@@ -372,10 +372,10 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn an_invalid_test_file_is_refused() {
         for (text, why) in [
             ("commandTests: []", "schemaVersion"),
-            ("schemaVersion: 1.0.0", "this runner knows 2.0.0"),
+            ("schemaVersion: 1.0.0", "this runner supports 2.0.0"),
             (
                 "schemaVersion: 2.0.0\nfileContentTests: [{name: a, path: /a, expectedContents: ['(']}]",
                 "regex",

@@ -1,11 +1,11 @@
-//! What must and must not be in a file or an output.
+//! Patterns that a file or an output must or must not match.
 
 use crate::pattern::Pattern;
 
-/// Of a file or an output, so much is shown.
+/// The length of the part of a file or an output that is shown.
 const SHOWN_BYTES: usize = 2000;
 
-/// What is wrong with some bytes, called `what`.
+/// Returns how `bytes` differ from the expectation. `what` names them.
 #[must_use]
 pub fn check(what: &str, bytes: &[u8], expected: &[Pattern], excluded: &[Pattern]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
@@ -19,7 +19,7 @@ pub fn check(what: &str, bytes: &[u8], expected: &[Pattern], excluded: &[Pattern
         .collect()
 }
 
-/// The beginning of some bytes, called `what`, in a form that has one line.
+/// Formats the beginning of `bytes` on one line. `what` names them.
 #[must_use]
 pub fn shown(what: &str, bytes: &[u8]) -> String {
     let (start, rest) = bytes.split_at(bytes.len().min(SHOWN_BYTES));
@@ -27,7 +27,7 @@ pub fn shown(what: &str, bytes: &[u8]) -> String {
     if rest.is_empty() {
         format!("{what}: {start:?}")
     } else {
-        format!("{what}: {start:?} and {} bytes more", rest.len())
+        format!("{what}: {start:?} and {} more bytes", rest.len())
     }
 }
 
@@ -36,8 +36,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_long_is_cut() {
+    fn a_long_text_is_truncated() {
         let long = shown("it", &[b'x'; SHOWN_BYTES + 3]);
-        assert!(long.ends_with("x\" and 3 bytes more"), "{long}");
+        assert!(long.ends_with("x\" and 3 more bytes"), "{long}");
     }
 }

@@ -1,4 +1,4 @@
-//! The file system that an image's layers make, in memory, from what their tar headers say.
+//! The file system of an image's layers, in memory, with the metadata of their tar headers.
 
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, VecDeque};
@@ -9,17 +9,17 @@ use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 use tar::{Entry, EntryType};
 
-/// As many as Linux follows.
+/// The number of symbolic links that Linux follows.
 const MAX_SYMLINKS: usize = 40;
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &str = ".wh..wh..opq";
 
-/// A file, directory or whatever else has a name.
+/// A file, directory or other entry.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// What it is.
+    /// The kind of entry.
     pub kind: Kind,
-    /// Permissions, set-user, set-group and sticky bits.
+    /// The permissions, and the set-user-ID, set-group-ID and sticky bits.
     pub mode: u32,
     /// The owner.
     pub uid: u32,
@@ -27,14 +27,14 @@ pub struct Node {
     pub gid: u32,
 }
 
-/// What a name stands for.
+/// The kind of a node.
 #[derive(Clone, Debug)]
 pub enum Kind {
     /// A directory.
     Directory,
     /// A file, with its content. Hard links share it.
     File(Rc<[u8]>),
-    /// A symbolic link, with where it leads.
+    /// A symbolic link, with its target.
     Symlink(PathBuf),
     /// A named pipe.
     Fifo,
@@ -44,20 +44,20 @@ pub enum Kind {
     CharacterDevice,
 }
 
-/// A whole file system, by absolute path. The directory of each node is in it, and is no link.
+/// A file system, by absolute path. It contains the parent directory of each node, which is not a link.
 #[derive(Debug)]
 pub struct Tree {
     nodes: BTreeMap<PathBuf, Node>,
 }
 
-/// What an entry of a layer adds.
+/// The addition that an entry of a layer makes.
 enum Addition {
     Node(Node),
     HardLink(PathBuf),
 }
 
 impl Tree {
-    /// An empty root.
+    /// Returns an empty root.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -65,13 +65,13 @@ impl Tree {
         }
     }
 
-    /// Puts a layer, a tar file, on top.
+    /// Applies a layer, which is a tar file.
     pub fn apply(&mut self, layer: impl Read) -> Result<()> {
         let mut additions = Vec::new();
         for entry in tar::Archive::new(layer).entries()? {
             let mut entry = entry?;
             let path = absolute(&entry.path()?)?;
-            // Whiteouts hide what lower layers have, wherever in this one they stand.
+            // Whiteouts hide entries of lower layers only, whatever their position in this one.
             if !self.hide(&path) {
                 let addition = read(&mut entry).with_context(|| path.display().to_string())?;
                 additions.extend(addition.map(|addition| (path, addition)));
@@ -84,28 +84,28 @@ impl Tree {
         Ok(())
     }
 
-    /// All nodes; each directory comes before what is in it.
+    /// Returns all nodes. Each directory precedes its contents.
     pub fn nodes(&self) -> impl Iterator<Item = (&Path, &Node)> {
         self.nodes.iter().map(|(path, node)| (path.as_path(), node))
     }
 
-    /// What is at `path`, which is not followed if it is a link itself.
+    /// Returns the node at `path`. If it is a link, returns the link itself.
     #[must_use]
     pub fn node(&self, path: &Path) -> Option<&Node> {
         self.nodes.get(&self.resolve(path, false)?)
     }
 
-    /// The content of the file that `path` is or leads to.
+    /// Returns the content of the file at `path`, and follows links.
     pub fn content(&self, path: &Path) -> Result<&[u8]> {
         let place = self.resolve(path, true).context("there is no such file")?;
         match self.nodes.get(&place).map(|node| &node.kind) {
             Some(Kind::File(content)) => Ok(content),
             Some(Kind::Directory) => bail!("it is a directory"),
-            _ => bail!("it is no file"),
+            _ => bail!("it is not a file"),
         }
     }
 
-    /// The path without links in it; the last name is followed only if `to_the_end`.
+    /// Resolves the links in a path; the last component only if `to_the_end`.
     fn resolve(&self, path: &Path, to_the_end: bool) -> Option<PathBuf> {
         let mut place = PathBuf::from("/");
         let mut rest: VecDeque<OsString> = names(path).map(OsStr::to_owned).collect();
@@ -135,7 +135,7 @@ impl Tree {
         Some(place)
     }
 
-    /// Does what a whiteout says; `false` if `path` is none.
+    /// Applies a whiteout. Returns `false` if `path` is not one.
     fn hide(&mut self, path: &Path) -> bool {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return false;
@@ -158,7 +158,7 @@ impl Tree {
         let node = match addition {
             Addition::Node(node) => node,
             Addition::HardLink(target) => self.node(&target).cloned().with_context(|| {
-                format!("a hard link to {}, which is not there", target.display())
+                format!("a hard link to {}, which does not exist", target.display())
             })?,
         };
         let place = match (path.parent(), path.file_name()) {
@@ -172,7 +172,7 @@ impl Tree {
         Ok(())
     }
 
-    /// The directory at `path`, made if it is not there, behind the links that lead to it.
+    /// Returns the directory at `path`, with its links resolved. Creates it if it does not exist.
     fn directory_at(&mut self, path: &Path) -> Result<PathBuf> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Ok(PathBuf::from("/"));
@@ -182,7 +182,12 @@ impl Tree {
             Some(Kind::Directory) => {}
             Some(Kind::Symlink(_)) => {
                 let target = self.resolve(&place, true);
-                return target.with_context(|| format!("{} leads nowhere", place.display()));
+                return target.with_context(|| {
+                    format!(
+                        "{} is a link to a file that does not exist",
+                        place.display()
+                    )
+                });
             }
             _ => {
                 self.nodes.insert(place.clone(), directory());
@@ -198,7 +203,7 @@ impl Tree {
 
 #[cfg(test)]
 impl Tree {
-    /// One with these files.
+    /// Returns a tree with these files.
     pub fn of(files: &[(&str, &str)]) -> Self {
         let mut layer = tar::Builder::new(Vec::new());
         for (path, content) in files {
@@ -226,12 +231,12 @@ fn directory() -> Node {
     }
 }
 
-/// `None` for what is no part of the file system, such as a comment.
+/// Reads an entry. Returns `None` if it is not part of the file system, such as a comment.
 fn read(entry: &mut Entry<'_, impl Read>) -> Result<Option<Addition>> {
     let link = || -> Result<PathBuf> {
         Ok(entry
             .link_name()?
-            .context("a link that leads nowhere")?
+            .context("a link without a target")?
             .into_owned())
     };
     let kind = match entry.header().entry_type() {
@@ -257,18 +262,18 @@ fn read(entry: &mut Entry<'_, impl Read>) -> Result<Option<Addition>> {
     })))
 }
 
-/// Where a path of a tar file is in the image.
+/// Returns the path in the image for a path of a tar file.
 fn absolute(path: &Path) -> Result<PathBuf> {
     if names(path).any(|name| name == "..") {
         bail!(
-            "the layer has the path {}, which leads out of places",
+            "the layer has the path {}, which contains `..`",
             path.display()
         );
     }
     Ok(Path::new("/").join(names(path).collect::<PathBuf>()))
 }
 
-/// The names in a path, `..` among them.
+/// Returns the components of a path, including `..`.
 fn names(path: &Path) -> impl Iterator<Item = &OsStr> {
     path.components().filter_map(|component| match component {
         Component::Normal(_) | Component::ParentDir => Some(component.as_os_str()),
@@ -352,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whiteout_removes_what_lower_layers_have() {
+    fn a_whiteout_removes_entries_of_lower_layers() {
         let lower = Layer::new()
             .file("a/gone/deep", "")
             .file("a/gone2", "")
@@ -362,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whiteout_leaves_its_own_layer_alone() {
+    fn a_whiteout_keeps_entries_of_its_own_layer() {
         let lower = Layer::new().file("a/b", "old").file("a/c", "old");
         let upper = Layer::new()
             .file("a/b", "new")
@@ -374,14 +379,14 @@ mod tests {
     }
 
     #[test]
-    fn an_opaque_directory_keeps_itself_and_its_neighbours() {
+    fn an_opaque_whiteout_removes_only_the_contents_of_its_directory() {
         let lower = Layer::new().directory("a").file("a/b/c", "").file("ab", "");
         let upper = Layer::new().file("a/.wh..wh..opq", "");
         assert_eq!(paths(&tree([lower, upper])), ["/", "/a", "/ab"]);
     }
 
     #[test]
-    fn a_directory_again_keeps_what_is_in_it_and_a_file_instead_does_not() {
+    fn a_directory_keeps_its_contents_when_repeated_but_not_when_replaced_by_a_file() {
         let lower = || Layer::new().file("a/b", "");
         assert_eq!(
             paths(&tree([lower(), Layer::new().directory("a")])),
@@ -408,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn symbolic_links_stay_within_the_image() {
+    fn symbolic_links_resolve_within_the_image() {
         let tree = tree([Layer::new()
             .file("etc/passwd", "the image's")
             .symlink("absolute", "/etc/passwd")
@@ -441,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_leads_out_is_refused() {
+    fn a_path_with_dot_dot_is_refused() {
         let mut header = Header::new_gnu();
         header.as_gnu_mut().unwrap().name[..4].copy_from_slice(b"../x");
         header.set_size(0);

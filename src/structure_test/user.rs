@@ -1,4 +1,4 @@
-//! Who an image's programs run as.
+//! The user that an image's programs run as.
 
 use crate::tree::Tree;
 use anyhow::{Context, Result};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 const USERS: &str = "/etc/passwd";
 const GROUPS: &str = "/etc/group";
-/// The field of the number, in both files.
+/// The field of the uid or gid, in both files.
 const NUMBER: usize = 2;
 const USERS_GROUP: usize = 3;
 const USERS_HOME: usize = 5;
@@ -14,16 +14,15 @@ const USERS_HOME: usize = 5;
 /// A user of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// Its number.
+    /// The uid.
     pub uid: u32,
-    /// Its group's.
+    /// The gid.
     pub gid: u32,
-    /// Its home directory.
+    /// The home directory.
     pub home: String,
 }
 
-/// Finds out who `text` is: names or numbers of a user and perhaps a group, with a colon between.
-/// Nobody named is root.
+/// Finds the user that `text` names: `user` or `user:group`, each a name or a number. An empty text means root.
 pub fn find(text: &str, tree: &Tree) -> Result<User> {
     let (name, group) = text.split_once(':').unwrap_or((text, ""));
     let name = if name.is_empty() { "0" } else { name };
@@ -55,7 +54,7 @@ fn find_group(name: &str, tree: &Tree) -> Result<u32> {
     number.with_context(|| format!("the image has no group {name}"))
 }
 
-/// The line about a name or, if there is none, about a number.
+/// Returns the line of a name or, if there is none, of a number.
 fn find_line<'a>(lines: &'a [String], name: &str) -> Option<&'a String> {
     let with = |field| {
         lines
@@ -88,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_numbers_are_found_as_engines_do() {
+    fn names_and_numbers_resolve_as_in_container_engines() {
         for (text, uid, gid, home) in [
             ("", 0, 0, "/root"),
             ("app", 65532, 100, "/home/app"),
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_there_is_an_error() {
+    fn an_unknown_user_is_an_error() {
         for text in ["nobody", "app:wheel", "-1"] {
             assert!(find(text, &tree()).is_err(), "{text}");
         }

@@ -1,4 +1,4 @@
-//! What the program says, and how it ends, where something is wrong.
+//! The output and the exit code for failed tests and invalid input.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
@@ -26,7 +26,7 @@ fn run(image: &Path, tests: &str) -> Output {
     program().arg(image).arg(file).output().unwrap()
 }
 
-/// Runs one test, which must fail and say each of `whys`.
+/// Runs one test, which must fail with each text of `whys`.
 fn fails(tests: &str, name: &str, whys: &[&str]) {
     let done = run(&image(), tests);
     let said = String::from_utf8(done.stdout).unwrap();
@@ -59,7 +59,7 @@ fn wrong_metadata_fails() {
         ),
         (
             "envVars: [{key: NONE, value: x}]",
-            "variable NONE: expected, and is not there",
+            "variable NONE: expected, but missing",
         ),
         (
             "envVars: [{key: PATH, value: ^/sbin, isRegex: true}]",
@@ -79,23 +79,23 @@ fn wrong_metadata_fails() {
         ),
         (
             "exposedPorts: [80]",
-            "port 80: expected, and is not there; there are [\"53/udp\", ",
+            "port 80: expected, but missing; there are [\"53/udp\", ",
         ),
         (
             "exposedPorts: [8080/udp]",
-            "port 8080/udp: expected, and is not there",
+            "port 8080/udp: expected, but missing",
         ),
         (
             "unexposedPorts: [8080]",
-            "port 8080: must not be there, and is",
+            "port 8080: must not exist, but does",
         ),
         (
             "volumes: [/srv]",
-            "volume /srv: expected, and is not there; there are [\"/data\"]",
+            "volume /srv: expected, but missing; there are [\"/data\"]",
         ),
         (
             "unmountedVolumes: [/data]",
-            "volume /data: must not be there, and is",
+            "volume /data: must not exist, but does",
         ),
         (
             "entrypoint: [/bin/probe]",
@@ -112,14 +112,14 @@ fn wrong_metadata_fails() {
 #[test]
 fn a_wrong_file_fails() {
     for (expected, why) in [
-        ("path: /none", "/none must be there, and is not"),
+        ("path: /none", "/none must exist, but does not"),
         (
             "path: /bin/probe/none",
-            "/bin/probe/none must be there, and is not",
+            "/bin/probe/none must exist, but does not",
         ),
         (
             "path: /private, shouldExist: false",
-            "/private must not be there, and is: drwx------",
+            "/private must not exist, but does: drwx------",
         ),
         (
             "path: /bin/probe, permissions: -r-xr-xr-x",
@@ -250,13 +250,13 @@ fn a_wrong_command_fails() {
 }
 
 #[test]
-fn a_user_who_is_not_there_fails() {
+fn a_user_who_does_not_exist_fails() {
     let tests = "containerRunOptions: {user: nobody}\ncommandTests: [{name: it, command: probe, args: [say]}]";
     fails(tests, "command: it", &["the image has no user nobody"]);
 }
 
 #[test]
-fn a_test_file_that_makes_no_sense_is_refused() {
+fn an_invalid_test_file_is_refused() {
     is_refused(
         &image(),
         "fileTests: []",
@@ -271,14 +271,14 @@ fn a_test_file_that_makes_no_sense_is_refused() {
     is_refused(
         &image(),
         "commandTests: []",
-        &["the test files have no test"],
+        &["the test files contain no tests"],
     );
     let none = program().arg(image()).output().unwrap();
     assert_eq!(none.status.code(), Some(2));
 }
 
 #[test]
-fn an_image_that_makes_no_sense_is_refused() {
+fn an_invalid_image_is_refused() {
     let tests = "metadataTest: {}";
     let folder = TempDir::new().unwrap();
     let index = folder.path().join("index.json");
@@ -289,10 +289,10 @@ fn an_image_that_makes_no_sense_is_refused() {
     );
     for (text, why) in [
         ("{", "index.json: EOF while parsing"),
-        (r#"{"manifests": []}"#, "none of its 0 images is for"),
+        (r#"{"manifests": []}"#, "none of the 0 images is for"),
         (
             r#"{"manifests": [{"digest": "sha256:../../x"}]}"#,
-            "`sha256:../../x` is no digest",
+            "`sha256:../../x` is not a digest",
         ),
         (
             r#"{"manifests": [{"digest": "sha256:12"}]}"#,
@@ -329,7 +329,7 @@ fn a_layer_that_cannot_be_read_is_refused() {
     }
 }
 
-/// A word that no other process on this machine has among its arguments.
+/// Returns a word that no other process on this machine has as an argument.
 fn marker(folder: &TempDir) -> String {
     folder
         .path()
@@ -340,7 +340,7 @@ fn marker(folder: &TempDir) -> String {
         .to_owned()
 }
 
-/// Whether a process with `marker` among its arguments is there.
+/// Returns whether a process has `marker` as an argument.
 fn is_running(marker: &str) -> bool {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let mut lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
@@ -351,7 +351,7 @@ fn is_running(marker: &str) -> bool {
 }
 
 #[test]
-fn nothing_is_left_behind() {
+fn processes_mounts_and_files_are_removed_afterwards() {
     let folder = TempDir::new().unwrap();
     let marker = marker(&folder);
     let (_tests, file) = test_file(&format!(
@@ -370,7 +370,7 @@ fn nothing_is_left_behind() {
 }
 
 #[test]
-fn a_command_ends_with_a_runner_that_is_killed() {
+fn killing_the_runner_ends_its_command() {
     let folder = TempDir::new().unwrap();
     let marker = marker(&folder);
     let (_tests, file) = test_file(&format!(
@@ -382,7 +382,10 @@ fn a_command_ends_with_a_runner_that_is_killed() {
         .spawn()
         .unwrap();
     while !is_running(&marker) {
-        assert!(runner.try_wait().unwrap().is_none(), "it ended too early");
+        assert!(
+            runner.try_wait().unwrap().is_none(),
+            "the runner ended too early"
+        );
         std::thread::yield_now();
     }
     runner.kill().unwrap();

@@ -1,4 +1,4 @@
-//! A program in an image: does what its first argument says.
+//! A program in an image. Its first argument is a command.
 
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -34,14 +34,14 @@ fn main() -> io::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// How many there are.
+/// Returns the number of processes.
 fn processes() -> io::Result<usize> {
     let names =
         fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     Ok(names.filter(|name| name.parse::<u32>().is_ok()).count())
 }
 
-/// Who it is, as the owner of what it makes, and where.
+/// Prints the owner of the files that this process makes, and the current directory.
 fn identity() -> io::Result<()> {
     let file = "/dev/shm/identity";
     fs::write(file, "")?;
