@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints how large the given layers are, compressed, and holds their sum below a limit in MiB, which comes first.
+# Prints the compressed sizes of layers, and fails if their sum exceeds a limit. Arguments: the limit in MiB, the layers.
 set -eu
 limit=$1
 shift
@@ -9,5 +9,5 @@ for layer in "$@"; do
     sum=$((sum + bytes))
     printf '%8d KiB  %s\n' "$((bytes / 1024))" "$(basename "$layer")"
 done
-printf '%8d KiB  together, of at most %d\n' "$((sum / 1024))" "$((limit * 1024))"
+printf '%8d KiB  in total, at most %d\n' "$((sum / 1024))" "$((limit * 1024))"
 [ "$sum" -gt 0 ] && [ "$sum" -le "$((limit * 1048576))" ]

@@ -1,4 +1,4 @@
-// A client in C++ can be made of any names, and keeps its own calls beside those of the API.
+// A client in C++ works with any names, and keeps its own calls beside those of the API.
 
 #include <type_traits>
 
@@ -18,7 +18,7 @@ using Message = roma_names::class_;
 using Answer = roma::byob::StatusOr<Message>;
 using roma::byob::Notification;
 
-TEST(Names, OfCallsAndOfTheClientLiveSideBySide) {
+TEST(Names, OfTheApiDoNotHideCallsOfTheClient) {
   const auto created = Client::Create({}, static_cast<roma::byob::Mode>(-1));
   EXPECT_EQ(created.status().code(), roma::byob::StatusCode::kInvalidArgument);
   const auto calls = [](Client& client, Notification& over, const Message& request,

@@ -1,5 +1,5 @@
-//! The interface that an SDK ships is the declared one: as descriptors, and as bytes between prost on the
-//! host's side and C++ on the UDF's.
+//! The interface that an SDK ships equals the declared one: its descriptors, and the bytes between prost on the
+//! host's side and C++ on the UDF's side.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use prost_types::value::Kind;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use roma_byob::{ExecuteOptions, Mode, Service};
 
-/// Bounds hangs, never speed.
+/// A bound for hangs, not for speed.
 const PATIENCE: Duration = Duration::from_secs(60);
 const COLOURS: [Colour; 5] = [
     Colour::Unspecified,
@@ -29,8 +29,8 @@ fn file(variable: &str) -> PathBuf {
     std::path::absolute(std::env::var_os(variable).unwrap()).unwrap()
 }
 
-/// The one file of a descriptor set that declares the service, without what a copy may change: its name
-/// and what is known of its lines.
+/// Returns the only file of a descriptor set that declares a service, without its name and source locations, which
+/// a copy may change.
 fn declaration(variable: &str) -> FileDescriptorProto {
     let encoded = std::fs::read(file(variable)).unwrap();
     let set = FileDescriptorSet::decode(&*encoded).unwrap();
@@ -45,14 +45,14 @@ fn declaration(variable: &str) -> FileDescriptorProto {
 }
 
 #[test]
-fn the_descriptors_are_the_same() {
+fn shipped_descriptors_equal_the_declared_ones() {
     let declared = declaration("DECLARED");
     assert_eq!(declared.message_type[0].field.len(), 47);
     assert_eq!(declaration("SHIPPED_TEXT"), declared);
     assert_eq!(declaration("SHIPPED_DESCRIPTORS"), declared);
 }
 
-/// Numbers that look random and are the same in every run.
+/// Pseudo-random numbers, which are the same in every run.
 struct Numbers(u64);
 
 impl Numbers {
@@ -60,7 +60,7 @@ impl Numbers {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        // Large and small ones, and the ends.
+        // Large numbers, small ones and extremes.
         match self.0 % 5 {
             0 => self.0,
             1 => self.0 % 3,
@@ -199,7 +199,7 @@ impl Numbers {
 }
 
 #[tokio::test]
-async fn the_bytes_mean_the_same_to_a_udf_that_has_the_shipped_interface() {
+async fn a_udf_with_the_shipped_interface_returns_every_message_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let config = Service::builder()
         .run_dir(folder.path())

@@ -1,4 +1,4 @@
-// Returns what it gets of all that the shipped interface knows.
+// Returns the fields of the request that the shipped interface declares.
 
 #include "src/udf/cc/roma_udf.h"
 #include "udf_interface.pb.h"
@@ -8,7 +8,7 @@ using bzl_tests::nasty::v1::Nasty;
 int main(int argc, char** argv) {
   return roma::udf::Serve<Nasty, Nasty>(argc, argv, [](const Nasty& request) {
     Nasty response = request;
-    // A number or a type that is not the declared one is unknown here, and lost.
+    // A field whose number or type differs from the declared one is unknown here, and lost.
     response.DiscardUnknownFields();
     return response;
   });

@@ -1,4 +1,4 @@
-// Messages of two libraries and of the well-known types, on the wire as in Rust.
+// Messages of two libraries and of the well-known types have the same encoding as in Rust.
 
 #include <string>
 
@@ -37,11 +37,11 @@ std::string Hex(const std::string& bytes) {
   return hex;
 }
 
-TEST(Proto, TheBytesAreThoseThatRustWrites) {
+TEST(Proto, TheEncodingEqualsThatOfRust) {
   EXPECT_EQ(Hex(MakeVisit().SerializeAsString()), kBytes);
 }
 
-TEST(Proto, TheBytesComeBack) {
+TEST(Proto, ParsingReturnsTheSerialisedMessage) {
   Visit visit;
   ASSERT_TRUE(visit.ParseFromString(MakeVisit().SerializeAsString()));
   EXPECT_EQ(visit.SerializeAsString(), MakeVisit().SerializeAsString());

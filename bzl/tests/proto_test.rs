@@ -1,4 +1,4 @@
-//! Messages of two crates and of the well-known types, on the wire as in C++.
+//! Messages of two crates and of the well-known types have the same encoding as in C++.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ fn visit() -> Visit {
 }
 
 #[test]
-fn the_bytes_are_those_that_cc_writes() {
+fn the_encoding_equals_that_of_cc() {
     let hex: String = visit()
         .encode_to_vec()
         .iter()
@@ -48,7 +48,7 @@ fn the_bytes_are_those_that_cc_writes() {
 }
 
 #[test]
-fn the_bytes_come_back() {
+fn decoding_returns_the_encoded_message() {
     assert_eq!(
         Visit::decode(visit().encode_to_vec().as_slice()).unwrap(),
         visit()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes layers of Debian's package files: a small root, or only the libraries that programs link.
+"""Makes layers from Debian's package files: a small root, or only the libraries that programs link.
 
-Equal packages give equal bytes: nothing is taken from the clock or the machine.
+The output depends only on the packages, not on the clock or the machine.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
 
-# What programs in an image read of a package, and of its documentation what licences ask to be kept.
+# The files of a package that programs in an image need, and the texts that licences require.
 KEPT = (
     "etc/debian_version",
     "etc/os-release",
@@ -28,7 +28,7 @@ KEPT = (
     "usr/lib/",
     "usr/share/common-licenses/",
 )
-# What dynamic programs link, of C and C++.
+# The libraries of C and C++ that dynamic programs link.
 LIBRARIES = ("ld-linux", "libc.so.", "libdl.so.", "libgcc_s.so.", "libm.so.", "libmvec.so.", "libpthread.so.", "librt.so.",
              "libstdc++.so.", "libutil.so.")
 LEFT_OUT = ("usr/lib/mime/", "/gconv/")
@@ -67,9 +67,9 @@ class Package:
 
 
 def ar_members(data: bytes, name: str) -> Iterator[Tuple[str, bytes]]:
-    """The members of an `ar` archive, which a package file is."""
+    """Yields the members of a package file, which is an `ar` archive."""
     if not data.startswith(b"!<arch>\n"):
-        sys.exit(f"{name} is not a package file of Debian")
+        sys.exit(f"{name} is not a Debian package file")
     at = 8
     while at + 60 <= len(data):
         header = data[at : at + 60].decode("ascii")
@@ -86,7 +86,7 @@ def tar_of(members: Dict[str, bytes], stem: str, name: str) -> tarfile.TarFile:
             return tarfile.open(fileobj=io.BytesIO(lzma.decompress(data)))
         if member == stem + ".gz":
             return tarfile.open(fileobj=io.BytesIO(data), mode="r:gz")
-    sys.exit(f"{name} has no {stem} that can be read here, only {', '.join(members)}")
+    sys.exit(f"{name} has no {stem} in a supported format, only {', '.join(members)}")
 
 
 def read_member(archive: tarfile.TarFile, name: str) -> str:
@@ -95,7 +95,7 @@ def read_member(archive: tarfile.TarFile, name: str) -> str:
 
 
 class Layer:
-    """A tar file in the making; what was added last under a name is what stays."""
+    """A tar file under construction. The last entry with a name wins."""
 
     def __init__(self):
         self._entries: Dict[str, Tuple[tarfile.TarInfo, bytes]] = {}
@@ -124,12 +124,12 @@ class Layer:
             self.folder(parent)
 
     def unpacked(self, path: str, member: tarfile.TarInfo, archive: tarfile.TarFile) -> None:
-        """Adds a file of a package, at `path`."""
+        """Adds a file of a package at `path`."""
         self.parents(path)
         if member.issym():
             self.add(path, tarfile.SYMTYPE, 0o777, link=member.linkname)
         else:
-            # (of a hard link this is what it links to)
+            # For a hard link, this is the content of its target.
             with archive.extractfile(member) as file:
                 self.add(path, tarfile.REGTYPE, stat.S_IMODE(member.mode), file.read())
 
@@ -140,7 +140,7 @@ class Layer:
 
 
 def merged(name: str) -> str:
-    """Where a file of a package goes: `/lib` and its like are links into `/usr`."""
+    """Returns the path for a file of a package, because `/lib` and similar folders are links into `/usr`."""
     path = posixpath.normpath(name).lstrip("/")
     first = path.split("/")[0]
     return f"usr/{path}" if first in MERGED else path
@@ -156,7 +156,7 @@ def root(packages: List[Package]) -> Layer:
         for member in package.files:
             if keeps(posixpath.normpath(member.name)) and not member.isdir():
                 layer.unpacked(merged(member.name), member, package.files)
-        # Where scanners of images look.
+        # Scanners of images read this folder.
         layer.file(f"var/lib/dpkg/status.d/{package.name}", package.control)
     layer.file("etc/passwd", PASSWD)
     layer.file("etc/group", GROUP)
@@ -175,17 +175,17 @@ def root(packages: List[Package]) -> Layer:
 def keeps(path: str) -> bool:
     if any(part in path for part in LEFT_OUT):
         return False
-    # (bookworm's busybox is in /bin)
+    # bookworm's busybox is in /bin.
     return path.startswith(KEPT) or path == "bin/busybox" or is_licence(path)
 
 
 def is_licence(path: str) -> bool:
-    # (a package may share the folder of another: then this is a link to that)
+    # Three slashes: a package may share the folder of another. Then this is a link to it.
     return path.startswith("usr/share/doc/") and (path.endswith("/copyright") or path.count("/") == 3)
 
 
 def libraries(packages: List[Package], folder: str) -> Layer:
-    """The dynamic linker and the libraries below `folder`, each as programs look for it below `/`."""
+    """Returns the dynamic linker and the libraries in `folder`, at the paths that they have in `/`."""
     layer = Layer()
     for name in ("lib", "lib64"):
         layer.parents(f"{folder}/{name}/")
@@ -204,7 +204,7 @@ def libraries(packages: List[Package], folder: str) -> Layer:
 
 
 def bill(packages: List[Package]) -> Dict:
-    """What is in it, in SPDX 2.3."""
+    """Returns the list of the packages in SPDX 2.3."""
     contents = hashlib.sha256("".join(package.sha256 for package in packages).encode()).hexdigest()
     return {
         "spdxVersion": "SPDX-2.3",
@@ -254,7 +254,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["root", "libraries", "sbom"])
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--folder", help="where libraries go")
+    parser.add_argument("--folder", help="the folder of the libraries")
     parser.add_argument("packages", nargs="+", type=Path)
     arguments = parser.parse_args()
     packages = sorted(map(Package, arguments.packages), key=lambda package: package.name)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Copies the tool images, or those whose names are given (`demo_root`), into the folder dist of the workspace.
+# Copies the tool images, or only the named ones (such as `demo_root`), into the folder dist of the workspace.
 set -eu
 to=${BUILD_WORKSPACE_DIRECTORY:?start this with bazel run}/dist
 cd container/tools
@@ -11,7 +11,7 @@ for image in "$@"; do
         echo "there is no image $image; there are:" ./*.tar >&2
         exit 1
     fi
-    # (a link in the runfiles; whoever looks into dist wants a file, and to be able to remove it)
+    # The runfiles have a link to a read-only file. Copy the file, and make it writable.
     cp -fL "$file" "$to/$file"
     chmod u+w "$to/$file"
     echo "dist/$file: $(($(wc -c <"$file") / 1048576)) MiB"

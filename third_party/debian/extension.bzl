@@ -1,6 +1,6 @@
-"""The few packages of Debian that container images are built upon, as `tools/bazel` prepared them.
+"""The packages of Debian for base images, as `tools/bazel` prepared them.
 
-With another Bazel there are none: `DEBIAN_PACKAGES` is empty then, and images are built upon distroless.
+With another Bazel, `DEBIAN_PACKAGES` is empty, and the base images are distroless.
 """
 
 def _debian_repository_impl(repository_ctx):
@@ -11,12 +11,12 @@ def _debian_repository_impl(repository_ctx):
         name = file.basename.split("_")[0]
         repository_ctx.symlink(file, name + ".deb")
         packages.append(name)
-    repository_ctx.file("packages.bzl", '"""The packages at hand."""\n\nDEBIAN_PACKAGES = %s\n' % sorted(packages))
+    repository_ctx.file("packages.bzl", '"""The available packages."""\n\nDEBIAN_PACKAGES = %s\n' % sorted(packages))
     repository_ctx.file("BUILD.bazel", "exports_files(%s)\n" % [name + ".deb" for name in sorted(packages)])
 
 _debian_repository = repository_rule(
     implementation = _debian_repository_impl,
-    doc = "A repository with package files of Debian, and `packages.bzl`, which names them.",
+    doc = "Makes a repository with package files of Debian, and `packages.bzl`, which lists them.",
     environ = ["ROMA_DEBIAN_PREPARED"],
 )
 

@@ -1,24 +1,24 @@
-"""Go, for the samples in it, from the first place that has one.
+"""Go, for the samples in Go. The first of these is used:
 
 1. the program that the variable ROMA_GO names;
 2. `go` on PATH;
 3. the one that `tools/bazel` prepared from Debian's packages.
 
-Where there is none, GO_FOUND is false, and the samples in Go are left out.
+If there is none, GO_FOUND is false, and the samples in Go are left out.
 """
 
 def _go_repository_impl(repository_ctx):
     go = repository_ctx.getenv("ROMA_GO") or repository_ctx.which("go") or repository_ctx.getenv("ROMA_GO_PREPARED")
     if go:
-        # (a link would make it look for its library beside the link)
+        # Not a link, because Go would look for its library beside the link.
         repository_ctx.file("go", '#!/bin/sh\nexec "%s" "$@"\n' % go)
-    repository_ctx.file("found.bzl", '"""Whether there is a Go."""\n\nGO_FOUND = %s\n' % bool(go))
+    repository_ctx.file("found.bzl", '"""Whether Go is available."""\n\nGO_FOUND = %s\n' % bool(go))
     exported = ["go"] if go else []
     repository_ctx.file("BUILD.bazel", "exports_files(%s)\n" % exported)
 
 _go_repository = repository_rule(
     implementation = _go_repository_impl,
-    doc = "A repository with the program `go`, if there is one, and `found.bzl`, which says so.",
+    doc = "Makes a repository with the program `go`, if there is one, and `found.bzl`, which tells whether there is.",
     environ = ["PATH", "ROMA_GO", "ROMA_GO_PREPARED"],
 )
 

@@ -1,12 +1,12 @@
-"""gVisor's `runsc`, from the first place that has one.
+"""gVisor's `runsc`. The first of these is used:
 
-1. the file that the variable ROMA_RUNSC names (it has to pass the test below);
-2. `runsc` on PATH, if it passes the test: a program is run inside gVisor;
+1. the file that the variable ROMA_RUNSC names, which must be able to run a program inside gVisor;
+2. `runsc` on PATH, if it can do so;
 3. the one that `tools/bazel` prepared from Debian's packages, a build that is known to work;
 4. gVisor's own release, pinned here by its checksum.
 """
 
-# To bump: take a release, and the `.sha512` files beside its two `runsc`, in base64.
+# To bump: take a release, and the `.sha512` files of its two `runsc`, in base64.
 _RELEASE = "20250820.0"
 _RELEASE_URL = "https://storage.googleapis.com/gvisor/releases/release/{release}/{arch}/runsc"
 _RELEASE_INTEGRITY = {
@@ -23,11 +23,11 @@ exports_files(
 """
 
 def _works(repository_ctx, runsc):
-    """Runs a program inside gVisor, and tells why if that fails."""
+    """Runs a program inside gVisor. Returns the error, or an empty text."""
     command = [runsc, "--root=" + str(repository_ctx.path("state")), "--network=none", "--ignore-cgroups"]
     done = repository_ctx.execute(command + ["do", "/bin/true"], timeout = 30)
     if done.return_code != 0:
-        # (who may not administer the machine, which a container's root may not either)
+        # Without CAP_SYS_ADMIN, which root in a container may lack too.
         done = repository_ctx.execute(command + ["--rootless", "do", "/bin/true"], timeout = 30)
     repository_ctx.delete("state")
     return "" if done.return_code == 0 else "`runsc do /bin/true` failed: " + done.stderr.strip()[-500:]
@@ -65,7 +65,7 @@ def _runsc_repository_impl(repository_ctx):
 
 _runsc_repository = repository_rule(
     implementation = _runsc_repository_impl,
-    doc = "A repository with the one file `runsc`.",
+    doc = "Makes a repository with the file `runsc`.",
     environ = ["PATH", "ROMA_RUNSC", "ROMA_RUNSC_PREPARED"],
 )
 
@@ -74,5 +74,5 @@ def _runsc_impl(_module_ctx):
 
 runsc = module_extension(
     implementation = _runsc_impl,
-    doc = "Makes `@runsc//:runsc`; use it as `//third_party/runsc`.",
+    doc = "Makes `@runsc//:runsc`. Use it as `//third_party/runsc`.",
 )

@@ -1,4 +1,4 @@
-"""Chooses or prepares the Bazel that tools/bazel starts.  Run by tools/bazel, not by hand."""
+"""Chooses or prepares the Bazel that tools/bazel starts. Run by tools/bazel, not by hand."""
 
 import argparse
 import contextlib
@@ -16,10 +16,10 @@ from report import Problem, say
 
 
 def main() -> int:
-    """Does what tools/bazel asks; problems of the machine end in a message, not in a traceback."""
+    """Runs a task of tools/bazel. Problems of the machine print a message rather than a traceback."""
     parser = argparse.ArgumentParser(prog="tools/bootstrap", description=__doc__)
     parser.add_argument("--cache", type=lambda text: pathlib.Path(text).absolute(), required=True)
-    parser.add_argument("--key", help="which state of the workspace's files the Bazel is for")
+    parser.add_argument("--key", help="identifies the state of the workspace's files that the Bazel is for")
     parser.add_argument("task", choices=["prepare", "doctor"])
     args = parser.parse_args()
     try:
@@ -31,7 +31,7 @@ def main() -> int:
         print(f"\ntools/bazel: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ntools/bazel: stopped; the next call goes on from here", file=sys.stderr)
+        print("\ntools/bazel: interrupted; the next call continues from here", file=sys.stderr)
         return 130
     return 0
 
@@ -49,17 +49,17 @@ def _prepare(cache: pathlib.Path, target: pathlib.Path) -> None:
         say(reason)
         host.need_tools()
         prepared.prepare(cache, target)
-    say(f"all set after {time.monotonic() - began:.0f} s")
+    say(f"ready after {time.monotonic() - began:.0f} s")
 
 
 def _works(start: pathlib.Path) -> bool:
-    """Whether another process has just prepared it, and what it needs is still there."""
+    """Returns whether a prepared Bazel exists, for example from another process, with all that it needs."""
     return start.exists() and subprocess.run([start, "--check"]).returncode == 0
 
 
 @contextlib.contextmanager
 def _alone(cache: pathlib.Path):
-    """Lets one process at a time prepare; the others wait and then find the work done."""
+    """Lets one process at a time prepare. The others wait and then find the work done."""
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
         try:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests of the parts that do not need a network: run with python3."""
+"""Tests of the parts that need no network. Run with python3."""
 
 import json
 import pathlib
@@ -24,7 +24,7 @@ from report import Problem
 
 
 class Folder(unittest.TestCase):
-    """A test with a folder of its own."""
+    """A test with its own folder."""
 
     def setUp(self):
         held = tempfile.TemporaryDirectory()
@@ -52,11 +52,11 @@ class Registry(Folder):
         asking = self.write("MODULE.bazel", 'bazel_dep(name = "rules_x", version = "1.2.3")\n')
         registry.write_registry(self.folder / "registry", self.folder / "root", self.folder / "stand_ins", [asking])
 
-    def test_every_version_that_is_asked_for_has_an_answer(self):
+    def test_every_requested_version_has_an_entry(self):
         found = sorted(str(entry.relative_to(self.folder / "registry/modules")) for entry in self.folder.glob("registry/modules/*/*"))
         self.assertEqual(found, ["helper/2.0", "rules_x/0.5", "rules_x/1.2.3"])
 
-    def test_an_answer_goes_by_the_version_asked_for_and_leads_to_the_copy_at_hand(self):
+    def test_an_entry_has_the_requested_version_and_names_the_local_copy(self):
         entry = self.folder / "registry/modules/rules_x/1.2.3"
         text = (entry / "MODULE.bazel").read_text()
         self.assertIn('module(name = "rules_x", version = "1.2.3")', text)
@@ -71,7 +71,7 @@ class Versions(unittest.TestCase):
         packages = [debian.Package("bazel-bootstrap", has, "file", "digest")]
         return debian._checked(packages, {"bazel-bootstrap": needed}, "suite")
 
-    def test_debian_revisions_do_not_matter(self):
+    def test_debian_revisions_are_ignored(self):
         for has in ("7.7.1", "7.7.1+ds-8+b1", "2:7.7.1-1"):
             self.assertEqual(len(self.check(has, "7.7.1")), 1)
 
@@ -80,13 +80,13 @@ class Versions(unittest.TestCase):
             with self.assertRaisesRegex(Problem, "suite now has bazel-bootstrap .* made for 7.7.1"):
                 self.check(has, "7.7.1")
 
-    def test_a_package_that_vanished_is_refused(self):
+    def test_a_missing_package_is_refused(self):
         with self.assertRaisesRegex(Problem, r"\(none\)"):
             debian._checked([], {"runsc": "1"}, "suite")
 
 
 class Downloads(Folder):
-    def test_only_a_whole_file_counts(self):
+    def test_an_incomplete_file_is_not_intact(self):
         good = debian.Package("a", "1", "a.deb", "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824")
         self.assertFalse(debian._intact(good, self.folder))
         self.write("a.deb", "hel")
@@ -94,13 +94,13 @@ class Downloads(Folder):
         self.write("a.deb", "hello")
         self.assertTrue(debian._intact(good, self.folder))
 
-    def test_names_come_out_of_file_names(self):
+    def test_a_file_name_gives_name_and_version(self):
         package = debian._package("libfoo_1%3a2.0-3_amd64.deb", "digest")
         self.assertEqual((package.name, package.version), ("libfoo", "1:2.0-3"))
 
 
 class ClassPath(Folder):
-    def test_jars_named_by_jars_are_found_inside_the_root(self):
+    def test_jars_that_jars_name_are_found_in_the_root(self):
         root = self.folder / "root"
         self.jar("root/usr/share/bazel/A-server.jar", "/usr/share/java/a.jar")
         self.jar("root/usr/share/java/a.jar", "b.jar file:///usr/share/java/c.jar /usr/share/java/absent.jar")
@@ -115,12 +115,12 @@ class ClassPath(Folder):
         file = self.write(name)
         text = f"Manifest-Version: 1.0\r\nClass-Path: {class_path}\r\n"
         with zipfile.ZipFile(file, "w") as archive:
-            # A line of a manifest ends after 72 bytes and goes on after a blank.
+            # A line of a manifest ends after 72 bytes. Its continuation begins with a blank.
             archive.writestr("META-INF/MANIFEST.MF", text.replace("java/a", "ja\r\n va/a"))
 
 
 class Links(Folder):
-    def test_absolute_links_stay_inside_the_root(self):
+    def test_absolute_links_lead_into_the_root(self):
         self.write("root/etc/real", "text")
         link = self.folder / "root/usr/link"
         link.parent.mkdir()
@@ -130,11 +130,11 @@ class Links(Folder):
 
 
 class Start(Folder):
-    def test_it_runs_what_it_was_told_to_with_the_callers_words(self):
+    def test_start_runs_the_command_with_the_callers_arguments(self):
         prepared.write_start(self.folder / "start", ["/bin/echo", "first word"], ["/bin/echo"])
         self.assertEqual(run.output([self.folder / "start", "a  b", "c"]), "first word a  b c\n")
 
-    def test_it_knows_when_what_it_needs_is_gone(self):
+    def test_the_check_fails_when_a_needed_file_is_missing(self):
         need = self.write("need")
         need.chmod(0o755)
         prepared.write_start(self.folder / "start", ["/bin/false"], [need])
@@ -144,7 +144,7 @@ class Start(Folder):
 
 
 class Trust(Folder):
-    def test_every_certificate_is_in_the_store(self):
+    def test_the_store_has_every_certificate(self):
         bundle = self.write("bundle.pem", "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n" * 3)
         with unittest.mock.patch.dict("os.environ", {"SSL_CERT_FILE": str(bundle)}):
             trust.write_trust_store(self.folder / "store")
@@ -154,13 +154,13 @@ class Trust(Folder):
 
 
 class Index(Folder):
-    def test_the_index_has_its_old_name_too(self):
+    def test_the_index_also_has_its_old_name(self):
         (self.folder / "index.crates.io-new").mkdir()
         crates._alias_index(self.folder)
         self.assertEqual((self.folder / crates._OLD_INDEX).resolve(), (self.folder / "index.crates.io-new").resolve())
         crates._alias_index(self.folder)
 
-    def test_two_registries_are_one_too_many(self):
+    def test_a_second_registry_is_refused(self):
         (self.folder / "one").mkdir()
         (self.folder / "two").mkdir()
         with self.assertRaisesRegex(Problem, "one registry index"):
@@ -168,7 +168,7 @@ class Index(Folder):
 
 
 class Tools(unittest.TestCase):
-    def test_who_is_not_root_is_told_the_command(self):
+    def test_a_user_other_than_root_gets_the_command(self):
         with unittest.mock.patch("shutil.which", lambda tool: None if tool == "g++" else "/bin/" + tool):
             with unittest.mock.patch("os.geteuid", lambda: 1000):
                 with self.assertRaisesRegex(Problem, r"apt-get install -y --no-install-recommends g\+\+"):

@@ -9,24 +9,24 @@ import host
 from report import Problem
 from run import logged
 
-# crates-index 3.2, inside cargo-bazel, looks for crates.io's index in a folder of this name, which
-# cargo gave up in 1.85.
+# crates-index 3.2, which cargo-bazel contains, looks for crates.io's index in a folder of this name. cargo 1.85
+# changed the name.
 _OLD_INDEX = "index.crates.io-6f17d22bba15001f"
 
 
 def folder(source: pathlib.Path, cache: pathlib.Path, rust: host.Rust) -> pathlib.Path:
-    """Where the cargo-bazel of this source, built by this Rust, and the CARGO_HOME that it works in belong."""
+    """Returns the folder of the cargo-bazel that this Rust builds from this source, and of its CARGO_HOME."""
     key = hashlib.sha256((source / "Cargo.lock").read_bytes() + rust.version.encode()).hexdigest()[:16]
     return cache / f"cargo-bazel-{key}"
 
 
 def is_built(folder: pathlib.Path) -> bool:
-    """Whether it is there."""
+    """Returns whether cargo-bazel is built."""
     return (folder / "complete").exists()
 
 
 def build(folder: pathlib.Path, source: pathlib.Path, rust: host.Rust) -> None:
-    """Builds it. What an interrupted build had compiled is used."""
+    """Builds cargo-bazel. Continues an interrupted build."""
     home = folder / "cargo-home"
     home.mkdir(parents=True, exist_ok=True)
     _share_settings(home)
@@ -50,7 +50,7 @@ def build(folder: pathlib.Path, source: pathlib.Path, rust: host.Rust) -> None:
 
 
 def _share_settings(home: pathlib.Path) -> None:
-    """Uses the registry, mirror, proxy and credentials that the user's own cargo is set up with."""
+    """Links the settings of the user's own cargo: registry, mirror, proxy and credentials."""
     own = pathlib.Path(os.environ.get("CARGO_HOME", pathlib.Path.home() / ".cargo"))
     for name in ("config.toml", "config", "credentials.toml", "credentials"):
         if (own / name).exists() and not (home / name).is_symlink():

@@ -1,7 +1,7 @@
 """Packages from the machine's own Debian mirror: found, fetched and checked by apt, never installed.
 
-apt runs with state of its own inside the cache, so neither the system's package lists nor its
-packages change, and no root is needed. apt verifies Debian's signatures.
+apt keeps its state in the cache, so the system's package lists and packages do not change, and root is not
+needed. apt verifies Debian's signatures.
 """
 
 import dataclasses
@@ -52,7 +52,7 @@ class Debian:
             )
 
     def first(self, names: Iterable[str], suite: str) -> str:
-        """The first of these packages that the suite has."""
+        """Returns the first of these packages that the suite has."""
         names = list(names)
         rows = self._apt("apt-cache", "madison", *names).stdout.splitlines()
         there = {row.split("|")[0].strip() for row in rows if f" {suite}/main " in row}
@@ -62,17 +62,17 @@ class Debian:
         raise Problem(f"Debian's {suite} has none of {', '.join(names)}")
 
     def exactly(self, names: Dict[str, str], suite: str) -> List[Package]:
-        """These packages and nothing that they depend on. `a|b` stands for whichever the suite has."""
+        """Returns these packages without their dependencies. `a|b` means the one that the suite has."""
         chosen = {self.first(name.split("|"), suite): version for name, version in names.items()}
         return _checked(self._packages("download", chosen, suite), chosen, suite)
 
     def closure(self, names: Dict[str, str], suite: str) -> List[Package]:
-        """These packages and all that they depend on and that is not assumed to be there."""
+        """Returns these packages and their dependencies, except those that are assumed to be installed."""
         found = self._packages("install", names, suite, "--no-install-recommends")
         return _checked(found, names, suite)
 
     def fetch(self, packages: List[Package], folder: pathlib.Path) -> None:
-        """Brings the packages into a folder; those already there and intact are not fetched again."""
+        """Fetches the packages into a folder, except those that are already there and intact."""
         folder.mkdir(parents=True, exist_ok=True)
         wanted = [package for package in packages if not _intact(package, folder)]
         if not wanted:
@@ -83,7 +83,7 @@ class Debian:
         if done.returncode != 0 or broken:
             raise Problem(
                 f"could not fetch {', '.join(broken[:5]) or 'all packages'}:\n{tail(done.stderr)}\n"
-                "Run the same command again: what was fetched is kept."
+                "Run the same command again: fetched packages are kept."
             )
 
     def _packages(self, verb: str, names: Dict[str, str], suite: str, *options: str) -> List[Package]:
@@ -91,7 +91,7 @@ class Debian:
         if done.returncode != 0:
             raise Problem(
                 f"Debian's {suite} cannot supply {', '.join(names)}:\n{tail(done.stderr)}\n"
-                "Names and suites stand in tools/bootstrap/packages.py."
+                "tools/bootstrap/packages.py lists names and suites."
             )
         rows = re.findall(r"^'(?:[^']+)' (\S+\.deb) \d+ SHA256:([0-9a-f]{64})", done.stdout, re.M)
         return [_package(file_name, sha256) for file_name, sha256 in rows]
@@ -102,7 +102,7 @@ class Debian:
             "Dir::State::lists": self._folder / "lists",
             "Dir::State::status": self._folder / "status",
             "Dir::Cache": self._folder / "cache",
-            # (container images switch apt's own caches off, which would cost seconds at each call)
+            # Container images disable apt's own caches, which costs seconds at each call.
             "Dir::Cache::pkgcache": "pkgcache.bin",
             "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
             "Dir::Etc": self._folder / "etc",
@@ -129,7 +129,7 @@ class Debian:
 
 
 def unpack(files: Iterable[pathlib.Path], folder: pathlib.Path) -> None:
-    """Unpacks package files into a folder that stands for `/`, without documentation."""
+    """Unpacks package files into a folder that serves as `/`, without documentation."""
     for part in ("bin", "sbin", "lib", "lib64"):
         (folder / "usr" / part).mkdir(parents=True, exist_ok=True)
         if not (folder / part).is_symlink():
@@ -144,7 +144,7 @@ def unpack(files: Iterable[pathlib.Path], folder: pathlib.Path) -> None:
 
 
 def _mirror() -> str:
-    """The mirror of Debian proper that this machine's apt is set up with."""
+    """Returns the Debian mirror of this machine's apt, other than the one for security updates."""
     if not _KEYRING.exists():
         raise Problem("Debian's keys are missing: as root, `apt-get install -y debian-archive-keyring`")
     codename = host.debian_codename()
@@ -152,7 +152,7 @@ def _mirror() -> str:
     for release, _, uri in (row.partition(" ") for row in rows):
         if release in (codename, "stable", "oldstable", "testing") and "security" not in uri:
             return uri
-    raise Problem(f"this machine's apt is set up with no mirror for Debian {codename}: see `apt-get indextargets`")
+    raise Problem(f"this machine's apt has no mirror for Debian {codename}: see `apt-get indextargets`")
 
 
 def _pretend_installed(name: str) -> str:
@@ -173,14 +173,14 @@ def _intact(package: Package, folder: pathlib.Path) -> bool:
 
 
 def _checked(found: List[Package], needed: Dict[str, str], suite: str) -> List[Package]:
-    """The packages, once each that has to be of one upstream version is."""
+    """Returns the packages if those with a required upstream version have it."""
     versions = {package.name: package.version for package in found}
     for name, version in needed.items():
         upstream = re.sub(r"^\d+:", "", versions.get(name, ""))
         if not re.match(re.escape(version) + r"(?![0-9])", upstream) and version:
             raise Problem(
                 f"Debian's {suite} now has {name} {upstream or '(none)'}, and this workspace was made for {version}.\n"
-                f"Either update the workspace (docs/building.md, \"Bumping versions\"), or use bazelisk where the "
-                "Bazel Central Registry can be reached."
+                "Either update the workspace (docs/building.md, \"Bumping versions\"), or use bazelisk on a machine "
+                "that reaches the Bazel Central Registry."
             )
     return found

@@ -10,13 +10,13 @@ from run import output
 
 
 def report(cache: pathlib.Path) -> None:
-    """Prints one line for each thing that a build takes from the machine."""
+    """Prints one line for each tool or setting that a build takes from the machine."""
     program, reason = installed.find()
     ready = sorted(cache.glob("bazel-*/start"), key=lambda start: start.stat().st_mtime)
     prepared = ready[-1].parent if ready else None
     system = next(iter(cache.glob("debian-*/complete")), None)
     rows = [("bazel", _bazel(program, reason, system))]
-    rows.append(("registry", "the one that this Bazel is set up with" if program else _registry(prepared)))
+    rows.append(("registry", "the one in this Bazel's settings" if program else _registry(prepared)))
     rows.append(("rust", _rust(program)))
     rows.append(("runsc", _runsc(system)))
     rows.append(("cache", f"{cache} (ROMA_CACHE or XDG_CACHE_HOME moves it)"))
@@ -29,7 +29,7 @@ def _bazel(program, reason, system) -> str:
         return f"{program}: {reason}"
     if system:
         return f"Debian's, in {system.parent / 'root/usr/bin/bazel'}: {reason}"
-    return f"not prepared yet, the next call of tools/bazel will do it: {reason}"
+    return f"not prepared yet; the next call of tools/bazel does it: {reason}"
 
 
 def _registry(prepared) -> str:
@@ -46,8 +46,8 @@ def _rust(program) -> str:
 
 
 def _runsc(system) -> str:
-    """What third_party/runsc will try, in its order."""
+    """Describes the runsc that third_party/runsc tries first."""
     tries = [shutil.which("runsc"), str(system.parent / "runsc/usr/bin/runsc") if system else None]
     for place in filter(None, tries):
         return f"{place}: {output([place, '--version']).splitlines()[0]} (ROMA_RUNSC names another)"
-    return "none here; the build downloads gVisor's release that third_party/runsc pins"
+    return "none here; the build downloads the release of gVisor that third_party/runsc pins"

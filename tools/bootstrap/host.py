@@ -1,4 +1,4 @@
-"""What this machine is and has."""
+"""Properties of this machine, and the tools on it."""
 
 import dataclasses
 import os
@@ -20,7 +20,7 @@ OLDEST_RUST = (1, 88)
 
 @dataclasses.dataclass(frozen=True)
 class Arch:
-    """One processor architecture, by the names that it goes by."""
+    """A processor architecture: its names in Debian and in GNU triples, and its dynamic loader."""
 
     debian: str
     gnu: str
@@ -34,7 +34,7 @@ _ARCHES = {
 
 
 def arch() -> Arch:
-    """The machine's architecture."""
+    """Returns the machine's architecture."""
     try:
         return _ARCHES[platform.machine()]
     except KeyError:
@@ -42,20 +42,20 @@ def arch() -> Arch:
 
 
 def debian_codename() -> str:
-    """The Debian release that this machine runs."""
+    """Returns the Debian release of this machine."""
     text = pathlib.Path("/etc/os-release").read_text() if os.path.exists("/etc/os-release") else ""
     fields = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', text, re.M))
     if fields.get("ID") == "debian" and fields.get("VERSION_CODENAME"):
         return fields["VERSION_CODENAME"]
     raise Problem(
-        f"this machine runs {fields.get('PRETTY_NAME', 'an unknown system')}; Bazel is prepared from Debian's "
-        "packages on Debian only.\nInstall bazelisk where the Bazel Central Registry can be reached, and run the "
-        "same command again."
+        f"this machine runs {fields.get('PRETTY_NAME', 'an unknown system')}; Bazel can be prepared from "
+        "Debian's packages on Debian only.\nInstall bazelisk if this machine reaches the Bazel Central Registry, and "
+        "run the same command again."
     )
 
 
 def need_tools() -> None:
-    """Makes sure that the programs which have to be installed are: as root by installing them."""
+    """Checks that the required programs are installed. Installs them as root; fails otherwise."""
     missing = sorted({package for tool, package in TOOLS.items() if not shutil.which(tool)})
     if not missing:
         return
@@ -77,7 +77,7 @@ class Rust:
 
 
 def rust() -> Rust:
-    """The machine's own Rust, found even where HOME is not the one that rustup knows."""
+    """Returns the machine's own Rust, even if HOME is not the one of rustup."""
     tried = []
     for rustc, env in _rustcs():
         done = subprocess.run(
@@ -88,27 +88,27 @@ def rust() -> Rust:
             continue
         found = _rust_in(pathlib.Path(done.stdout.strip()))
         if tuple(int(n) for n in found.version.split(".")[:2]) < OLDEST_RUST:
-            tried.append(f"{rustc}: it is {found.version}")
+            tried.append(f"{rustc}: its version is {found.version}")
         elif not (found.sysroot / "bin" / "cargo").exists():
-            tried.append(f"{rustc}: no cargo beside it in {found.sysroot}")
+            tried.append(f"{rustc}: {found.sysroot} has no cargo")
         else:
             return found
     oldest = ".".join(map(str, OLDEST_RUST))
     raise Problem(
-        f"no usable Rust: this workspace needs rustc {oldest} or newer with its cargo.\n"
-        + "".join(f"    {line}\n" for line in tried or ["no rustc on PATH nor in ~/.cargo/bin"])
-        + "Install it with rustup (`rustup default stable`), or name a rustc in the RUSTC variable."
+        f"no usable Rust: this workspace needs rustc {oldest} or newer, with its cargo.\n"
+        + "".join(f"    {line}\n" for line in tried or ["no rustc on PATH or in ~/.cargo/bin"])
+        + "Install it with rustup (`rustup default stable`), or set the variable RUSTC."
     )
 
 
 def _rustcs() -> Iterator:
-    """Each rustc to try, with the environment to run it in."""
+    """Yields each rustc to try, with the environment to run it in."""
     homes = [pathlib.Path(os.environ.get("HOME", "/nonexistent")), pathlib.Path(pwd.getpwuid(os.getuid()).pw_dir)]
     places: List[str] = [os.environ.get("RUSTC", ""), shutil.which("rustc") or ""]
     places += [str(home / ".cargo/bin/rustc") for home in homes]
     for rustc in dict.fromkeys(place for place in places if place and os.path.exists(place)):
         yield rustc, None
-        # rustup's rustc looks for its toolchains in HOME: give it the ones that it was installed with.
+        # rustup's rustc looks for toolchains in HOME. Name the ones that it was installed with.
         beside = pathlib.Path(rustc).parent.parent.parent / ".rustup"
         if "RUSTUP_HOME" not in os.environ and beside.is_dir():
             yield rustc, {**os.environ, "RUSTUP_HOME": str(beside)}

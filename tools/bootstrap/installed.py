@@ -1,4 +1,4 @@
-"""A Bazel or bazelisk that is on PATH already, if it is of use here."""
+"""A Bazel or bazelisk on PATH, if it suits this workspace."""
 
 import os
 import pathlib
@@ -11,7 +11,7 @@ _WORKSPACE = pathlib.Path(__file__).parent.parent.parent
 
 
 def find() -> Tuple[Optional[str], str]:
-    """A usable Bazel, if any, and in either case why."""
+    """Returns a usable Bazel, if any, and the reason for the result."""
     version = (_WORKSPACE / ".bazelversion").read_text().strip()
     reason = "no bazel or bazelisk on PATH"
     for program in _on_path():
@@ -25,7 +25,7 @@ def find() -> Tuple[Optional[str], str]:
 
 
 def _on_path() -> Iterator[str]:
-    """The candidates, leaving out links to this workspace's own tools/bazel."""
+    """Yields the candidates, without links to this workspace's own tools/bazel."""
     for name in ("bazel", "bazelisk"):
         program = shutil.which(name)
         if program and os.path.realpath(program) != str((_WORKSPACE / "tools/bazel").resolve()):
@@ -43,7 +43,7 @@ def _answer(command, folder: pathlib.Path) -> str:
 
 
 def _reaches_registry(program: str) -> bool:
-    """Lets the candidate itself resolve one small module: it knows its registries, proxies and certificates."""
+    """Returns whether the candidate, with its own registries, proxies and certificates, resolves one small module."""
     with tempfile.TemporaryDirectory() as folder:
         here = pathlib.Path(folder)
         (here / "MODULE.bazel").write_text('bazel_dep(name = "platforms", version = "0.0.10")\n')

@@ -1,8 +1,7 @@
-"""What is taken from Debian, from which suite, and which version of it this workspace needs."""
+"""The packages of Debian that are used, with their suites and required versions."""
 
-# Bazel and its rules: unpacked into the cache and never installed, so that a newer suite than the
-# machine's own does no harm. Each upstream version must be exactly the one that MODULE.bazel and
-# .bazelversion name.
+# Bazel and its rules. They are unpacked into the cache and never installed, so their suite may be newer than the
+# machine's own. Each upstream version must be the one that MODULE.bazel or .bazelversion names.
 BAZEL_SUITE = "forky"
 BAZEL = {
     "bazel-bootstrap": "7.7.1",
@@ -19,11 +18,11 @@ BAZEL = {
     "bazel-skylib": "1.9.1",
 }
 
-# The server needs Java 21 or newer; the first of these that the suite has is taken.
+# The server needs Java 21 or newer. The first of these that the suite has is used.
 JAVA = ["openjdk-25-jre-headless", "openjdk-21-jre-headless", "openjdk-26-jre-headless"]
 
-# Dependencies of the packages above that Bazel's server does not use. They are declared as already
-# there, which keeps about 400 MB of compilers, perl, fonts and desktop libraries out of the cache.
+# Dependencies of the packages above that Bazel's server does not use. apt is told that they are installed, which
+# keeps about 400 MB of compilers, perl, fonts and desktop libraries out of the cache.
 ASSUMED = """
     build-essential ca-certificates ca-certificates-java debconf default-jdk-headless
     default-jre-headless dpkg fontconfig-config g++ gcc java-common libasound2t64 libcups2t64
@@ -33,8 +32,8 @@ ASSUMED = """
     unzip util-linux-extra velocity-dummy zlib1g-dev
 """.split()
 
-# Libraries that our C++ links, from the machine's own suite: they must suit its compiler and libc.
-# protobuf must be a 3.21 (which the registry calls 21.x), as MODULE.bazel says.
+# Libraries that our C++ code links, from the machine's own suite, because they must suit its compiler and libc.
+# protobuf must be a 3.21, which the registry calls 21.x, as in MODULE.bazel.
 HOST = {
     "libgmock-dev": "",
     "libgtest-dev": "",
@@ -47,10 +46,10 @@ HOST = {
     "zlib1g-dev": "",
 }
 
-# Go, for the samples in it: whichever of these the machine's own suite has. The library is a package of its own.
+# Go, for the samples: the first of these that the machine's own suite has. Its library is a separate package.
 GO = ["golang-1.19-go", "golang-1.24-go", "golang-1.25-go", "golang-1.26-go"]
 
-# What container images are built upon, from the machine's own suite, whose libc programs are linked against.
+# The base of container images, from the machine's own suite, whose libc our programs link.
 BASE = {
     "base-files": "",
     "busybox-static": "",
@@ -65,7 +64,7 @@ BASE = {
 RUNSC_SUITE = "trixie"
 RUNSC = {"runsc": "0.0~20240729"}
 
-# What has to be on the machine already, and the Debian package that has it.
+# The programs that must be installed on the machine, with their Debian packages.
 TOOLS = {
     "apt-get": "apt",
     "dpkg-deb": "dpkg",

@@ -1,7 +1,7 @@
-"""Prepares Debian's Bazel inside the cache: fetched, unpacked, pointed at its new place, given modules.
+"""Prepares Debian's Bazel in the cache: fetches, unpacks and relocates it, and adds a registry of modules.
 
-Each part is finished under its final name or begun anew, and the file `start` is written last: a
-preparation that was killed half-way is taken up again by the next call.
+Each part gets its final name when it is complete, and the file `start` is written last. After an interruption,
+the next call continues.
 """
 
 import concurrent.futures
@@ -26,7 +26,7 @@ _WORKSPACE = _HERE.parent.parent
 
 
 def prepare(cache: pathlib.Path, target: pathlib.Path) -> None:
-    """Makes `target` hold a working Bazel, started by the file `start` in it."""
+    """Prepares a working Bazel in `target`, with the file `start` that starts it."""
     rust = host.rust()
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
@@ -42,14 +42,14 @@ def prepare(cache: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def _system(cache: pathlib.Path, rust: host.Rust, pool):
-    """The folder with all that comes from Debian, and cargo-bazel, which may still be building."""
+    """Returns the folder with everything from Debian, and a future of cargo-bazel's folder."""
     system = cache / f"debian-{_fingerprint('debian.py', 'packages.py', 'relocate.py')}"
     root, libraries = system / "root", system / "libraries"
     source = root / "usr/share/bazel/rules/rust/crate_universe"
     if (system / "complete").exists():
         return system, pool.submit(_cargo_bazel, source, cache, rust)
     say("preparing Debian's Bazel for this user: a few minutes, once")
-    # What an interrupted call left half unpacked is of no use; what it fetched is.
+    # After an interrupted call, fetched packages are used and unpacked ones are not.
     shutil.rmtree(system, ignore_errors=True)
     files = _fetch(cache)
     debian.unpack([file for file in files["bazel"] if file.name.startswith("bazel-rules-rust_")], root)
@@ -71,7 +71,7 @@ def _fingerprint(*names: str) -> str:
 
 
 def _fetch(cache: pathlib.Path) -> dict:
-    """All package files, by what they are for."""
+    """Fetches all package files. Returns them by purpose."""
     own = host.debian_codename()
     suites = dict.fromkeys([packages.BAZEL_SUITE, packages.RUNSC_SUITE, own])
     sources = debian.Debian(cache / "apt", suites, packages.ASSUMED)
@@ -96,7 +96,7 @@ def _fetch(cache: pathlib.Path) -> dict:
 def _unpack_in_parallel(pool, files: dict, system: pathlib.Path) -> None:
     places = {"bazel": "root", "libraries": "libraries", "runsc": "runsc", "go": "go"}
     work = [([file], system / place) for group, place in places.items() for file in files[group]]
-    # (the folders that all packages share are made before the packages race for them)
+    # Creates the folders that all packages share before they are unpacked in parallel.
     for place in places.values():
         debian.unpack([], system / place)
     for done in [pool.submit(debian.unpack, *job) for job in work]:
@@ -104,7 +104,7 @@ def _unpack_in_parallel(pool, files: dict, system: pathlib.Path) -> None:
 
 
 def _keep(files: list, folder: pathlib.Path) -> None:
-    """Package files that Bazel itself unpacks, into images."""
+    """Copies the package files that Bazel itself unpacks into images."""
     folder.mkdir()
     for file in files:
         shutil.copy(file, folder)
@@ -119,14 +119,14 @@ def _cargo_bazel(source: pathlib.Path, cache: pathlib.Path, rust: host.Rust) -> 
 
 
 def _module_files() -> list:
-    """The module files of this workspace and of the one that tests it from outside."""
+    """Returns the module files of this workspace and of the consumer workspace."""
     return [file for file in (_WORKSPACE / "MODULE.bazel", _WORKSPACE / "tools/consumer_test/MODULE.bazel") if file.exists()]
 
 
 def _write_rust_repositories(target: pathlib.Path, rust: host.Rust) -> None:
-    """The machine's Rust in the shape of the two repositories that rules_rust would download."""
+    """Writes the two repositories that rules_rust would download, with the machine's Rust."""
     template = (_HERE / "toolchain/rust.BUILD.bazel").read_text()
-    # (rustup's smallest profile has none)
+    # rustup's minimal profile has no rustfmt.
     if (rust.sysroot / "bin/rustfmt").exists():
         template += "\n" + (_HERE / "toolchain/rustfmt.BUILD.bazel").read_text()
     build = template.replace("{triple}", rust.triple).replace("{cpu}", rust.triple.split("-")[0])
@@ -134,7 +134,7 @@ def _write_rust_repositories(target: pathlib.Path, rust: host.Rust) -> None:
     (target / "rust_toolchains/sysroot").symlink_to(rust.sysroot)
     _write_repository(target / "rust_host_tools", 'exports_files(["bin/cargo", "bin/rustc"])\n')
     (target / "rust_host_tools/bin").symlink_to(rust.sysroot / "bin")
-    # Never run: what crate_universe would download to format a file that only vendoring writes.
+    # Never run: crate_universe would download it to format a file that only vendoring writes.
     _write_repository(target / "buildifier", 'exports_files(["file/buildifier"])\n')
 
 
@@ -157,20 +157,20 @@ def _write_bazelrc(cache: pathlib.Path, target: pathlib.Path, system: pathlib.Pa
         common --override_repository=rules_rust~~i~cargo_bazel.buildifier-linux-{host.arch().debian}={target}/buildifier
         common --repo_env=CARGO_BAZEL_GENERATOR_URL=file://{cargo_bazel}/bin/cargo-bazel
         common --repo_env=CARGO_HOME={cargo_bazel}/cargo-home
-        # Where third_party/runsc finds gVisor if there is none on PATH that works.
+        # third_party/runsc uses this gVisor if there is none on PATH that works.
         common --repo_env=ROMA_RUNSC_PREPARED={system}/runsc/usr/bin/runsc
-        # Where third_party/go finds Go if there is none on PATH.
+        # third_party/go uses this Go if there is none on PATH.
         common --repo_env=ROMA_GO_PREPARED={go}
-        # Where third_party/debian finds what images are built upon.
+        # third_party/debian uses these packages for base images.
         common --repo_env=ROMA_DEBIAN_PREPARED={system}/base
-        # What one clone has built another need not build again.
+        # All clones share what they have built.
         common --disk_cache={cache}/disk
         """
     (target / "bazelrc").write_text(textwrap.dedent(text))
 
 
 def _write_start(target: pathlib.Path, root: pathlib.Path, rust: host.Rust) -> None:
-    """Tries the new Bazel and, if it answers, makes it the one that is started."""
+    """Runs the new Bazel once and, if that succeeds, writes the program that starts it."""
     bazel, java = root / "usr/bin/bazel", relocate.java(root)
     version = output([bazel, "--nosystem_rc", f"--install_base={root}/usr/share/bazel", "--trust_install_base", "--version"])
     if (_WORKSPACE / ".bazelversion").read_text().strip() not in version:
@@ -191,7 +191,7 @@ def _write_start(target: pathlib.Path, root: pathlib.Path, rust: host.Rust) -> N
 
 
 def write_start(start: pathlib.Path, command: list, needs: list) -> None:
-    """Writes the program that every later call of tools/bazel runs, in one step."""
+    """Writes, atomically, the program that later calls of tools/bazel run."""
     words = " \\\n    ".join(shlex.quote(str(word)) for word in command)
     tests = " && ".join(f"[ -x {shlex.quote(str(file))} ]" for file in needs)
     draft = start.with_suffix(".new")

@@ -1,4 +1,4 @@
-"""A Bazel registry on disk: Debian's rule packages and our stand-ins, under the names of the real modules."""
+"""A Bazel registry on disk: Debian's rule packages and our stand-ins, with the names of the real modules."""
 
 import json
 import pathlib
@@ -8,14 +8,14 @@ from typing import Dict, Iterable, Set
 
 import host
 
-# Where Debian's packages put the modules.
+# The folders of modules in Debian's packages.
 _MODULE_FOLDERS = ("usr/share/bazel/rules", "usr/share/bazel/tools")
 
-# Bazel's own module, which asks for others.
+# Bazel's own module, which depends on others.
 _BAZEL_TOOLS = "usr/share/bazel/embedded_tools/MODULE.bazel"
 
-# Versions that Bazel's built-in modules and other workspaces may ask for, beside those that the
-# modules ask of each other.
+# Versions that Bazel's built-in modules and other workspaces may request, in addition to those that the modules
+# request of each other.
 _ALSO_ASKED = {
     "bazel_skylib": ("1.7.1", "1.8.1", "1.9.0"),
     "googletest": ("1.14.0", "1.15.2", "1.17.0"),
@@ -29,7 +29,7 @@ _ALSO_ASKED = {
     "rules_shell": ("0.4.0", "0.4.1"),
 }
 
-# What the stand-ins need of the unpacked system libraries.
+# The files of the unpacked system libraries that the stand-ins need.
 _LINKS = {
     "googletest": {
         "include/gmock": "usr/include/gmock",
@@ -64,7 +64,7 @@ def copy_stand_ins(source: pathlib.Path, target: pathlib.Path, libraries: pathli
 
 
 def write_registry(folder: pathlib.Path, root: pathlib.Path, stand_ins: pathlib.Path, asking: Iterable[pathlib.Path]) -> None:
-    """Writes a registry that answers every version asked for with the one copy at hand."""
+    """Writes a registry in which every requested version of a module is the one local copy."""
     shutil.rmtree(folder, ignore_errors=True)
     places = [file.parent for base in _MODULE_FOLDERS for file in (root / base).glob("*/MODULE.bazel")]
     places += [file.parent for file in stand_ins.glob("*/MODULE.bazel")]
@@ -97,7 +97,7 @@ def _asked_versions(texts: Iterable[str], modules: Dict[str, pathlib.Path]) -> D
 
 
 def _as_version(text: str, version: str) -> str:
-    """A module file under another version, without what only holds for the original."""
+    """Returns a module file with another version, and without local overrides."""
     head = re.search(r"module\(.*?\n?\)", text, re.S).group(0)
     name = re.search(r'name = "([^"]+)"', head).group(1)
     text = text.replace(head, f'module(name = "{name}", version = "{version}")', 1)

@@ -1,4 +1,4 @@
-"""Makes unpacked packages run from where they are, with the libraries beside them."""
+"""Makes programs of unpacked packages run from their folder, with the libraries in it."""
 
 import os
 import pathlib
@@ -13,7 +13,7 @@ from run import output
 
 
 def relocate_bazel(root: pathlib.Path, patchelf: pathlib.Path) -> None:
-    """Points Bazel and its Java at `root` instead of `/`."""
+    """Makes Bazel and its Java use `root` instead of `/`."""
     arch = host.arch()
     libraries = root / "usr/lib" / arch.gnu
     _point_links_inside(root)
@@ -31,12 +31,12 @@ def relocate_bazel(root: pathlib.Path, patchelf: pathlib.Path) -> None:
 
 
 def relocate_program(program: pathlib.Path, libraries: pathlib.Path, patchelf: pathlib.Path) -> None:
-    """Lets a program of the machine's own suite find its unpacked libraries."""
+    """Makes a program of the machine's own suite find its unpacked libraries."""
     output([patchelf, "--force-rpath", "--set-rpath", libraries, program])
 
 
 def java(root: pathlib.Path) -> pathlib.Path:
-    """The folder of the unpacked Java."""
+    """Returns the folder of the unpacked Java."""
     found = [home for home in (root / "usr/lib/jvm").glob("java-*-openjdk-*") if not home.is_symlink()]
     if len(found) != 1:
         raise Problem(f"expected one Java in {root}, found {found}")
@@ -44,7 +44,7 @@ def java(root: pathlib.Path) -> pathlib.Path:
 
 
 def _point_links_inside(root: pathlib.Path) -> None:
-    """Absolute links of a package mean its own root."""
+    """Redirects absolute links of packages to `root`."""
     for folder, folders, files in os.walk(root):
         for name in folders + files:
             link = os.path.join(folder, name)
@@ -56,10 +56,10 @@ def _point_links_inside(root: pathlib.Path) -> None:
 
 
 def _rewrite_class_path(root: pathlib.Path) -> None:
-    """Lists every jar that the server needs, by its path inside the root.
+    """Lists every jar that the server needs, by its path in the root.
 
-    Debian's list has the direct ones only: each jar's manifest names further ones by absolute path,
-    which on this machine would be wrong. The server hangs at start if any is missing.
+    Debian's list has only the direct ones. Each jar's manifest names others by absolute paths, which do not
+    exist on this machine. The server hangs at start if one is missing.
     """
     listing = root / "usr/share/bazel/bazel_classpath_debian_depends.txt"
     server = root / "usr/share/bazel/A-server.jar"
@@ -82,7 +82,7 @@ def _named_in_manifest(jar: pathlib.Path, root: pathlib.Path) -> Iterator[pathli
         if "META-INF/MANIFEST.MF" not in archive.namelist():
             return
         manifest = archive.read("META-INF/MANIFEST.MF").decode("utf-8", "replace")
-    # A long line goes on in the next one after a blank.
+    # A continuation line begins with a blank.
     manifest = manifest.replace("\r\n", "\n").replace("\n ", "")
     for line in re.findall(r"^Class-Path:(.*)$", manifest, re.M):
         for entry in line.split():
@@ -91,7 +91,7 @@ def _named_in_manifest(jar: pathlib.Path, root: pathlib.Path) -> Iterator[pathli
 
 
 def _is_dynamic(file: pathlib.Path) -> bool:
-    """Whether a file is an ELF program that asks for a loader."""
+    """Returns whether a file is an ELF program with an interpreter."""
     with file.open("rb") as program:
         head = program.read(64)
         if head[:5] != b"\x7fELF\x02":

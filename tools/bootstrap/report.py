@@ -1,4 +1,4 @@
-"""What the person at the terminal sees: steps with their times, and problems with their cure."""
+"""Messages for the user: steps with their times, and problems with their solutions."""
 
 import contextlib
 import sys
@@ -7,7 +7,7 @@ import time
 
 
 class Problem(Exception):
-    """Something that the user has to know or do; printed without a traceback."""
+    """A problem that the user has to solve. Printed without a traceback."""
 
 
 _lock = threading.Lock()
@@ -21,7 +21,7 @@ def say(text: str) -> None:
 
 @contextlib.contextmanager
 def step(text: str):
-    """Says what is being done, and how long it took once it is done."""
+    """Prints the name of a step when it begins, and its time when it ends."""
     start = time.monotonic()
     say(f"{text} ...")
     yield

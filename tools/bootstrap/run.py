@@ -7,7 +7,7 @@ from report import Problem
 
 
 def output(command, **options) -> str:
-    """The standard output of a command that has to succeed."""
+    """Returns the standard output of a command. Raises `Problem` if it fails."""
     done = subprocess.run(
         [str(word) for word in command], stdin=subprocess.DEVNULL, capture_output=True, text=True, **options
     )
@@ -17,7 +17,7 @@ def output(command, **options) -> str:
 
 
 def logged(command, log: pathlib.Path, **options) -> None:
-    """Runs a command that has to succeed, with all it prints going to a file."""
+    """Runs a command with its output in a file. Raises `Problem` if it fails."""
     with log.open("w") as out:
         done = subprocess.run(
             [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, **options
@@ -27,5 +27,5 @@ def logged(command, log: pathlib.Path, **options) -> None:
 
 
 def tail(text: str, lines: int = 15) -> str:
-    """The last lines of a text, indented."""
+    """Returns the last lines of a text, indented."""
     return "\n".join("    " + line for line in text.rstrip().splitlines()[-lines:])

@@ -1,4 +1,4 @@
-"""The certificates that this machine trusts, in the form that Java reads."""
+"""The certificates that this machine trusts, in Java's format."""
 
 import base64
 import hashlib
@@ -14,7 +14,7 @@ _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.
 
 
 def write_trust_store(target: pathlib.Path) -> None:
-    """Writes the machine's PEM bundle as a Java key store (the old JKS format, which is a simple one)."""
+    """Writes the machine's PEM bundle as a Java key store, in the simple old JKS format."""
     places = [os.environ.get("SSL_CERT_FILE", ""), *_BUNDLES]
     bundle = next((place for place in places if place and os.path.exists(place)), None)
     if not bundle:

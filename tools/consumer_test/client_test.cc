@@ -1,4 +1,4 @@
-// A server team's view, in C++: their own proto and a generated client.
+// A server team's workspace in C++: their own proto and a generated client.
 
 #include <chrono>
 #include <cstdlib>
@@ -8,7 +8,7 @@
 #include "greeting.pb.h"
 #include "greeting_cc_client.h"
 
-// The programs are named by ROMA_RUN_WORKERS and ROMA_RUNSC.
+// ROMA_RUN_WORKERS and ROMA_RUNSC name the programs.
 roma::byob::Status Greets(const roma::byob::Config<>& config, roma::byob::Mode mode) {
   auto service = greeting::v1::ByobGreetingService<>::Create(config, mode);
   if (!service.ok()) return service.status();

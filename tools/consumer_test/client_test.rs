@@ -1,10 +1,10 @@
-//! A server team's view: their own proto, a generated client, UDFs in two languages, both real modes.
+//! A server team's workspace: their own proto, a generated client, UDFs in two languages, both real modes.
 
 use greeting::greeting::v1::{GreetRequest, GreetResponse};
 use greeting_client::ByobGreetingService;
 use roma_byob::{ExecuteOptions, Mode, Platform, Service, ServiceBuilder};
 
-// The programs are named by ROMA_RUN_WORKERS and ROMA_RUNSC.
+// ROMA_RUN_WORKERS and ROMA_RUNSC name the programs.
 async fn greets(config: ServiceBuilder, mode: Mode) {
     let client = ByobGreetingService::create(config, mode).await.unwrap();
     for variable in ["GREET_RUST", "GREET_CC"] {
@@ -26,11 +26,11 @@ fn at(seconds: i64) -> prost_types::Timestamp {
 }
 
 #[tokio::test]
-async fn in_gvisor() {
+async fn udfs_greet_in_gvisor() {
     greets(Service::builder().platform(Platform::Systrap), Mode::Gvisor).await;
 }
 
 #[tokio::test]
-async fn in_minimal_mode() {
+async fn udfs_greet_in_minimal_mode() {
     greets(Service::builder(), Mode::Minimal).await;
 }

@@ -1,4 +1,4 @@
-//! Both greeters speak the protocol, built from a workspace that is not Roma's own.
+//! Both UDFs speak the protocol when another workspace builds them.
 
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -8,7 +8,7 @@ use std::process::Command;
 use greeting::greeting::v1::{GreetRequest, GreetResponse};
 use prost::Message;
 
-/// Runs a UDF with a socket as descriptor 3, as Roma does, and asks it once.
+/// Runs a UDF with a socket as descriptor 3, as Roma does, and sends one request.
 fn ask(udf: &str, request: &GreetRequest) -> GreetResponse {
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     let mut child = Command::new("/bin/sh")

@@ -1,8 +1,8 @@
-//! What another workspace's UDF developers and integrators get is of that workspace's API, and whole.
+//! The SDK and the documentation of another workspace's API are complete and about that API.
 
 use std::process::Command;
 
-/// What a file of a zip says.
+/// Returns the text of a file in a zip.
 fn said(zip: &str, path: &str) -> String {
     let program = "import sys, zipfile
 sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]))";
@@ -18,10 +18,10 @@ sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]))";
 }
 
 #[test]
-fn the_sdk_is_of_this_api() {
+fn the_sdk_is_about_this_api() {
     for (path, part) in [
         ("specs/udf_interface.proto", "service GreetingService"),
-        ("docs/udf/interface.md", "Whom to greet, and when."),
+        ("docs/udf/interface.md", "The person to greet, and the time."),
         (
             "examples/cc/udf.cc",
             "using Request = ::greeting::v1::GreetRequest;",
@@ -40,7 +40,7 @@ fn the_sdk_is_of_this_api() {
 }
 
 #[test]
-fn the_sdk_has_what_is_of_every_api() {
+fn the_sdk_has_the_files_of_every_sdk() {
     for path in [
         "LICENSE",
         "README.md",
@@ -58,6 +58,6 @@ fn the_sdk_has_what_is_of_every_api() {
 }
 
 #[test]
-fn the_pages_for_integrators_are_of_this_api() {
-    assert!(said("DOCS", "docs/udf/interface.md").contains("Greets one."));
+fn the_pages_for_integrators_are_about_this_api() {
+    assert!(said("DOCS", "docs/udf/interface.md").contains("Greets one person."));
 }

@@ -1,4 +1,4 @@
-//! A server that embeds Roma, as it is in the image: it finds by itself what the layers installed.
+//! A server that embeds Roma, for the image. It finds the files of the layers by itself.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-"""The extension that Bazel's own module refers to; it offers nothing here."""
+"""The extension that Bazel's own module refers to. Here it makes nothing."""
 
 def _buildozer_binary_impl(_module_ctx):
     pass

@@ -12,7 +12,7 @@ oci_image_index_rule = _oci_image_index
 oci_push_rule = _oci_push
 oci_tarball_rule = _oci_load
 
-# What a macro hands on to its helper targets.
+# The attributes that a macro passes to its helper targets.
 _COMMON_ATTRIBUTES = [
     "compatible_with",
     "deprecation",
@@ -50,7 +50,7 @@ def _arguments(name, kind, value, kwargs):
     if not types.is_list(value):
         return value
 
-    # A line is an argument, so a newline within one is written in another way.
+    # Each line is an argument, so a newline in an argument is encoded.
     return _write(name, kind, [argument.replace("\n", "%5Cn") for argument in value], kwargs)
 
 def _names(name, kind, value, kwargs):
@@ -83,16 +83,16 @@ def oci_image(
         **kwargs):
     """Builds a container image: a directory in the OCI image layout.
 
-    Makes also the target `[name].digest`, a file with the image's digest.
+    Also makes the target `[name].digest`, a file with the image's digest.
 
     Args:
         name: the name of the image's target
         created: a file with the time at which the image was made
-        labels: a dictionary, or a file with a `name=value` a line
-        annotations: a dictionary, or a file with a `name=value` a line
-        env: a dictionary, or a file with a `NAME=value` a line, that may refer to the base image's variables
-        cmd: a list, or a file with an argument a line
-        entrypoint: a list, or a file with an argument a line
+        labels: a dictionary, or a file with a `name=value` per line
+        annotations: a dictionary, or a file with a `name=value` per line
+        env: a dictionary, or a file with a `NAME=value` per line, that may refer to the base image's variables
+        cmd: a list, or a file with an argument per line
+        entrypoint: a list, or a file with an argument per line
         exposed_ports: a list, or a file with ports separated by commas
         volumes: a list, or a file with directories separated by commas
         **kwargs: the other attributes of [oci_image_rule](#oci_image_rule)
@@ -112,9 +112,9 @@ def oci_image(
     _digest(name, kwargs)
 
 def oci_image_index(name, **kwargs):
-    """Joins images of several platforms to one: a directory in the OCI image layout.
+    """Joins images of several platforms into one: a directory in the OCI image layout.
 
-    Makes also the target `[name].digest`, a file with the image's digest.
+    Also makes the target `[name].digest`, a file with the image's digest.
 
     Args:
         name: the name of the image's target
@@ -128,7 +128,7 @@ def oci_load(name, repo_tags = None, **kwargs):
 
     Args:
         name: the name of the target
-        repo_tags: the names to give to the image: a list, or a file with one a line
+        repo_tags: the names to give to the image: a list, or a file with one per line
         **kwargs: the other attributes of the rule: `image`, `format`, `loader`
     """
     oci_tarball_rule(
@@ -138,11 +138,11 @@ def oci_load(name, repo_tags = None, **kwargs):
     )
 
 def oci_push(name, remote_tags = None, **kwargs):
-    """Stands for the rule that pushes an image to a registry; to build or run it is an error.
+    """Stands in for the rule that pushes an image to a registry. To build or run it is an error.
 
     Args:
         name: the name of the target
-        remote_tags: the tags to give to the image: a list, or a file with one a line
+        remote_tags: the tags to give to the image: a list, or a file with one per line
         **kwargs: the other attributes of [oci_push_rule](#oci_push_rule)
     """
     oci_push_rule(

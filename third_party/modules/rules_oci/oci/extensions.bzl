@@ -3,7 +3,7 @@
 load(":pull.bzl", "oci_pull")
 
 _pull = tag_class(
-    doc = "Names an image in a registry. Its use is an error here, where no registry is reached.",
+    doc = "Names an image in a registry. To use it is an error, because this stand-in reaches no registry.",
     attrs = {
         "name": attr.string(doc = "The repository to make."),
         "image": attr.string(doc = "The image with its registry, without a tag."),

@@ -1,8 +1,8 @@
-"""`oci_pull`: names an image in a registry; here, where no registry is reached, it cannot be used."""
+"""`oci_pull`, which names an image in a registry. To use the image is an error: this stand-in reaches no registry."""
 
 load("//oci/private:unavailable.bzl", "pulled_image_repository")
 
-# The arguments are those of the real macro, which needs more of them than this one does.
+# The arguments are those of the real macro. This one does not use all of them.
 # buildifier: disable=unused-variable
 def oci_pull(
         name,

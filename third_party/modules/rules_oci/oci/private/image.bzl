@@ -2,7 +2,7 @@
 
 _TAR_EXTENSIONS = [".tar", ".tgz", ".tar.gz", ".tzst", ".tar.zst"]
 
-# The program that does the work, shared by all rules of this module.
+# The program that builds and packs images, for all rules of this module.
 OCITOOL = {
     "_ocitool": attr.label(
         doc = "The image builder.",
@@ -13,20 +13,20 @@ OCITOOL = {
     ),
 }
 
-# The attributes that are files with settings, which the builder takes as options of the same name.
+# The attributes that are files with settings. The builder has options of the same names.
 _SETTINGS = {
     "created": "A file with the time at which the image was made, in RFC 3339 form. By default 1970-01-01T00:00:00Z.",
-    "entrypoint": "A file with the program to start and its first arguments, one a line. Drops the base image's `cmd`.",
-    "cmd": "A file with the arguments that a user may replace, one a line.",
+    "entrypoint": "A file with the program to start and its first arguments, one per line. Drops the base image's `cmd`.",
+    "cmd": "A file with the arguments that a user may replace, one per line.",
     "env": """\
-A file with environment variables, one `NAME=value` a line.
+A file with environment variables, one `NAME=value` per line.
 
-Those of the base image are kept unless set here. `$NAME` and `${NAME}` in a value stand for the value that the base
-image or an earlier line gave to the variable; one that is not set is left as it is written.""",
+Those of the base image are kept unless set here. `$NAME` and `${NAME}` in a value are replaced by the value of the
+variable in the base image or in an earlier line. A variable that is not set stays as it is written.""",
     "exposed_ports": "A file with ports, separated by commas, such as `80/tcp,53/udp`.",
     "volumes": "A file with directories that hold data, separated by commas.",
-    "labels": "A file with labels of the image's configuration, one `name=value` a line.",
-    "annotations": "A file with annotations of the image's manifest, one `name=value` a line.",
+    "labels": "A file with labels of the image's configuration, one `name=value` per line.",
+    "annotations": "A file with annotations of the image's manifest, one `name=value` per line.",
 }
 
 def _oci_image_impl(ctx):
@@ -80,17 +80,17 @@ Most users want the macro [oci_image](#oci_image), which takes lists and diction
         for name, doc in _SETTINGS.items()
     } | {
         "base": attr.label(
-            doc = "The image to build upon: an oci_image, or a directory in the OCI image layout with one image.",
+            doc = "The base image: an oci_image, or a directory in the OCI image layout with one image.",
             allow_single_file = True,
         ),
         "tars": attr.label_list(
             doc = "The layers, lowest first, as tar files that are plain or compressed with gzip.",
             allow_files = _TAR_EXTENSIONS,
         ),
-        "user": attr.string(doc = "Who runs the program: a user or `user:group`, as names or numbers."),
+        "user": attr.string(doc = "The user that runs the program: `user` or `user:group`, each a name or a number."),
         "workdir": attr.string(doc = "The directory in which the program starts."),
-        "os": attr.string(doc = "The operating system, in Go's words, such as `linux`. Not with `base`."),
-        "architecture": attr.string(doc = "The processor, in Go's words, such as `amd64`. Not with `base`."),
+        "os": attr.string(doc = "The operating system, by Go's name, such as `linux`. Not with `base`."),
+        "architecture": attr.string(doc = "The processor, by Go's name, such as `amd64`. Not with `base`."),
         "variant": attr.string(doc = "The processor's variant, such as `v8`. Not with `base`."),
         "resource_set": attr.string(doc = "Accepted and not used: a build needs one core.", default = "default"),
     } | OCITOOL,

@@ -5,7 +5,7 @@ load(":image.bzl", "OCITOOL")
 def _platforms_transition_impl(_settings, attr):
     return [{"//command_line_option:platforms": str(platform)} for platform in attr.platforms]
 
-# Builds the image once for each of the platforms, or as it is where there are none.
+# Builds the image once for each platform, or unchanged if there are none.
 _platforms_transition = transition(
     implementation = _platforms_transition_impl,
     inputs = [],
@@ -13,7 +13,7 @@ _platforms_transition = transition(
 )
 
 def _oci_image_index_impl(ctx):
-    # The transition has made as many images of each one as there are platforms.
+    # The transition makes an image for each platform.
     if ctx.attr.platforms and len(ctx.attr.images) != len(ctx.attr.platforms):
         fail("platforms can only be specified when there is exactly one image in the images attribute.")
 
@@ -35,7 +35,7 @@ def _oci_image_index_impl(ctx):
 
 oci_image_index = rule(
     implementation = _oci_image_index_impl,
-    doc = "Joins images of several platforms to one: a directory in the OCI image layout.",
+    doc = "Joins images of several platforms into one: a directory in the OCI image layout.",
     attrs = {
         "images": attr.label_list(
             doc = "The images: one for each platform, or a single one with `platforms`.",
@@ -47,7 +47,7 @@ oci_image_index = rule(
             providers = [platform_common.PlatformInfo],
         ),
         "_allowlist_function_transition": attr.label(
-            doc = "Bazel wants this of a rule with a transition.",
+            doc = "Bazel requires this of a rule with a transition.",
             default = "@bazel_tools//tools/allowlists/function_transition_allowlist",
         ),
     } | OCITOOL,

@@ -2,7 +2,7 @@
 
 load(":image.bzl", "OCITOOL")
 
-# Started by `bazel run`, or by a program that has the target in its runfiles.
+# Run by `bazel run`, or by a program that has the target in its runfiles.
 _RUNNER = """\
 #!/bin/sh
 set -eu
@@ -34,7 +34,7 @@ def _oci_load_impl(ctx):
         use_default_shell_env = True,
     )
 
-    # `bazel run` makes the archive while the container tool reads it.
+    # `bazel run` writes the archive while the container tool reads it.
     command = [
         "./" + ctx.executable._ocitool.short_path,
         "load",
@@ -78,7 +78,7 @@ The output group `tarball` is the archive that is loaded:
     attrs = {
         "image": attr.label(doc = "The oci_image or oci_image_index.", allow_single_file = True, mandatory = True),
         "repo_tags": attr.label(
-            doc = "A file with the names to give to the image, one a line.",
+            doc = "A file with the names to give to the image, one per line.",
             allow_single_file = [".txt"],
             mandatory = True,
         ),

@@ -3,13 +3,13 @@
 
 Subcommands:
 
-  image    a layout with one image, from scratch or upon a base image
+  image    a layout with one image, from scratch or from a base image
   index    a layout with one multi-platform image, from several images
   digest   the digest of a layout's image, and a copy of its index.json
   archive  a tar file of a layout's image, as `docker load` reads it
-  load     the same, handed straight to docker, podman or nerdctl
+  load     the same, passed directly to docker, podman or nerdctl
 
-Equal inputs give equal bytes: nothing is taken from the clock, the machine or the order of a directory listing.
+The output depends only on the inputs, not on the clock, the machine or the order of a directory listing.
 Layers are streamed, so an image may be larger than the memory.
 
 The formats are those of https://github.com/opencontainers/image-spec.
@@ -43,13 +43,13 @@ DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 
-# A new layer is declared in the words of the manifest it joins: plain, and compressed with gzip.
+# The media types of a new layer, plain and compressed with gzip, by the type of its manifest.
 LAYER_TYPES = {
     MANIFEST: (LAYER, LAYER + "+gzip"),
     DOCKER_MANIFEST: (DOCKER_LAYER, DOCKER_LAYER + ".gzip"),
 }
 
-# How compressed files begin.
+# The first bytes of compressed files.
 GZIP = b"\x1f\x8b"
 UNSUPPORTED = {
     b"\x28\xb5\x2f\xfd": "zstd",
@@ -57,7 +57,7 @@ UNSUPPORTED = {
     b"BZh": "bzip2",
 }
 
-# The moment that every image is made at, unless told otherwise: a real one would differ from build to build.
+# The default creation time of every image. The real time would differ from build to build.
 EPOCH = "1970-01-01T00:00:00Z"
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 
@@ -68,7 +68,7 @@ CHUNK = 1 << 20
 
 
 class OciError(Exception):
-    """Something that the user can put right; the text says how."""
+    """A problem that the user can solve. The text says how."""
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -76,19 +76,19 @@ class OciError(Exception):
 
 
 class Readable(Protocol):
-    """What bytes can be read from."""
+    """A source of bytes."""
 
     def read(self, size: int, /) -> bytes:
         """Reads up to `size` bytes; none at the end."""
 
 
 def chunks(stream: Readable) -> Iterator[bytes]:
-    """The content of `stream`, in pieces."""
+    """Yields the content of `stream` in pieces."""
     return iter(lambda: stream.read(CHUNK), b"")
 
 
 def digest_of(pieces: Iterable[bytes], copy_to: BinaryIO | None = None) -> tuple[str, int]:
-    """The digest and the size of `pieces`, which are also written to `copy_to`."""
+    """Returns the digest and the size of `pieces`. Also writes them to `copy_to`."""
     sha256 = hashlib.sha256()
     size = 0
     for piece in pieces:
@@ -100,12 +100,12 @@ def digest_of(pieces: Iterable[bytes], copy_to: BinaryIO | None = None) -> tuple
 
 
 def encode(value: Any) -> bytes:
-    """`value` as JSON, always spelled the same way."""
+    """Returns `value` as canonical JSON."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
 
 def decode(data: bytes, name: str) -> Json:
-    """The JSON object in `data`; `name` says in errors what it is."""
+    """Returns the JSON object in `data`. Errors call it `name`."""
     try:
         value = json.loads(data)
     except ValueError as error:
@@ -127,33 +127,33 @@ class Layout:
 
     @classmethod
     def open(cls, root: Path) -> Layout:
-        """The layout that is at `root`."""
+        """Opens the layout at `root`."""
         if not (root / "oci-layout").is_file():
             raise OciError(f"{root} is not an OCI image layout (no file oci-layout in it): give an oci_image")
         return cls(root)
 
     @classmethod
     def create(cls, root: Path) -> Layout:
-        """A new layout without images at `root`."""
+        """Creates a layout without images at `root`."""
         (root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
         (root / "oci-layout").write_bytes(encode({"imageLayoutVersion": "1.0.0"}))
         return cls(root)
 
     def path(self, digest: str) -> Path:
-        """Where the blob with `digest` is."""
+        """Returns the path of the blob with `digest`."""
         match = DIGEST.fullmatch(digest)
         if not match:
             raise OciError(f"{self.root} names a blob {digest!r}: only sha256 digests are supported")
         return self.root / "blobs" / "sha256" / match.group(1)
 
     def read(self, descriptor: Json) -> Json:
-        """The JSON object that `descriptor` describes."""
+        """Returns the JSON object that `descriptor` describes."""
         buffer = io.BytesIO()
         self._verified(descriptor, buffer)
         return decode(buffer.getvalue(), f"blob {descriptor['digest']} of {self.root}")
 
     def add(self, pieces: Iterable[bytes], media_type: str) -> Json:
-        """Stores `pieces` as a blob; returns its descriptor."""
+        """Stores `pieces` as a blob. Returns its descriptor."""
         incoming = self.root / "blobs" / "sha256" / "incoming"
         with incoming.open("wb") as file:
             digest, size = digest_of(pieces, file)
@@ -161,7 +161,7 @@ class Layout:
         return {"mediaType": media_type, "digest": digest, "size": size}
 
     def add_json(self, value: Json, media_type: str) -> Json:
-        """Stores `value` as a blob; returns its descriptor."""
+        """Stores `value` as a blob. Returns its descriptor."""
         return self.add([encode(value)], media_type)
 
     def add_from(self, source: Layout, descriptor: Json) -> None:
@@ -172,7 +172,7 @@ class Layout:
                 source._verified(descriptor, file)
 
     def root_descriptor(self) -> Json:
-        """The descriptor of the layout's only entry: an image, or an index of images."""
+        """Returns the descriptor of the layout's only entry: an image, or an index of images."""
         manifests = decode(self.index_bytes(), f"{self.root}/index.json").get("manifests") or []
         if len(manifests) != 1:
             raise OciError(f"{self.root}/index.json lists {len(manifests)} images: give a layout with exactly one")
@@ -180,7 +180,7 @@ class Layout:
         return descriptor
 
     def index_bytes(self) -> bytes:
-        """The layout's index.json."""
+        """Returns the layout's index.json."""
         return (self.root / "index.json").read_bytes()
 
     def set_root(self, descriptor: Json) -> None:
@@ -189,18 +189,18 @@ class Layout:
         (self.root / "index.json").write_bytes(encode(index))
 
     def _verified(self, descriptor: Json, copy_to: BinaryIO) -> None:
-        """Writes the blob of `descriptor` to `copy_to`; fails unless it is what the descriptor says."""
+        """Writes the blob of `descriptor` to `copy_to`. Fails if its digest or size differs."""
         path = self.path(descriptor["digest"])
         if not path.is_file():
-            raise OciError(f"{self.root} lacks its blob {descriptor['digest']}: build or fetch that image anew")
+            raise OciError(f"{self.root} lacks its blob {descriptor['digest']}: build or fetch that image again")
         with path.open("rb") as file:
             found = digest_of(chunks(file), copy_to)
         if found != (descriptor["digest"], descriptor["size"]):
-            raise OciError(f"{path} does not have the content that its digest and size promise: the image is damaged")
+            raise OciError(f"{path} does not match its digest and size: the image is damaged")
 
 
 def manifest_of(layout: Layout, descriptor: Json) -> Json:
-    """The manifest of the single image that `descriptor` describes."""
+    """Returns the manifest of the single image that `descriptor` describes."""
     media_type = descriptor.get("mediaType")
     if media_type in (INDEX, DOCKER_INDEX):
         raise OciError(f"{layout.root} is a multi-platform image: give the image of one platform")
@@ -214,22 +214,22 @@ def manifest_of(layout: Layout, descriptor: Json) -> Json:
 
 
 def lines_of(path: Path) -> list[str]:
-    """The lines of a file, without the empty ones."""
+    """Returns the lines of a file, without the empty ones."""
     return [line for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def arguments_of(path: Path) -> list[str]:
-    """A command line from a file: an argument a line, newlines inside one written as %5Cn."""
+    """Returns a command line from a file with an argument per line, in which %5Cn means a newline."""
     return [line.replace("%5Cn", "\n") for line in lines_of(path)]
 
 
 def names_of(path: Path) -> list[str]:
-    """The names in a file that separates them by commas."""
+    """Returns the names in a file, which are separated by commas."""
     return [name.strip() for name in path.read_text(encoding="utf-8").split(",") if name.strip()]
 
 
 def pairs_of(path: Path) -> list[tuple[str, str]]:
-    """The `name=value` lines of a file."""
+    """Returns the `name=value` lines of a file."""
     pairs = []
     for line in lines_of(path):
         name, _, value = line.partition("=")
@@ -240,10 +240,10 @@ def pairs_of(path: Path) -> list[tuple[str, str]]:
 
 
 def created_of(path: Path) -> str:
-    """The time in a file."""
+    """Returns the time in a file."""
     text = path.read_text(encoding="utf-8").strip()
     if not RFC3339.fullmatch(text):
-        raise OciError(f"{path} has {text!r}, which is no RFC 3339 time: write one like {EPOCH}")
+        raise OciError(f"{path} has {text!r}, which is not an RFC 3339 time: write one like {EPOCH}")
     return text
 
 
@@ -252,14 +252,14 @@ def created_of(path: Path) -> str:
 
 
 def expand(value: str, variables: Mapping[str, str]) -> str:
-    """Replaces $NAME and ${NAME}; what is not set stays as it is written."""
+    """Replaces $NAME and ${NAME}. A variable that is not set stays as it is written."""
     return VARIABLE.sub(lambda match: variables.get(match.group(1), match.group(0)), value)
 
 
 def merge_env(base: Iterable[str], settings: Iterable[tuple[str, str]]) -> list[str]:
-    """Sets variables upon those of the base image.
+    """Adds variables to those of the base image.
 
-    A value may refer to variables set before it.  One that is there already keeps its place, a new one goes last.
+    A value may refer to variables set before it. An existing variable keeps its position, a new one goes last.
     """
     env = {}
     for entry in base:
@@ -271,7 +271,7 @@ def merge_env(base: Iterable[str], settings: Iterable[tuple[str, str]]) -> list[
 
 
 def is_gzip(path: Path) -> bool:
-    """Whether a layer is compressed; fails for a compression that is not supported."""
+    """Returns whether a layer is compressed. Fails for a compression that is not supported."""
     with path.open("rb") as file:
         start = file.read(8)
     for magic, name in UNSUPPORTED.items():
@@ -281,16 +281,16 @@ def is_gzip(path: Path) -> bool:
 
 
 def diff_id_of(path: Path, compressed: bool) -> str:
-    """The digest of a layer's tar file as it is before compression."""
+    """Returns the digest of a layer's uncompressed tar file."""
     try:
         with gzip.open(path) if compressed else path.open("rb") as file:
             return digest_of(chunks(file))[0]
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise OciError(f"layer {path} is not a whole gzip file ({error}): build it anew") from error
+        raise OciError(f"layer {path} is not a complete gzip file ({error}): build it again") from error
 
 
 def add_layer(layout: Layout, manifest: Json, config: Json, path: Path, label: str) -> None:
-    """Puts the tar file `path`, which the target `label` made, upon an image."""
+    """Adds the tar file `path`, which the target `label` made, to an image."""
     compressed = is_gzip(path)
     media_type = LAYER_TYPES[manifest["mediaType"]][compressed]
     with path.open("rb") as file:
@@ -300,22 +300,22 @@ def add_layer(layout: Layout, manifest: Json, config: Json, path: Path, label: s
 
 
 def from_scratch(platform: Mapping[str, str]) -> tuple[Json, Json]:
-    """The manifest and the configuration of an image without layers."""
+    """Returns the manifest and the configuration of an image without layers."""
     manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": {"mediaType": CONFIG}, "layers": []}
     config = {"created": EPOCH, "config": {}, "history": [], "rootfs": {"type": "layers", "diff_ids": []}, **platform}
     return manifest, config
 
 
 def from_base(layout: Layout, base: Layout) -> tuple[Json, Json]:
-    """The manifest and the configuration of the image in `base`, whose layers are copied to `layout`."""
+    """Returns the manifest and the configuration of the image in `base`. Copies its layers to `layout`."""
     descriptor = base.root_descriptor()
     manifest = manifest_of(base, descriptor)
     config = base.read(manifest["config"])
     if len(config["rootfs"]["diff_ids"]) != len(manifest["layers"]):
-        raise OciError(f"{base.root} has not as many diff_ids as layers: the image is damaged")
+        raise OciError(f"{base.root} does not have as many diff_ids as layers: the image is damaged")
     for layer in manifest["layers"]:
         layout.add_from(base, layer)
-    # What the specification lets an image leave out.
+    # Optional in the specification.
     manifest["mediaType"] = descriptor["mediaType"]
     config["config"] = config.get("config") or {}
     config["history"] = config.get("history") or []
@@ -323,7 +323,7 @@ def from_base(layout: Layout, base: Layout) -> tuple[Json, Json]:
 
 
 def apply_settings(manifest: Json, config: Json, options: argparse.Namespace) -> None:
-    """Sets what the options say upon what the base image says."""
+    """Applies the options to the settings of the base image."""
     run = config["config"]
     if options.created:
         config["created"] = created_of(options.created)
@@ -350,7 +350,7 @@ def apply_settings(manifest: Json, config: Json, options: argparse.Namespace) ->
 
 
 def merge(owner: Json, key: str, entries: Mapping[str, Any]) -> None:
-    """Adds `entries` to the object at `key`; what is there already is replaced."""
+    """Adds `entries` to the object at `key`, and replaces existing ones."""
     owner[key] = {**(owner.get(key) or {}), **entries}
 
 
@@ -376,7 +376,7 @@ PLATFORM_FIELDS = ("architecture", "os", "os.features", "os.version", "variant")
 
 
 def add_image(layout: Layout, image: Layout) -> Json:
-    """Copies an image into `layout`; returns its descriptor with its platform."""
+    """Copies an image into `layout`. Returns its descriptor with its platform."""
     descriptor = image.root_descriptor()
     manifest = manifest_of(image, descriptor)
     config = image.read(manifest["config"])
@@ -405,7 +405,7 @@ def write_digest(options: argparse.Namespace) -> None:
 
 
 class Archive:
-    """A tar file that holds nothing of the machine that writes it."""
+    """A tar file that does not depend on the machine that writes it."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._tar = tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT)
@@ -427,7 +427,7 @@ class Archive:
             self._add(name, os.fstat(file.fileno()).st_size, file)
 
     def _add(self, name: str, size: int, content: BinaryIO) -> None:
-        # An image may have a layer twice; the archive needs its file once.
+        # An image may have a layer twice. The archive needs its file once.
         if name not in self._names:
             self._names.add(name)
             entry = tarfile.TarInfo(name)
@@ -437,7 +437,7 @@ class Archive:
 
 
 def blob_name(digest: str) -> str:
-    """Where a blob is in a layout, relative to it."""
+    """Returns the path of a blob in a layout."""
     return "blobs/" + digest.replace(":", "/")
 
 
@@ -448,7 +448,7 @@ def write_docker_archive(archive: Archive, layout: Layout, repo_tags: list[str])
     archive.add_file(blob_name(config), layout.path(config))
     layers = []
     for layer in manifest["layers"]:
-        # The ending is a habit, also for layers that are not compressed: those who read it look at the content.
+        # This extension is customary, even for uncompressed layers: readers look at the content.
         layers.append(blob_name(layer["digest"]) + ".tar.gz")
         archive.add_file(layers[-1], layout.path(layer["digest"]))
     entry = {"Config": blob_name(config), "RepoTags": repo_tags, "Layers": layers}
@@ -470,7 +470,7 @@ def write_oci_archive(archive: Archive, layout: Layout, repo_tags: list[str]) ->
 
 
 def write_archive(stream: BinaryIO, options: argparse.Namespace) -> None:
-    """Writes the archive that the options ask for."""
+    """Writes the archive that the options describe."""
     layout = Layout.open(options.image)
     is_index = layout.root_descriptor().get("mediaType") in (INDEX, DOCKER_INDEX)
     if is_index != (options.format == "oci"):
@@ -494,7 +494,7 @@ LOADERS = ("docker", "podman", "nerdctl")
 
 
 def find_loader(given: Path | None) -> str:
-    """The container tool to load with."""
+    """Returns the container tool to load with."""
     if given:
         return str(given.absolute())
     for name in LOADERS:
@@ -510,7 +510,7 @@ def load_image(options: argparse.Namespace) -> None:
     """The subcommand `load`."""
     loader = find_loader(options.loader)
     reader, writer = os.pipe()
-    # podman reads an archive from its input but, unlike the others, not from a pipe that has a name.
+    # Unlike the others, podman reads an archive from standard input but not from a named pipe.
     source = [] if loader == "podman" else ["--input", f"/dev/fd/{reader}"]
     with subprocess.Popen([loader, "load", *source], stdin=reader, pass_fds=[reader]) as process:
         os.close(reader)
@@ -518,7 +518,7 @@ def load_image(options: argparse.Namespace) -> None:
             with os.fdopen(writer, "wb") as stream:
                 write_archive(stream, options)
         except BrokenPipeError:
-            pass  # The loader has stopped early; its exit code says whether that is an error.
+            pass  # The loader stopped early. Its exit code tells whether that is an error.
     if process.returncode:
         raise OciError(f"'{loader} load' failed with exit code {process.returncode}; its own message is above")
 
@@ -578,7 +578,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs one subcommand; returns the exit code."""
+    """Runs one subcommand. Returns the exit code."""
     options = parse(arguments)
     try:
         options.run(options)

@@ -20,12 +20,12 @@ import ocitool
 
 
 def digest(data: bytes) -> str:
-    """The OCI digest of `data`."""
+    """Returns the OCI digest of `data`."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def tar_of(**files: str) -> bytes:
-    """A tar file with `files`."""
+    """Returns a tar file with `files`."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, text in files.items():
@@ -36,7 +36,7 @@ def tar_of(**files: str) -> bytes:
 
 
 def members(path: Path) -> dict[str, bytes]:
-    """The files in a tar file, which must have each only once."""
+    """Returns the files in a tar file, whose names must be unique."""
     with tarfile.open(path) as tar:
         names = tar.getnames()
         assert len(names) == len(set(names)), names
@@ -45,12 +45,12 @@ def members(path: Path) -> dict[str, bytes]:
 
 
 def tree(root: Path) -> dict[str, bytes]:
-    """All files below `root`."""
+    """Returns all files below `root`."""
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 class TestCase(unittest.TestCase):
-    """Gives each test a directory, and shorthands for the tool and what it writes."""
+    """A test with its own directory, and helpers for the tool and its output."""
 
     def setUp(self) -> None:
         directory = tempfile.TemporaryDirectory()
@@ -71,7 +71,7 @@ class TestCase(unittest.TestCase):
         self.assertEqual((code, errors.getvalue()), (0, ""))
 
     def fail_tool(self, *arguments: object) -> str:
-        """Runs the tool, which must fail; returns what it says."""
+        """Runs the tool, which must fail. Returns its message."""
         errors = io.StringIO()
         with contextlib.redirect_stderr(errors):
             code = ocitool.main([str(argument) for argument in arguments])
@@ -86,19 +86,19 @@ class TestCase(unittest.TestCase):
         return root
 
     def layer(self, name: str, data: bytes) -> list[object]:
-        """The options that add a layer."""
+        """Returns the options that add a layer."""
         return ["--layer", self.file(name, data), f"//pkg:{name}"]
 
     def blob(self, root: Path, descriptor: dict[str, Any]) -> Any:
-        """A JSON blob."""
+        """Returns a JSON blob."""
         return json.loads((root / "blobs" / descriptor["digest"].replace(":", "/")).read_bytes())
 
     def manifest(self, root: Path) -> Any:
-        """A layout's manifest."""
+        """Returns a layout's manifest."""
         return self.blob(root, json.loads((root / "index.json").read_bytes())["manifests"][0])
 
     def config(self, root: Path) -> Any:
-        """A layout's image configuration."""
+        """Returns a layout's image configuration."""
         return self.blob(root, self.manifest(root)["config"])
 
 
@@ -230,7 +230,7 @@ class ImageTest(TestCase):
 
     def test_broken_gzip(self) -> None:
         layer = self.layer("a.tgz", gzip.compress(tar_of(a="1"))[:-9])
-        self.assertRegex(self.fail_tool("image", "--output", self.dir / "image", *layer), "not a whole gzip file")
+        self.assertRegex(self.fail_tool("image", "--output", self.dir / "image", *layer), "not a complete gzip file")
 
 
 class BaseTest(TestCase):
@@ -350,7 +350,7 @@ class ArchiveTest(TestCase):
         self.tags = self.file("tags", "one:1\ntwo:2\n")
 
     def options(self, image: Path, kind: str) -> list[object]:
-        """What `archive` and `load` have in common."""
+        """Returns the common options of `archive` and `load`."""
         return ["--image", image, "--repo-tags", self.tags, "--format", kind]
 
     def test_docker(self) -> None:

@@ -1,4 +1,4 @@
-"""What stands for the parts of rules_oci that cannot work without a registry."""
+"""Stand-ins for the parts of rules_oci that cannot work without a registry."""
 
 _WHAT_TO_DO = "build where the Bazel Central Registry and the image's registry can be reached, with the real rules_oci"
 
@@ -13,9 +13,9 @@ oci_push = rule(
     doc = "Fails: pushing needs a registry.",
     attrs = {
         "image": attr.label(doc = "The oci_image or oci_image_index.", allow_single_file = True, mandatory = True),
-        "repository": attr.string(doc = "Where to push to."),
+        "repository": attr.string(doc = "The repository to push to."),
         "repository_file": attr.label(doc = "The same as `repository`, in a file.", allow_single_file = True),
-        "remote_tags": attr.label(doc = "A file with tags, one a line.", allow_single_file = True),
+        "remote_tags": attr.label(doc = "A file with tags, one per line.", allow_single_file = True),
     },
     executable = True,
 )
@@ -29,7 +29,7 @@ def _pulled_image_impl(ctx):
 
 pulled_image = rule(
     implementation = _pulled_image_impl,
-    doc = "Stands for an image in a registry; fails when it is used.",
+    doc = "Stands in for an image in a registry. Fails when it is built.",
     attrs = {"image": attr.string(doc = "The image's name, for the error.", mandatory = True)},
 )
 
@@ -53,8 +53,8 @@ pulled_image_repository = repository_rule(
     doc = """\
 A repository for an image in a registry.
 
-It can be loaded and queried, so a workspace that names images it does not need is not in the way of one that builds
-something else; only to build with the image is an error.
+It can be loaded and queried, so a workspace that names images still builds targets that do not need them. Only
+building with the image is an error.
 """,
     attrs = {
         "target_name": attr.string(doc = "The name of the repository's only target.", mandatory = True),
