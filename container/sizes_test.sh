@@ -1,5 +1,6 @@
 #!/bin/sh
-# Prints the compressed sizes of layers, and fails if their sum exceeds a limit. Arguments: the limit in MiB, the layers.
+# Prints the compressed sizes of layers. Fails if their sum exceeds a limit.
+# Arguments: the limit in MiB, then the layers.
 set -eu
 limit=$1
 shift

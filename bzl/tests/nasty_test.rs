@@ -1,5 +1,5 @@
-//! The interface that an SDK ships equals the declared one: its descriptors, and the bytes between prost on the
-//! host's side and C++ on the UDF's side.
+//! The interface that an SDK ships equals the declared one: its descriptors, and the bytes between
+//! prost on the host's side and C++ on the UDF's side.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,8 +29,8 @@ fn file(variable: &str) -> PathBuf {
     std::path::absolute(std::env::var_os(variable).unwrap()).unwrap()
 }
 
-/// Returns the only file of a descriptor set that declares a service, without its name and source locations, which
-/// a copy may change.
+/// Returns the only file of a descriptor set that declares a service, without its name and source
+/// locations, which a copy may change.
 fn declaration(variable: &str) -> FileDescriptorProto {
     let encoded = std::fs::read(file(variable)).unwrap();
     let set = FileDescriptorSet::decode(&*encoded).unwrap();

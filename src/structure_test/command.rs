@@ -89,7 +89,8 @@ impl Run {
         })
     }
 
-    /// Runs the commands of setup or teardown. As in Google's tool, their exit codes do not fail the test.
+    /// Runs the commands of setup or teardown. As in Google's tool, their exit codes do not fail
+    /// the test.
     fn run_all(
         &self,
         what: &str,

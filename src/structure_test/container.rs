@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 
 /// The bytes that programs may add to the copy.
 const FREE_BYTES: u64 = 1 << 30;
-/// The capabilities of root in Docker: CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP,
-/// NET_BIND_SERVICE, NET_RAW, SYS_CHROOT, MKNOD, AUDIT_WRITE, SETFCAP.
+/// The capabilities of root in Docker: CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID,
+/// SETPCAP, NET_BIND_SERVICE, NET_RAW, SYS_CHROOT, MKNOD, AUDIT_WRITE, SETFCAP.
 const USUAL_CAPABILITIES: CapabilitySet = CapabilitySet(0xa804_25fb);
 const DEVICES: [&str; 6] = ["full", "null", "random", "tty", "urandom", "zero"];
 const DEVICE_LINKS: [(&str, &str); 4] = [
@@ -92,8 +92,8 @@ impl Container<'_> {
         answer.map_err(|error| anyhow!(error))
     }
 
-    /// Returns whether the user can only be mapped in a user namespace: without capabilities, or if this
-    /// namespace does not have it.
+    /// Returns whether the user can only be mapped in a user namespace: without capabilities, or if
+    /// this namespace does not have it.
     fn needs_user_namespace(&self) -> Result<bool> {
         let mine = caps::effective()?;
         let able = [Capability::SysAdmin, Capability::SetUid, Capability::SetGid]
@@ -169,7 +169,8 @@ fn exists(map: &str, id: u32) -> Result<bool> {
     }))
 }
 
-/// Mounts /proc. A failure is only a note, because not every machine allows it and most programs work without.
+/// Mounts /proc. A failure is only a note, because not every machine allows it and most programs
+/// work without.
 fn mount_proc(report: &mut Report) -> Result<()> {
     fs::create_dir_all("/proc")?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;

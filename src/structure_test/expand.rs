@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-/// Replaces `$NAME` and `${NAME}` by the values of `variables`. A variable that is not set is empty.
+/// Replaces `$NAME` and `${NAME}` by the values of `variables`. A variable that is not set is
+/// empty.
 #[must_use]
 pub fn expand(text: &str, variables: &BTreeMap<String, String>) -> String {
     let mut out = String::new();

@@ -1,8 +1,8 @@
-//! Runs container structure tests, in the format of Google's tool, against an image in the OCI image
-//! layout, without a container engine.
+//! Runs container structure tests, in the format of Google's tool, against an image in the OCI
+//! image layout, without a container engine.
 //!
-//! Prints a line for each test. Exits with 0 if all passed, with 1 if one failed, and with 2 if the image or
-//! a test file is not valid.
+//! Prints a line for each test. Exits with 0 if all passed, with 1 if one failed, and with 2 if the
+//! image or a test file is not valid.
 
 mod command;
 mod container;

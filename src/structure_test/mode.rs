@@ -6,7 +6,8 @@ const SET_USER: u32 = 0o4000;
 const SET_GROUP: u32 = 0o2000;
 const STICKY: u32 = 0o1000;
 
-/// Formats a mode as Go's `FileMode` does: letters for the kind and special bits, or a dash, then nine letters.
+/// Formats a mode as Go's `FileMode` does: letters for the kind and special bits, or a dash, then
+/// nine letters.
 #[must_use]
 pub fn text(node: &Node) -> String {
     let mut text = special(node);

@@ -1,7 +1,7 @@
 //! Regular expressions in Go's syntax, which test files use, translated for the crate `regex`.
 //!
-//! The syntaxes differ in a few characters. In Go, a brace that does not begin a count and a bracket in a class
-//! are literals, and `\d`, `\s`, `\w` and `\b` match ASCII only.
+//! The syntaxes differ in a few characters. In Go, a brace that does not begin a count and a
+//! bracket in a class are literals, and `\d`, `\s`, `\w` and `\b` match ASCII only.
 
 use regex::Regex;
 use serde::de::{Deserialize, Deserializer, Error};

@@ -44,7 +44,8 @@ pub enum Kind {
     CharacterDevice,
 }
 
-/// A file system, by absolute path. It contains the parent directory of each node, which is not a link.
+/// A file system, by absolute path. It contains the parent directory of each node, which is not a
+/// link.
 #[derive(Debug)]
 pub struct Tree {
     nodes: BTreeMap<PathBuf, Node>,

@@ -22,7 +22,8 @@ pub struct User {
     pub home: String,
 }
 
-/// Finds the user that `text` names: `user` or `user:group`, each a name or a number. An empty text means root.
+/// Finds the user that `text` names: `user` or `user:group`, each a name or a number. An empty text
+/// means root.
 pub fn find(text: &str, tree: &Tree) -> Result<User> {
     let (name, group) = text.split_once(':').unwrap_or((text, ""));
     let name = if name.is_empty() { "0" } else { name };

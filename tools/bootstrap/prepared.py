@@ -54,7 +54,7 @@ def _system(cache: pathlib.Path, rust: host.Rust, pool):
     files = _fetch(cache)
     debian.unpack([file for file in files["bazel"] if file.name.startswith("bazel-rules-rust_")], root)
     cargo_bazel = pool.submit(_cargo_bazel, source, cache, rust)
-    with step("unpacking the packages and pointing them at their place"):
+    with step("unpacking and relocating the packages"):
         _unpack_in_parallel(pool, files, system)
         _keep(files["base"], system / "base")
         patchelf = libraries / "usr/bin/patchelf"

@@ -1,4 +1,5 @@
-//! A server team's workspace: their own proto, a generated client, UDFs in two languages, both real modes.
+//! A server team's workspace: their own proto, a generated client, UDFs in two languages, both real
+//! modes.
 
 use greeting::greeting::v1::{GreetRequest, GreetResponse};
 use greeting_client::ByobGreetingService;

@@ -6,7 +6,7 @@ for each request, in a sandbox. It reads one message, writes one message, and ex
 
 | path | contents |
 |---|---|
-| `specs/udf_interface.proto` | the messages; beside it what it imports, and `udf_interface.binpb`, which describes them to tools |
+| `specs/udf_interface.proto` | the service and its messages, beside the protos that it imports; `udf_interface.binpb` describes them to tools |
 | `docs/udf/interface.md` | the same, to read |
 | [`docs/udf/index.md`](docs/udf/index.md) | how a UDF talks to its host, what it finds in its sandbox, and what it may do there |
 | `docs/udf/runtime.md` | how this host runs it |
