@@ -15,7 +15,7 @@ use roma_core::{
     Report, Times,
 };
 use roma_io::{Exchange, Outgoing};
-use roma_pool::{Deployments, Patience, Pool, PoolOptions};
+use roma_pool::{Deployments, Patience, Pool, PoolOptions, WorkerEnd};
 use roma_supervise::{Mode, Platform, PoolCode, Programs, SandboxOptions, Slots};
 
 /// Long enough for any machine: these tests bound hangs, never speed.
@@ -61,11 +61,12 @@ async fn ask(pool: &Arc<Pool>, request: Bytes, options: &ExecuteOptions) -> Resu
             Ok(response)
         }
         Ok(Err(_)) => match lease.end(Duration::from_secs(1)).await? {
-            (roma_pool::WorkerEnd::Exited(exit), _) => Err(Error::Died {
+            (WorkerEnd::Exited(exit), _) => Err(Error::Died {
                 exit,
                 log_tail: String::new(),
             }),
-            (end, _) => panic!("{end:?}"),
+            (WorkerEnd::NotStarted(failure), _) => Err(Error::WorkerStart(failure)),
+            (WorkerEnd::Lost(error), _) => Err(error),
         },
         // Dropping the lease kills the worker.
         Err(_) => Err(Error::Deadline {
