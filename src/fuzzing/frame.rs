@@ -1,6 +1,6 @@
 //! One frame on a data connection.
 
-use roma_protocol::frame::{FrameDecoder, FrameError, LengthPrefix};
+use roma_protocol::byob::frame::{FrameDecoder, FrameError, LengthPrefix};
 
 use crate::pieces::Pieces;
 

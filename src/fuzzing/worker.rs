@@ -8,7 +8,7 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, send, shutdown, socketpair,
 };
 use roma_byob::parsers::converse;
-use roma_protocol::frame::FrameError;
+use roma_protocol::byob::frame::FrameError;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::frame;

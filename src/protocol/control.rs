@@ -3,35 +3,36 @@
 //!
 //! The conversation, seen from the host:
 //!
-//! 1. `run_workers` sends [`FromRunWorkers::Hello`] as soon as it can take messages.
-//! 2. The host sends [`ToRunWorkers::Load`] for each pool. From then on it talks to the pool's
-//!    spawners ([`crate::spawner`]); `run_workers` is no longer involved. To delete a pool the host
-//!    closes its spawner connections.
-//! 3. For each `Load` the host gets exactly one [`FromRunWorkers::PoolEnded`] when nothing of the pool
-//!    is left any more, or one [`FromRunWorkers::LoadRefused`] when it never began.
-//! 4. The host closes the connection: `run_workers` kills everything and exits with code 0.
+//! 1. `run_workers` sends [`FromRunWorkers::Hello`] as soon as it accepts messages.
+//! 2. The host sends [`ToRunWorkers::Load`] for each pool, and the binary, followed by its digest, on
+//!    the code connection that is attached. From then on it talks to the pool's spawners
+//!    ([`crate::spawner`]); `run_workers` is no longer involved. To delete a pool, the host closes its
+//!    spawner connections.
+//! 3. For each `Load` the host gets exactly one [`FromRunWorkers::PoolEnded`] after the last process
+//!    of the pool has ended, or one [`FromRunWorkers::LoadRefused`] if the pool was not created.
+//! 4. After a message that cannot be decoded, `run_workers` sends [`FromRunWorkers::Broken`], kills
+//!    every pool and exits with a failure.
+//! 5. The host closes the connection: `run_workers` kills every pool and exits with code 0.
 
 use roma_sandbox::limits::{PoolLimits, WorkerLimits};
 use roma_sandbox::seccomp::FilterLevel;
 use roma_sandbox::step::StepFailure;
 use roma_sandbox::wait::WaitStatus;
 
-use crate::PROTOCOL_VERSION;
 use crate::ids::PoolId;
-use crate::spawner::{decode_failure, encode_failure};
-use crate::wire::{DecodeError, Sink, Source, bits};
+use crate::wire::{DecodeError, PROTOCOL_VERSION, Sink, Source, bits};
 
-/// Largest message in either direction.
+/// Maximum size of a message in either direction.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
-/// Most spawners of one pool.
+/// Maximum number of spawners of one pool.
 pub const MAX_SPAWNERS: usize = 64;
-/// Most library mounts, environment entries or further arguments of one pool, each.
+/// Maximum number of library mounts, of environment entries and of further arguments of one pool.
 pub const MAX_LIST: usize = 64;
-/// Longest path, environment entry or argument.
+/// Maximum length of a path, environment entry or argument.
 pub const MAX_STRING_BYTES: usize = 4096;
-/// Largest binary.
+/// Maximum size of a binary.
 pub const MAX_BINARY_BYTES: u64 = 2 << 30;
-/// The length of a binary's digest.
+/// Length of a binary's digest, which is BLAKE3.
 pub const DIGEST_BYTES: usize = 32;
 
 /// Host to `run_workers`.
@@ -39,14 +40,15 @@ pub const DIGEST_BYTES: usize = 32;
 pub enum ToRunWorkers {
     /// Prepare a pool: a root that holds the binary, and `spawners` processes that start workers.
     ///
-    /// Descriptors attached (`SCM_RIGHTS`): first the read end of the code connection (a
-    /// `SOCK_STREAM`), then `spawners` ends of spawner connections (`SOCK_SEQPACKET`), all in blocking
-    /// mode. The host closes its copies after sending, writes exactly `binary_bytes` bytes and their digest
-    /// ([`DIGEST_BYTES`] of BLAKE3) to the code connection, and closes it.
+    /// Descriptors attached (`SCM_RIGHTS`): first one end of the code connection (a `SOCK_STREAM`),
+    /// then `spawners` ends of spawner connections (`SOCK_SEQPACKET`), all in blocking mode. The host
+    /// closes its copies after sending, writes exactly `binary_bytes` bytes of binary and then its
+    /// digest ([`DIGEST_BYTES`] of BLAKE3) to the code connection, and closes it. The pool compares
+    /// the digest with its own ([`Step::CheckDigest`](roma_sandbox::step::Step::CheckDigest)).
     Load(Box<Load>),
-    /// Kill all of a pool that does not end by itself. One that has ended, or never was, is ignored.
+    /// Kill a pool that does not end by itself. A pool that has ended or does not exist is ignored.
     Kill(PoolId),
-    /// Say `Pong`.
+    /// Answer with `Pong`.
     Ping,
 }
 
@@ -55,26 +57,25 @@ pub enum ToRunWorkers {
 pub struct Load {
     /// The new pool.
     pub pool: PoolId,
-    /// How many spawners it gets; 1 to [`MAX_SPAWNERS`].
+    /// Number of spawners; 1 to [`MAX_SPAWNERS`].
     pub spawners: u16,
-    /// Length of the binary; 1 to [`MAX_BINARY_BYTES`]. The connection that is attached brings the
-    /// binary and then its digest ([`DIGEST_BYTES`] of BLAKE3), so that both ends take it at the
-    /// same time.
+    /// Length of the binary without its digest; 1 to [`MAX_BINARY_BYTES`]. The digest follows the
+    /// binary on the code connection, so that both ends can compute it while the binary is under way.
     pub binary_bytes: u64,
     /// Which system calls workers may use.
     pub filter: FilterLevel,
-    /// Give each worker its own IPC namespace (the default); without, the pool's workers share one,
-    /// and only a filter keeps them from using it: refused together with [`FilterLevel::None`].
+    /// Give each worker its own IPC namespace (the default). Otherwise the pool's workers share one
+    /// and only a filter denies its use: refused together with [`FilterLevel::None`].
     pub private_ipc: bool,
     /// Mount `/proc` of the worker's own PID namespace, read-only.
     pub proc: bool,
-    /// Mount a private `/tmp` of at most so many bytes.
+    /// Mount a private `/tmp` of at most this many bytes.
     pub tmp_bytes: Option<u64>,
     /// Limits of each worker.
     pub worker_limits: WorkerLimits,
     /// Limits of the pool.
     pub pool_limits: PoolLimits,
-    /// Folders or files of the outer sandbox that workers see read-only.
+    /// Folders or files of the outer sandbox that are mounted read-only for workers.
     pub libraries: Vec<LibraryMount>,
     /// The workers' environment, `NAME=value` each.
     pub environment: Vec<Vec<u8>>,
@@ -82,39 +83,40 @@ pub struct Load {
     pub arguments: Vec<Vec<u8>>,
 }
 
-/// A folder or file that workers see read-only.
+/// A folder or file that is mounted read-only for workers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LibraryMount {
-    /// Where it is, as `run_workers` sees it: absolute.
+    /// Its path as `run_workers` sees it; absolute.
     pub source: Vec<u8>,
-    /// Where workers see it: absolute, not `/`, and not below `/udf`, `/tmp`, `/proc`.
+    /// Its path as workers see it; absolute, not `/`, and neither `/udf`, `/tmp` or `/proc` nor below
+    /// one of them.
     pub target: Vec<u8>,
 }
 
 /// `run_workers` to host. No descriptor is ever attached; the host must not accept any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FromRunWorkers {
-    /// Sent once, first. Decoding fails with [`DecodeError::Version`] where the peer speaks another
+    /// Sent once, first. Decoding fails with [`DecodeError::Version`] if the peer speaks another
     /// version.
     Hello(Hello),
-    /// The pool never began: the message, its descriptors or the fork.
+    /// The pool was not created: its descriptors were refused, or the fork failed.
     LoadRefused(PoolId, StepFailure),
-    /// Nothing of the pool is left. The status is that of the pool's first process.
+    /// The pool has ended, with every process in it. The status is that of its first process.
     PoolEnded(PoolId, WaitStatus),
-    /// `run_workers` cannot go on and exits: it could not isolate itself, or a message was malformed.
+    /// `run_workers` exits: it could not set itself up, or a message was malformed.
     Broken(StepFailure),
     /// The answer to `Ping`.
     Pong,
 }
 
-/// What `run_workers` says about itself.
+/// How `run_workers` was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// It runs without privileges and reached its own by a user namespace.
+    /// It runs without privileges and gained its own in a user namespace.
     pub rootless: bool,
-    /// It isolated itself (no outer sandbox).
+    /// It isolated itself, because there is no outer sandbox.
     pub isolated: bool,
-    /// From its start to this message, in nanoseconds.
+    /// Nanoseconds from its start to this message.
     pub start_nanos: u64,
 }
 
@@ -128,7 +130,7 @@ const BROKEN: u8 = 20;
 const PONG: u8 = 21;
 
 impl ToRunWorkers {
-    /// The message's bytes. Whether they make a valid message is for [`Self::decode`] to say.
+    /// Encodes the message. [`Self::decode`] checks whether it is valid.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(512);
@@ -146,7 +148,7 @@ impl ToRunWorkers {
         out
     }
 
-    /// Reads and checks one whole packet.
+    /// Decodes and checks one whole packet.
     pub fn decode(packet: &[u8]) -> Result<Self, DecodeError> {
         let mut fields = Source(packet);
         let message = match fields.u8()? {
@@ -161,7 +163,7 @@ impl ToRunWorkers {
 }
 
 impl FromRunWorkers {
-    /// The message's bytes.
+    /// Encodes the message.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(32);
@@ -175,30 +177,30 @@ impl FromRunWorkers {
             Self::LoadRefused(pool, failure) => {
                 out.u8(LOAD_REFUSED);
                 out.u64(pool.0);
-                encode_failure(&mut out, failure);
+                out.failure(failure);
             }
             Self::PoolEnded(pool, status) => {
                 out.u8(POOL_ENDED);
                 out.u64(pool.0);
-                out.put(&status.0.to_le_bytes());
+                out.i32(status.0);
             }
             Self::Broken(failure) => {
                 out.u8(BROKEN);
-                encode_failure(&mut out, failure);
+                out.failure(failure);
             }
             Self::Pong => out.u8(PONG),
         }
         out
     }
 
-    /// Reads one whole packet.
+    /// Decodes one whole packet.
     pub fn decode(packet: &[u8]) -> Result<Self, DecodeError> {
         let mut fields = Source(packet);
         let message = match fields.u8()? {
             HELLO => Self::Hello(decode_hello(&mut fields)?),
-            LOAD_REFUSED => Self::LoadRefused(PoolId(fields.u64()?), decode_failure(&mut fields)?),
+            LOAD_REFUSED => Self::LoadRefused(PoolId(fields.u64()?), fields.failure()?),
             POOL_ENDED => Self::PoolEnded(PoolId(fields.u64()?), WaitStatus(fields.i32()?)),
-            BROKEN => Self::Broken(decode_failure(&mut fields)?),
+            BROKEN => Self::Broken(fields.failure()?),
             PONG => Self::Pong,
             other => return Err(DecodeError::UnknownMessage(other)),
         };
@@ -334,8 +336,8 @@ fn decode_libraries(fields: &mut Source<'_>) -> Result<Vec<LibraryMount>, Decode
     for _ in 0..list_length(fields)? {
         let source = decode_path(fields)?;
         let target = decode_path(fields)?;
-        let taken: [&[u8]; 3] = [b"/udf", b"/tmp", b"/proc"];
-        if target == b"/" || taken.iter().any(|place| is_within(&target, place)) {
+        let reserved: [&[u8]; 3] = [b"/udf", b"/tmp", b"/proc"];
+        if target == b"/" || reserved.iter().any(|path| is_within(&target, path)) {
             return Err(DecodeError::Path);
         }
         mounts.push(LibraryMount { source, target });
@@ -406,7 +408,7 @@ fn list_length(fields: &mut Source<'_>) -> Result<usize, DecodeError> {
     }
 }
 
-// A length beyond u16 is beyond every maximum as well: it stays too long when it is cut.
+// A length beyond u16 exceeds every maximum, and still does after it is capped.
 fn length(count: usize) -> u16 {
     u16::try_from(count).unwrap_or(u16::MAX)
 }

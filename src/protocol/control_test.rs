@@ -1,8 +1,9 @@
-use super::*;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use roma_sandbox::step::Step;
+
+use super::*;
 
 fn text(pattern: &str) -> impl Strategy<Value = Vec<u8>> + use<> {
     proptest::string::string_regex(pattern)
@@ -84,7 +85,7 @@ fn library(source: &str, target: &str) -> LibraryMount {
 
 proptest! {
     #[test]
-    fn load_survives_the_wire(load in any_load()) {
+    fn a_load_decodes_to_what_was_encoded(load in any_load()) {
         let message = ToRunWorkers::Load(Box::new(load));
         prop_assert_eq!(ToRunWorkers::decode(&message.encode()), Ok(message));
     }
@@ -97,7 +98,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_decoded_without_panic(bytes in vec(any::<u8>(), 0..400)) {
+    fn any_bytes_decode_to_what_encodes_to_them_or_to_an_error(bytes in vec(any::<u8>(), 0..400)) {
         if let Ok(message) = ToRunWorkers::decode(&bytes) {
             prop_assert_eq!(message.encode(), bytes.clone());
         }
@@ -108,14 +109,14 @@ proptest! {
 }
 
 #[test]
-fn short_messages_survive_the_wire() {
+fn kill_and_ping_decode_to_what_was_encoded() {
     for message in [ToRunWorkers::Kill(PoolId(3)), ToRunWorkers::Ping] {
         assert_eq!(ToRunWorkers::decode(&message.encode()), Ok(message));
     }
 }
 
 #[test]
-fn replies_survive_the_wire() {
+fn replies_decode_to_what_was_encoded() {
     let failure = StepFailure {
         step: Step::ForkPool,
         errno: 11,
@@ -136,7 +137,7 @@ fn replies_survive_the_wire() {
 }
 
 #[test]
-fn another_version_is_refused() {
+fn another_protocol_version_is_refused() {
     let hello = Hello {
         rootless: false,
         isolated: false,
@@ -158,7 +159,7 @@ fn another_version_is_refused() {
 }
 
 #[test]
-fn shared_ipc_needs_a_filter() {
+fn a_shared_ipc_namespace_without_a_filter_is_refused() {
     let error = refused(|load| {
         load.filter = FilterLevel::None;
         load.private_ipc = false;
@@ -181,7 +182,7 @@ fn paths_must_be_absolute_and_plain() {
 }
 
 #[test]
-fn libraries_cannot_cover_what_is_ours() {
+fn a_library_cannot_be_mounted_over_a_reserved_path() {
     for path in ["/", "/udf", "/tmp", "/tmp/x", "/proc/self"] {
         assert_eq!(
             refused(|l| l.libraries = vec![library("/lib", path)]),

@@ -1,13 +1,13 @@
-//! Names of things that both sides talk about.
+//! Identifiers that both sides use.
 
 use std::fmt;
 
-/// A pool: one loaded binary. The host chooses it; it is never used twice within one sandbox.
+/// A pool: one loaded binary. Chosen by the host and never reused within one sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PoolId(pub u64);
 
-/// One worker of a pool, that is one process for one request. The host chooses it; it is never used
-/// twice within one pool.
+/// One worker of a pool, that is one process for one request. Chosen by the host and never reused
+/// within one pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WorkerId(pub u64);
 

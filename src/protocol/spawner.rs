@@ -3,12 +3,12 @@
 //! The conversation, seen from the host:
 //!
 //! 1. The host sends `Load` on the control connection with this connection's other end attached.
-//! 2. The spawner sends [`FromSpawner::Ready`] once, or [`FromSpawner::SetupFailed`] and ends. Spawn
-//!    messages may be sent without waiting for it.
+//! 2. The spawner sends [`FromSpawner::Ready`] once, or [`FromSpawner::SetupFailed`] and ends. `Spawn`
+//!    may be sent without waiting for it.
 //! 3. For each [`ToSpawner::Spawn`] the host gets exactly one of [`FromSpawner::Failed`] and
-//!    [`FromSpawner::Exited`]; before `Exited` also `Started` where the message asked for it.
-//!    `Exited` comes when the whole process tree of the worker is gone.
-//! 4. EOF (in either direction) means that the spawner and all its workers are gone or about to be.
+//!    [`FromSpawner::Exited`]; before `Exited` also `Started` if the message asked for it. `Exited` is
+//!    sent after the whole process tree of the worker has ended.
+//! 4. EOF (in either direction) means that the spawner and all its workers have ended or are about to.
 
 use roma_sandbox::launch::StartTimes;
 use roma_sandbox::name::ExecutionName;
@@ -21,7 +21,7 @@ use crate::wire::{DecodeError, Fixed, Sink, Source, bits};
 /// Size of every message on a spawner connection.
 pub const MESSAGE_BYTES: usize = 96;
 
-/// How many workers one spawner keeps alive at most; a `Spawn` beyond that fails with `EAGAIN`.
+/// Maximum number of live workers of one spawner; a `Spawn` beyond that fails with `EAGAIN`.
 pub const MAX_LIVE: usize = 4096;
 
 /// Host to spawner.
@@ -35,9 +35,9 @@ pub enum ToSpawner {
     /// [`Spawn::host_functions`] (becomes 4). The host closes its copies after sending.
     Spawn(Spawn),
     /// Kill the worker and everything that it started, at once. No descriptor attached. `Exited`
-    /// follows. A worker that has already exited, or never was, is ignored.
+    /// follows. A worker that has exited or does not exist is ignored.
     Kill(WorkerId),
-    /// Say `Pong`. No descriptor attached.
+    /// Answer with `Pong`. No descriptor attached.
     Ping,
 }
 
@@ -50,13 +50,13 @@ pub struct Spawn {
     pub name: ExecutionName,
     /// A host function descriptor is attached.
     pub host_functions: bool,
-    /// Send `Started` when the UDF has been executed. One more message for each worker: ask for it
-    /// only where the UDF itself does not tell that it is ready.
+    /// Send `Started` when the UDF has been executed. This is one more message for each worker: ask for
+    /// it only if the UDF itself does not report that it is ready.
     pub report_start: bool,
 }
 
 impl Spawn {
-    /// How many descriptors are attached.
+    /// Returns the number of descriptors attached.
     #[must_use]
     pub fn descriptors(&self) -> usize {
         2 + usize::from(self.host_functions)
@@ -68,13 +68,13 @@ impl Spawn {
 pub enum FromSpawner {
     /// The pool's root is sealed and this spawner waits for `Spawn`.
     Ready(Ready),
-    /// Setting up the pool (sent on spawner connection 0) or this spawner failed; it ends.
+    /// Setting up the pool (sent on spawner connection 0) or this spawner failed. The spawner ends.
     SetupFailed(StepFailure),
-    /// The worker's program has been executed. Sent only where `Spawn` asked for it.
+    /// The worker's program has been executed. Sent only if `Spawn` asked for it.
     Started(WorkerId, StartTimes),
-    /// The worker could not be started; nothing of it is left.
+    /// The worker could not be started; no process of it is left.
     Failed(WorkerId, StepFailure),
-    /// The worker and everything that it started are gone.
+    /// The worker and everything that it started have ended.
     Exited(Exited),
     /// The answer to `Ping`.
     Pong,
@@ -83,7 +83,7 @@ pub enum FromSpawner {
 /// What is in force in a pool, and how long its preparation took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ready {
-    /// Each worker runs under a user id of its own that nobody else has.
+    /// Each worker runs under a user id that no other process has.
     pub own_user_ids: bool,
     /// Control group limits in force: memory.
     pub memory_limit: bool,
@@ -91,9 +91,9 @@ pub struct Ready {
     pub processes_limit: bool,
     /// Control group limits in force: CPU time.
     pub cpu_limit: bool,
-    /// From the fork of the pool to this message, in nanoseconds.
+    /// Nanoseconds from the fork of the pool to this message.
     pub setup_nanos: u64,
-    /// The part of it that went into receiving, checking and writing the binary.
+    /// The part of `setup_nanos` spent on receiving, checking and writing the binary.
     pub receive_nanos: u64,
 }
 
@@ -108,7 +108,7 @@ pub struct Exited {
     pub usage: Usage,
     /// How long its start took.
     pub start: StartTimes,
-    /// From the receipt of `Spawn` to the end, in nanoseconds.
+    /// Nanoseconds from the receipt of `Spawn` to the end.
     pub life_nanos: u64,
 }
 
@@ -123,7 +123,7 @@ const EXITED: u8 = 21;
 const PONG: u8 = 22;
 
 impl ToSpawner {
-    /// The message's bytes.
+    /// Encodes the message.
     #[must_use]
     pub fn encode(&self) -> [u8; MESSAGE_BYTES] {
         let mut out = Fixed::new();
@@ -143,7 +143,7 @@ impl ToSpawner {
         out.bytes
     }
 
-    /// Reads one whole packet.
+    /// Decodes one whole packet.
     pub fn decode(packet: &[u8]) -> Result<Self, DecodeError> {
         let mut fields = open(packet)?;
         let message = match fields.u8()? {
@@ -158,7 +158,7 @@ impl ToSpawner {
 }
 
 impl FromSpawner {
-    /// The message's bytes.
+    /// Encodes the message.
     #[must_use]
     pub fn encode(&self) -> [u8; MESSAGE_BYTES] {
         let mut out = Fixed::new();
@@ -176,7 +176,7 @@ impl FromSpawner {
             }
             Self::SetupFailed(failure) => {
                 out.u8(SETUP_FAILED);
-                encode_failure(&mut out, failure);
+                out.failure(failure);
             }
             Self::Started(worker, times) => {
                 out.u8(STARTED);
@@ -186,7 +186,7 @@ impl FromSpawner {
             Self::Failed(worker, failure) => {
                 out.u8(FAILED);
                 out.u64(worker.0);
-                encode_failure(&mut out, failure);
+                out.failure(failure);
             }
             Self::Exited(exited) => {
                 out.u8(EXITED);
@@ -197,14 +197,14 @@ impl FromSpawner {
         out.bytes
     }
 
-    /// Reads one whole packet.
+    /// Decodes one whole packet.
     pub fn decode(packet: &[u8]) -> Result<Self, DecodeError> {
         let mut fields = open(packet)?;
         let message = match fields.u8()? {
             READY => Self::Ready(decode_ready(&mut fields)?),
-            SETUP_FAILED => Self::SetupFailed(decode_failure(&mut fields)?),
+            SETUP_FAILED => Self::SetupFailed(fields.failure()?),
             STARTED => Self::Started(WorkerId(fields.u64()?), decode_times(&mut fields)?),
-            FAILED => Self::Failed(WorkerId(fields.u64()?), decode_failure(&mut fields)?),
+            FAILED => Self::Failed(WorkerId(fields.u64()?), fields.failure()?),
             EXITED => Self::Exited(decode_exited(&mut fields)?),
             PONG => Self::Pong,
             other => return Err(DecodeError::UnknownMessage(other)),
@@ -244,18 +244,6 @@ fn decode_ready(fields: &mut Source<'_>) -> Result<Ready, DecodeError> {
     })
 }
 
-pub(crate) fn encode_failure(out: &mut impl Sink, failure: &StepFailure) {
-    out.u8(failure.step as u8);
-    out.put(&failure.errno.to_le_bytes());
-}
-
-pub(crate) fn decode_failure(fields: &mut Source<'_>) -> Result<StepFailure, DecodeError> {
-    Ok(StepFailure {
-        step: fields.step()?,
-        errno: fields.i32()?,
-    })
-}
-
 fn encode_times(out: &mut impl Sink, times: &StartTimes) {
     out.u32(times.clone_nanos);
     out.u32(times.setup_nanos);
@@ -272,7 +260,7 @@ fn decode_times(fields: &mut Source<'_>) -> Result<StartTimes, DecodeError> {
 
 fn encode_exited(out: &mut impl Sink, exited: &Exited) {
     out.u64(exited.worker.0);
-    out.put(&exited.status.0.to_le_bytes());
+    out.i32(exited.status.0);
     out.u64(exited.usage.user_micros);
     out.u64(exited.usage.system_micros);
     out.u64(exited.usage.max_resident_bytes);

@@ -1,6 +1,7 @@
-use super::*;
 use proptest::prelude::*;
 use roma_sandbox::step::Step;
+
+use super::*;
 
 fn any_failure() -> impl Strategy<Value = StepFailure> {
     (0..Step::ALL.len(), any::<i32>()).prop_map(|(index, errno)| StepFailure {
@@ -68,12 +69,12 @@ fn any_from_spawner() -> impl Strategy<Value = FromSpawner> {
 
 proptest! {
     #[test]
-    fn to_spawner_survives_the_wire(message in any_to_spawner()) {
+    fn a_message_to_a_spawner_decodes_to_what_was_encoded(message in any_to_spawner()) {
         prop_assert_eq!(ToSpawner::decode(&message.encode()), Ok(message));
     }
 
     #[test]
-    fn from_spawner_survives_the_wire(message in any_from_spawner()) {
+    fn a_message_from_a_spawner_decodes_to_what_was_encoded(message in any_from_spawner()) {
         prop_assert_eq!(FromSpawner::decode(&message.encode()), Ok(message));
     }
 
@@ -111,7 +112,7 @@ fn unknown_messages_flags_and_padding_are_refused() {
 }
 
 #[test]
-fn wait_status_tells_code_and_signal() {
+fn a_wait_status_holds_a_code_or_a_signal() {
     assert_eq!(
         (WaitStatus(3 << 8).code(), WaitStatus(3 << 8).signal()),
         (Some(3), None)

@@ -1,8 +1,12 @@
 //! Little-endian fields in bounded messages.
 
-use roma_sandbox::step::Step;
+use roma_sandbox::step::{Step, StepFailure};
 
-/// Why a message cannot be understood. A peer that sends such a message is not to be trusted further.
+/// Changes whenever the bytes or the meaning of a message change. Both sides refuse a peer of another
+/// version.
+pub const PROTOCOL_VERSION: u16 = 3;
+
+/// Why a message cannot be decoded. The peer that sent it must not be trusted any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The message ends within a field.
@@ -14,20 +18,20 @@ pub enum DecodeError {
     /// The bytes that pad a message to its fixed size are not zero.
     #[error("padding is not zero")]
     Padding,
-    /// The first byte names no message.
+    /// The first byte is not the code of a message.
     #[error("unknown message {0}")]
     UnknownMessage(u8),
-    /// A byte names no step.
+    /// A byte is not the code of a step.
     #[error("unknown step {0}")]
     UnknownStep(u8),
-    /// A byte names no filter level.
+    /// A byte is not the code of a filter level.
     #[error("unknown filter level {0}")]
     UnknownFilter(u8),
-    /// Bits are set that mean nothing.
+    /// Bits are set that have no meaning.
     #[error("unknown flags {0:#x}")]
     UnknownFlags(u32),
     /// The peer speaks another version of the protocol.
-    #[error("protocol version {0}, this side speaks {expected}", expected = crate::PROTOCOL_VERSION)]
+    #[error("protocol version {0}, this side speaks {PROTOCOL_VERSION}")]
     Version(u16),
     /// A list or string is longer than allowed.
     #[error("a list or string of {0} elements is too long")]
@@ -41,10 +45,10 @@ pub enum DecodeError {
     /// An environment entry is not `NAME=value`.
     #[error("an environment entry is not NAME=value")]
     Environment,
-    /// The pool's workers would share an IPC namespace with no filter to keep them from using it.
+    /// The pool's workers would share an IPC namespace without a filter that denies its use.
     #[error("a shared IPC namespace needs a system call filter")]
     SharedIpcUnfiltered,
-    /// A number is outside the range that its meaning allows.
+    /// A number is outside its valid range.
     #[error("{0} is out of range")]
     OutOfRange(u64),
 }
@@ -73,8 +77,15 @@ pub(crate) trait Sink {
     fn u64(&mut self, value: u64) {
         self.put(&value.to_le_bytes());
     }
+    fn i32(&mut self, value: i32) {
+        self.put(&value.to_le_bytes());
+    }
     fn optional(&mut self, value: Option<u64>) {
         self.u64(value.unwrap_or(u64::MAX));
+    }
+    fn failure(&mut self, failure: &StepFailure) {
+        self.u8(failure.step as u8);
+        self.i32(failure.errno);
     }
 }
 
@@ -107,7 +118,7 @@ impl<const N: usize> Sink for Fixed<N> {
     }
 }
 
-/// Takes fields off a message.
+/// Reads fields from a message.
 pub(crate) struct Source<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Source<'a> {
@@ -144,9 +155,12 @@ impl<'a> Source<'a> {
     pub(crate) fn optional(&mut self) -> Result<Option<u64>, DecodeError> {
         self.u64().map(|value| (value != u64::MAX).then_some(value))
     }
-    pub(crate) fn step(&mut self) -> Result<Step, DecodeError> {
+    pub(crate) fn failure(&mut self) -> Result<StepFailure, DecodeError> {
         let code = self.u8()?;
-        Step::from_code(code).ok_or(DecodeError::UnknownStep(code))
+        Ok(StepFailure {
+            step: Step::from_code(code).ok_or(DecodeError::UnknownStep(code))?,
+            errno: self.i32()?,
+        })
     }
 
     /// Unpacks flags that [`bits`] packed.
@@ -158,7 +172,7 @@ impl<'a> Source<'a> {
         Ok(std::array::from_fn(|bit| byte & (1 << bit) != 0))
     }
 
-    /// For messages of variable size: nothing may follow.
+    /// Ends a message of variable size: no bytes may follow.
     pub(crate) fn end(&self) -> Result<(), DecodeError> {
         match self.0.len() {
             0 => Ok(()),
@@ -166,7 +180,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// For messages of fixed size: only zeros may follow.
+    /// Ends a message of fixed size: only zeros may follow.
     pub(crate) fn padding(&self) -> Result<(), DecodeError> {
         if self.0.iter().all(|byte| *byte == 0) {
             Ok(())

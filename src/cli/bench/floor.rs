@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use roma_byob::ServiceBuilder;
-use roma_protocol::frame::LengthPrefix;
+use roma_protocol::byob::frame::LengthPrefix;
 use roma_sandbox::fdpass;
 use roma_sandbox::gate::Gate;
 

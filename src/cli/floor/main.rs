@@ -12,7 +12,7 @@
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::unistd::{getgid, getuid};
-use roma_protocol::frame::FrameDecoder;
+use roma_protocol::byob::frame::FrameDecoder;
 use roma_sandbox::bare::BareLauncher;
 use roma_sandbox::caps::{Capability, effective};
 use roma_sandbox::clone::{Forked, fork_into};

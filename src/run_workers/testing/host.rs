@@ -9,7 +9,7 @@
 )]
 
 use roma_protocol::control::{FromRunWorkers, Hello, Load, MAX_MESSAGE_BYTES, ToRunWorkers};
-use roma_protocol::frame::{FrameDecoder, LengthPrefix};
+use roma_protocol::byob::frame::{FrameDecoder, LengthPrefix};
 use roma_protocol::spawner::{Exited, FromSpawner, MESSAGE_BYTES, Ready, Spawn, ToSpawner};
 use roma_protocol::{PoolId, WorkerId};
 use roma_sandbox::Errno;

@@ -2,7 +2,7 @@
 //! a command and its arguments.
 #![allow(unsafe_code, clippy::expect_used)]
 
-use roma_protocol::frame::{FrameDecoder, LengthPrefix};
+use roma_protocol::byob::frame::{FrameDecoder, LengthPrefix};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::mem::ManuallyDrop;

@@ -1,6 +1,7 @@
-use super::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+use super::*;
 
 fn framed(message: &[u8]) -> Vec<u8> {
     [LengthPrefix::new(message.len()).as_bytes(), message].concat()
@@ -14,13 +15,13 @@ fn decode(bytes: &[u8], limit: usize) -> Result<Vec<u8>, FrameError> {
 
 proptest! {
     #[test]
-    fn a_frame_survives_in_whatever_pieces(message in vec(any::<u8>(), 0..600), piece in 1usize..50) {
+    fn a_frame_is_decoded_from_pieces_of_any_size(message in vec(any::<u8>(), 0..600), piece in 1usize..50) {
         let mut decoder = FrameDecoder::new(600);
         let bytes = framed(&message);
         let mut complete = false;
         for chunk in bytes.chunks(piece) {
             prop_assert!(!complete);
-            complete = decoder.push(chunk).expect("a good frame");
+            complete = decoder.push(chunk).expect("a valid frame");
         }
         prop_assert!(complete && decoder.is_complete());
         prop_assert_eq!(decoder.missing(), Some(0));
@@ -47,7 +48,7 @@ proptest! {
     }
 
     #[test]
-    fn every_length_is_written_as_protobuf_writes_it(length in any::<usize>()) {
+    fn every_length_is_a_canonical_protobuf_varint(length in any::<usize>()) {
         let prefix = LengthPrefix::new(length);
         let value = prefix.as_bytes().iter().rev().fold(0u64, |sum, byte| (sum << 7) | u64::from(byte & 0x7f));
         prop_assert_eq!(value, length as u64);
@@ -62,7 +63,7 @@ fn the_empty_message_is_one_byte() {
 }
 
 #[test]
-fn lengths_that_are_none_are_refused() {
+fn malformed_and_overlong_lengths_are_refused() {
     assert_eq!(decode(&[0xff; 10], 9), Err(FrameError::MalformedLength));
     assert_eq!(decode(&[0x80; 11], 9), Err(FrameError::MalformedLength));
     assert_eq!(
@@ -73,7 +74,7 @@ fn lengths_that_are_none_are_refused() {
 }
 
 #[test]
-fn announced_sizes_beyond_the_limit_are_refused_before_any_byte_comes() {
+fn an_announced_size_beyond_the_limit_is_refused_before_the_body() {
     let mut huge = vec![0xff; 9];
     huge.push(1);
     assert_eq!(
@@ -93,7 +94,7 @@ fn announced_sizes_beyond_the_limit_are_refused_before_any_byte_comes() {
 }
 
 #[test]
-fn bytes_after_the_message_are_refused_also_when_they_come_later() {
+fn bytes_after_the_message_are_refused_even_if_they_come_later() {
     assert_eq!(decode(&[1, 7, 7], 9), Err(FrameError::Trailing));
     let mut decoder = FrameDecoder::new(9);
     assert_eq!(decoder.push(&[1, 7]), Ok(true));
@@ -102,7 +103,7 @@ fn bytes_after_the_message_are_refused_also_when_they_come_later() {
 }
 
 #[test]
-fn memory_follows_the_bytes_that_came() {
+fn memory_grows_with_the_bytes_received() {
     let mut decoder = FrameDecoder::new(usize::MAX >> 1);
     decoder
         .push(LengthPrefix::new(1 << 40).as_bytes())

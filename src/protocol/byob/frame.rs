@@ -1,37 +1,37 @@
-//! Size-delimited messages on the data connection: a varint with the length, then so many bytes.
+//! Size-delimited messages: the length as a varint, then that many bytes.
 //!
-//! After the readiness byte (where there is one) the host writes one frame, the request, and the UDF
-//! answers with one frame, the response, and nothing more. This is protobuf's delimited form, so every
-//! protobuf library speaks it.
+//! On the data connection the host writes one frame, the request, and the UDF answers with one frame,
+//! the response, and nothing more. This is protobuf's delimited form, so every protobuf library can
+//! read and write it.
 
-/// A varint that holds a length takes at most this many bytes.
+/// Maximum size of a varint that holds a length.
 pub const MAX_VARINT_BYTES: usize = 10;
 
-/// Why a frame cannot be had. Each cause is its own variant because each tells something else about
+/// Why there is no frame. Each cause is a variant of its own because each says something else about
 /// the UDF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// The length takes more than ten bytes, or does not fit 64 bits.
     #[error("the length is not a varint")]
     MalformedLength,
-    /// The length is written with more bytes than it needs.
-    #[error("the length is written with more bytes than it needs")]
+    /// The length takes more bytes than it needs.
+    #[error("the length takes more bytes than it needs")]
     OverlongLength,
     /// The message would be larger than allowed.
     #[error("a message of {bytes} bytes is larger than the {limit} allowed")]
     Oversize {
-        /// What the frame announces.
+        /// The size that the frame announces.
         bytes: u64,
-        /// What is allowed.
+        /// The largest size allowed.
         limit: u64,
     },
-    /// The connection ended before a single byte came.
+    /// The connection ended before the first byte.
     #[error("the connection ended without a message")]
     Missing,
     /// The connection ended within the message.
     #[error("the connection ended within the message ({missing} bytes missing)")]
     Truncated {
-        /// How many bytes did not come; 0 where even the length is incomplete.
+        /// Number of bytes that are missing; 0 if the length itself is incomplete.
         missing: u64,
     },
     /// Bytes follow the message.
@@ -47,7 +47,7 @@ pub struct LengthPrefix {
 }
 
 impl LengthPrefix {
-    /// Of a message of so many bytes.
+    /// Encodes the length of a message.
     #[must_use]
     pub fn new(length: usize) -> Self {
         let mut prefix = Self {
@@ -66,16 +66,16 @@ impl LengthPrefix {
         }
     }
 
-    /// The bytes to send before the message.
+    /// Returns the bytes to send before the message.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.used]
     }
 }
 
-/// Takes one frame off a connection as its bytes come, whatever pieces they come in.
+/// Decodes one frame from the bytes of a connection, in pieces of any size.
 ///
-/// Memory grows with the bytes that have come, never with the length that a frame only announces.
+/// Memory grows with the bytes received, never with the length that a frame announces.
 #[derive(Debug)]
 pub struct FrameDecoder {
     limit: u64,
@@ -89,7 +89,7 @@ enum State {
 }
 
 impl FrameDecoder {
-    /// Refuses messages of more than `limit` bytes.
+    /// Creates a decoder that refuses messages of more than `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self {
@@ -98,7 +98,7 @@ impl FrameDecoder {
         }
     }
 
-    /// Takes what came. Says whether the message is complete.
+    /// Adds received bytes. Returns whether the message is complete.
     pub fn push(&mut self, mut input: &[u8]) -> Result<bool, FrameError> {
         while let State::Length { .. } = self.state {
             let Some((&byte, rest)) = input.split_first() else {
@@ -117,14 +117,14 @@ impl FrameDecoder {
         Ok(body.len() == *length)
     }
 
-    /// Whether the message is complete.
+    /// Returns whether the message is complete.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         matches!(&self.state, State::Body { body, length } if body.len() == *length)
     }
 
-    /// How many bytes the message still lacks, where its length is known. Fit for choosing the size
-    /// of the next read.
+    /// Returns the number of bytes that the message still lacks, if its length is known. Meant for
+    /// choosing the size of the next read.
     #[must_use]
     pub fn missing(&self) -> Option<usize> {
         match &self.state {
@@ -133,7 +133,7 @@ impl FrameDecoder {
         }
     }
 
-    /// The message, once the connection has ended or the message is complete.
+    /// Returns the message. Call it when the message is complete or the connection has ended.
     pub fn finish(self) -> Result<Vec<u8>, FrameError> {
         match self.state {
             State::Length { bytes: 0, .. } => Err(FrameError::Missing),

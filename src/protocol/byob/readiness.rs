@@ -1,6 +1,6 @@
-//! How a worker says that it waits for its request.
+//! How a worker reports that it waits for its request.
 
-/// The two protocols of readiness that UDFs speak.
+/// The two readiness protocols of UDFs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Readiness {
     /// The UDF writes one byte, of any value, to the data connection when it is ready.
@@ -12,7 +12,7 @@ pub enum Readiness {
 }
 
 impl Readiness {
-    /// How many bytes precede the response on the data connection.
+    /// Returns the number of bytes that precede the response on the data connection.
     #[must_use]
     pub fn bytes(self) -> usize {
         match self {
