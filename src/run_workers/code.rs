@@ -1,19 +1,19 @@
-//! Receiving the binary.
+//! Receiving a pool's binary.
 
-use nix::errno::Errno;
-use roma_protocol::control::{DIGEST_BYTES, Load};
-use roma_sandbox::step::{self, errno_of};
-use roma_sandbox::step::{Step, StepFailure};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use nix::errno::Errno;
+use roma_protocol::control::{DIGEST_BYTES, Load};
+use roma_sandbox::step::{self, Step, StepFailure, errno_of};
+
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Writes the binary that comes over `connection` to `path`, and checks that it is the one meant by
-/// the digest that follows it.
+/// Writes the binary that `connection` brings to `path` and compares its digest with the one that
+/// follows it.
 pub(crate) fn receive(connection: OwnedFd, load: &Load, path: &Path) -> Result<(), StepFailure> {
     let mut connection = File::from(connection);
     let digest = step::run(Step::ReceiveCode, || {
@@ -32,7 +32,7 @@ pub(crate) fn receive(connection: OwnedFd, load: &Load, path: &Path) -> Result<(
     })
 }
 
-/// Copies exactly `bytes` bytes; fewer are `ENODATA`.
+/// Copies exactly `bytes` bytes and returns their digest. Fails with `ENODATA` if there are fewer.
 fn copy(from: &mut File, bytes: u64, path: &Path) -> Result<[u8; DIGEST_BYTES], Errno> {
     let mut to = OpenOptions::new()
         .write(true)

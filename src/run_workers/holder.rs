@@ -1,7 +1,10 @@
-//! The holder: takes `Load` messages, makes a process for each pool, tells when a pool has ended.
+//! The holder: receives `Load`, forks a process for each pool, and reports when a pool has ended.
 
-use crate::isolate::{Place, may_make_namespaces};
-use crate::pool::Plan;
+use std::collections::HashMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
+use std::time::Instant;
+
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
@@ -11,53 +14,43 @@ use roma_protocol::PoolId;
 use roma_protocol::control::{FromRunWorkers, Hello, Load, MAX_MESSAGE_BYTES, ToRunWorkers};
 use roma_sandbox::cgroup::Group;
 use roma_sandbox::clone::{Forked, fork_into};
-use roma_sandbox::fdpass::{self, Packet};
-use roma_sandbox::gate::{Gate, random_u64};
+use roma_sandbox::fdpass::Packet;
+use roma_sandbox::gate::random_u64;
 use roma_sandbox::guard::{Guard, stands};
-use roma_sandbox::step::{self, failure};
-use roma_sandbox::step::{Step, StepFailure};
+use roma_sandbox::step::{self, Step, StepFailure, failure};
 use roma_sandbox::wait::WaitStatus;
 use roma_sandbox::{namespaces, signals, wait};
-use std::collections::HashMap;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::ExitCode;
-use std::time::Instant;
 
-/// What became of the process that served.
+use crate::control::Control;
+use crate::isolate::Context;
+use crate::pool::{PoolConfig, USERS_PER_POOL};
+
+/// Which process this is after [`serve`].
 pub(crate) enum Served {
-    /// It has nothing more to do.
+    /// The holder, which has nothing more to do.
     Ended(ExitCode),
-    /// It is a copy that is to be a pool. Everything of the holder's is closed.
-    InPool(Box<Plan>),
+    /// The first process of a pool. The holder's descriptors are closed in it.
+    InPool(Box<PoolConfig>),
 }
 
 /// Serves until the control connection ends.
-pub(crate) fn serve(place: Place, started: Instant) -> Served {
-    let control_copy = place.control.as_fd();
-    match Holder::prepare(&place) {
-        Err(failure) => Served::Ended(report_broken(control_copy, failure)),
+pub(crate) fn serve(context: Context, started: Instant) -> Served {
+    match Holder::prepare(&context) {
+        Err(failure) => Served::Ended(context.control.report_broken(failure)),
         Ok(holder) => {
             let hello = Hello {
-                rootless: place.rootless,
-                isolated: place.isolated,
+                rootless: context.rootless,
+                isolated: context.isolated,
                 start_nanos: started.elapsed().as_nanos() as u64,
             };
-            holder.tell(FromRunWorkers::Hello(hello));
+            context.control.send(FromRunWorkers::Hello(hello));
             holder.run()
         }
     }
 }
 
-/// Tells the host why this process cannot go on.
-pub(crate) fn report_broken(control: BorrowedFd<'_>, failure: StepFailure) -> ExitCode {
-    eprintln!("run_workers: {failure}");
-    // The host may be gone; then nobody needs to know.
-    let _ = fdpass::send(control, &FromRunWorkers::Broken(failure).encode(), &[]);
-    ExitCode::FAILURE
-}
-
 struct Holder<'a> {
-    place: &'a Place,
+    context: &'a Context,
     children: OwnedFd,
     pools: HashMap<Pid, Pool>,
     buffer: Vec<u8>,
@@ -73,13 +66,13 @@ struct Pool {
 enum Next {
     Continue,
     End(ExitCode),
-    BecomePool(Box<Plan>),
+    BecomePool(Box<PoolConfig>),
 }
 
 impl<'a> Holder<'a> {
-    fn prepare(place: &'a Place) -> Result<Self, StepFailure> {
+    fn prepare(context: &'a Context) -> Result<Self, StepFailure> {
         Ok(Self {
-            place,
+            context,
             children: step::run(Step::PrepareSignals, signals::child_events)?,
             pools: HashMap::new(),
             buffer: vec![0; MAX_MESSAGE_BYTES],
@@ -97,27 +90,26 @@ impl<'a> Holder<'a> {
                 match self.receive() {
                     Next::Continue => {}
                     Next::End(code) => return Served::Ended(self.end(code)),
-                    Next::BecomePool(plan) => return Served::InPool(plan),
+                    Next::BecomePool(config) => return Served::InPool(config),
                 }
             }
         }
     }
 
-    /// Waits until a message has come or a child has ended.
+    /// Waits for a message or for the end of a child. Returns which of them is there.
     fn wait(&self) -> (bool, bool) {
         let mut watched = [
-            PollFd::new(self.place.control.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.control().as_fd(), PollFlags::POLLIN),
             PollFd::new(self.children.as_fd(), PollFlags::POLLIN),
         ];
-        // An error here is an interruption: then nothing is ready, and we wait again.
+        // The only error is an interruption. Then nothing is ready and the caller waits again.
         let _ = poll(&mut watched, PollTimeout::NONE);
         let ready = |at: usize| watched[at].any().unwrap_or(false);
         (ready(0), ready(1))
     }
 
     fn receive(&mut self) -> Next {
-        let received = fdpass::receive(self.place.control.as_fd(), &mut self.buffer, Gate::NONE);
-        let packet = match received {
+        let packet = match self.context.control.receive(&mut self.buffer) {
             Ok(Packet { bytes: 0, .. }) | Err(Errno::ECONNRESET) => {
                 return Next::End(ExitCode::SUCCESS);
             }
@@ -132,7 +124,7 @@ impl<'a> Holder<'a> {
                 Next::Continue
             }
             Ok(ToRunWorkers::Ping) => {
-                self.tell(FromRunWorkers::Pong);
+                self.control().send(FromRunWorkers::Pong);
                 Next::Continue
             }
             Err(error) => {
@@ -144,7 +136,7 @@ impl<'a> Holder<'a> {
 
     fn broken(&self, errno: Errno) -> Next {
         let failure = failure(Step::AcceptLoad, errno);
-        Next::End(report_broken(self.place.control.as_fd(), failure))
+        Next::End(self.control().report_broken(failure))
     }
 
     fn load(&mut self, load: Load, descriptors: Vec<OwnedFd>) -> Next {
@@ -152,7 +144,8 @@ impl<'a> Holder<'a> {
         match self.fork_pool(load, descriptors) {
             Ok(next) => next,
             Err(failure) => {
-                self.tell(FromRunWorkers::LoadRefused(pool, failure));
+                self.control()
+                    .send(FromRunWorkers::LoadRefused(pool, failure));
                 Next::Continue
             }
         }
@@ -170,10 +163,10 @@ impl<'a> Holder<'a> {
                 _ => Err(Errno::EBADF),
             }
         })?;
-        let name = format!("{}{}", self.place.group_prefix, load.pool.0);
-        let group = Group::create(&self.place.hierarchies, &name, &load.pool_limits);
-        let rootless = !may_make_namespaces();
-        let ids = rootless.then(|| (getuid().as_raw(), getgid().as_raw()));
+        let name = format!("{}{}", self.context.group_prefix, load.pool.0);
+        let group = Group::create(&self.context.hierarchies, &name, &load.pool_limits);
+        let rootless = namespaces::need_user_namespace();
+        let outer_ids = rootless.then(|| (getuid().as_raw(), getgid().as_raw()));
         match step::run(Step::ForkPool, || fork_into(namespaces_of_pool(rootless))) {
             Ok(Forked::Parent(pid)) => {
                 self.pools.insert(
@@ -186,17 +179,17 @@ impl<'a> Holder<'a> {
                 self.users.advance();
                 Ok(Next::Continue)
             }
-            Ok(Forked::Child) => Ok(Next::BecomePool(Box::new(Plan {
+            Ok(Forked::Child) => Ok(Next::BecomePool(Box::new(PoolConfig {
                 load,
                 code,
                 connections: connections.collect(),
                 group,
-                map_user: ids,
+                outer_ids,
                 first_user: self.users.first(),
                 started,
             }))),
             Err(failure) => {
-                // Nobody is in it yet.
+                // No process is in it yet.
                 let _ = group.remove();
                 Err(failure)
             }
@@ -206,31 +199,35 @@ impl<'a> Holder<'a> {
     fn reap(&mut self) {
         signals::drain(self.children.as_fd());
         while let Ok(Some(reaped)) = wait::reap_any() {
-            // Others are orphans of a pool, which process 1 of a PID namespace inherits.
+            // Other children are orphans of a pool, which process 1 of a PID namespace inherits.
             if let Some(pool) = self.pools.remove(&reaped.pid) {
-                self.forget(&pool, reaped.status);
+                self.report_end(&pool, reaped.status);
             }
         }
     }
 
-    fn forget(&self, pool: &Pool, status: WaitStatus) {
+    fn report_end(&self, pool: &Pool, status: WaitStatus) {
         if let Err(errno) = pool.group.remove() {
-            eprintln!("run_workers: {}: its control group stays: {errno}", pool.id);
+            eprintln!(
+                "run_workers: {}: its control group cannot be removed: {errno}",
+                pool.id
+            );
         }
-        self.tell(FromRunWorkers::PoolEnded(pool.id, status));
+        self.control()
+            .send(FromRunWorkers::PoolEnded(pool.id, status));
     }
 
     fn kill(&self, id: PoolId) {
         for (pid, _) in self.pools.iter().filter(|(_, pool)| pool.id == id) {
-            // Not reaped yet, so the number is still its own.
+            // The process is not reaped yet, so its id is not reused.
             let _ = kill(*pid, Signal::SIGKILL);
         }
     }
 
-    /// Kills every pool and waits until nothing of them is left.
+    /// Kills every pool and waits until all their processes have ended.
     fn end(self, code: ExitCode) -> ExitCode {
         for pid in self.pools.keys() {
-            // One that has ended already is not reaped yet, so the number is still its own.
+            // One that has ended is not reaped yet, so its id is not reused.
             let _ = kill(*pid, Signal::SIGKILL);
         }
         for (pid, pool) in &self.pools {
@@ -240,13 +237,12 @@ impl<'a> Holder<'a> {
         code
     }
 
-    fn tell(&self, message: FromRunWorkers) {
-        // A host that is gone is seen by the next read.
-        let _ = fdpass::send(self.place.control.as_fd(), &message.encode(), &[]);
+    fn control(&self) -> &Control {
+        &self.context.control
     }
 }
 
-/// What a pool shares with no other pool.
+/// The namespaces that each pool has of its own.
 fn namespaces_of_pool(rootless: bool) -> CloneFlags {
     let guarded = [
         (CloneFlags::CLONE_NEWPID, Guard::PidNamespaceOfPool),
@@ -263,20 +259,20 @@ fn namespaces_of_pool(rootless: bool) -> CloneFlags {
     flags
 }
 
-/// Numbers of users that belong to nobody, a block for each pool.
+/// Unassigned user ids, a block for each pool.
 struct UserBlocks(u32);
 
 impl UserBlocks {
     const FIRST: u32 = 0x4000_0000;
     const COUNT: u32 = 1 << 10;
 
-    /// Starts anywhere, so that instances side by side hardly ever share numbers.
+    /// Starts at a random block, so that concurrent instances rarely use the same ids.
     fn new() -> Result<Self, Errno> {
         random_u64().map(|number| Self(number as u32 % Self::COUNT))
     }
 
     fn first(&self) -> u32 {
-        Self::FIRST + self.0 * Plan::USERS
+        Self::FIRST + self.0 * USERS_PER_POOL
     }
 
     fn advance(&mut self) {

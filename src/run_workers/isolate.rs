@@ -1,45 +1,46 @@
-//! The outer walls, where nobody else makes them: development, and hosts without gVisor.
+//! Isolating `run_workers` itself if there is no outer sandbox: for development, and for hosts without
+//! gVisor.
 
-use crate::Options;
-use crate::holder::report_broken;
-use nix::sched::CloneFlags;
-use nix::unistd::{Pid, getgid, getuid, setsid};
-use roma_sandbox::caps::{Capability, effective};
-use roma_sandbox::cgroup::{Hierarchies, remove_groups};
-use roma_sandbox::clone::{Forked, fork_into};
-use roma_sandbox::step;
-use roma_sandbox::step::{Step, StepFailure};
-use roma_sandbox::{mounts, namespaces, signals, wait};
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Which process this is now.
+use nix::sched::CloneFlags;
+use nix::unistd::{Pid, getgid, getuid, setsid};
+use roma_sandbox::cgroup::{Hierarchies, remove_groups};
+use roma_sandbox::clone::{Forked, fork_into};
+use roma_sandbox::step::{self, Step, StepFailure};
+use roma_sandbox::{mounts, namespaces, signals, wait};
+
+use crate::Options;
+use crate::control::Control;
+
+/// Which process this is after [`enter`].
 pub(crate) enum Entered {
-    /// The one that serves.
-    Inside(Place),
-    /// One that has nothing more to do.
+    /// The process that serves.
+    Inside(Context),
+    /// A process that has nothing more to do.
     Ended(ExitCode),
 }
 
-/// Where the holder finds itself.
-pub(crate) struct Place {
-    pub(crate) control: OwnedFd,
+/// What the holder knows about the process that it runs in.
+pub(crate) struct Context {
+    pub(crate) control: Control,
     pub(crate) isolated: bool,
     pub(crate) rootless: bool,
     pub(crate) hierarchies: Hierarchies,
-    /// How the names of our control groups begin.
+    /// Prefix of the names of this instance's control groups.
     pub(crate) group_prefix: String,
 }
 
 /// Names of control groups are `roma-<pid>-<pool>`.
 const GROUP_PREFIX: &str = "roma-";
 
-pub(crate) fn enter(options: Options, control: OwnedFd) -> Entered {
+/// Isolates this process if the options ask for it.
+pub(crate) fn enter(options: Options, control: Control) -> Entered {
     let hierarchies = Hierarchies::discover();
     remove_groups(&hierarchies, is_stale);
     let group_prefix = format!("{GROUP_PREFIX}{}-", std::process::id());
-    let place = |rootless| Place {
+    let context = |rootless| Context {
         control,
         isolated: options.isolate,
         rootless,
@@ -47,30 +48,25 @@ pub(crate) fn enter(options: Options, control: OwnedFd) -> Entered {
         group_prefix: group_prefix.clone(),
     };
     if !options.isolate {
-        return Entered::Inside(place(false));
+        return Entered::Inside(context(false));
     }
-    let rootless = !may_make_namespaces();
-    // Asked for here: within a new user namespace everyone is nobody until the map is written.
+    let rootless = namespaces::need_user_namespace();
+    // Read here: in a new user namespace every id is 65534 until the map is written.
     let ids = (getuid().as_raw(), getgid().as_raw());
     match step::run(Step::Isolate, || fork_into(outer_namespaces(rootless))) {
         Ok(Forked::Parent(pid)) => {
-            drop(place);
+            drop(context);
             Entered::Ended(wait_for_inside(pid, &group_prefix))
         }
         Ok(Forked::Child) => {
-            let place = place(rootless);
-            match furnish(rootless, ids) {
-                Ok(()) => Entered::Inside(place),
-                Err(failure) => Entered::Ended(report_broken(place.control.as_fd(), failure)),
+            let context = context(rootless);
+            match set_up(rootless, ids) {
+                Ok(()) => Entered::Inside(context),
+                Err(failure) => Entered::Ended(context.control.report_broken(failure)),
             }
         }
-        Err(failure) => Entered::Ended(report_broken(place(rootless).control.as_fd(), failure)),
+        Err(failure) => Entered::Ended(context(rootless).control.report_broken(failure)),
     }
-}
-
-/// Whether this process may make namespaces without a user namespace of its own.
-pub(crate) fn may_make_namespaces() -> bool {
-    effective().is_ok_and(|set| set.has(Capability::SysAdmin))
 }
 
 fn outer_namespaces(rootless: bool) -> CloneFlags {
@@ -79,8 +75,8 @@ fn outer_namespaces(rootless: bool) -> CloneFlags {
     flags
 }
 
-/// In the new process: makes its namespaces its own.
-fn furnish(rootless: bool, ids: (u32, u32)) -> Result<(), StepFailure> {
+/// Completes the isolation, in the new process.
+fn set_up(rootless: bool, ids: (u32, u32)) -> Result<(), StepFailure> {
     step::run(Step::Isolate, || {
         signals::die_with_parent()?;
         setsid()?;
@@ -91,10 +87,10 @@ fn furnish(rootless: bool, ids: (u32, u32)) -> Result<(), StepFailure> {
     })
 }
 
-/// The process outside waits for the one inside and leaves nothing of it.
+/// Waits, in the outer process, until the inner one ends, and removes its control groups.
 fn wait_for_inside(pid: Pid, group_prefix: &str) -> ExitCode {
     let ended = wait::wait_for(pid);
-    // Those of an instance that was killed were still in use when this one began.
+    // Groups of an instance that was killed may still have been in use when this one started.
     remove_groups(&Hierarchies::discover(), |name| {
         name.starts_with(group_prefix) || is_stale(name)
     });
@@ -104,7 +100,7 @@ fn wait_for_inside(pid: Pid, group_prefix: &str) -> ExitCode {
     }
 }
 
-/// Whether a control group was left by an instance that no longer runs.
+/// Returns whether a control group was left by an instance that no longer runs.
 fn is_stale(name: &str) -> bool {
     let pid = name
         .strip_prefix(GROUP_PREFIX)

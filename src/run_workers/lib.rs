@@ -1,21 +1,22 @@
 //! `run_workers`: prepares pools and starts one process for each request.
 //!
-//! Three roles, each a process, each with one file:
+//! There are three roles. Each is a process with a module of its own, and each is single-threaded and
+//! waits in one place:
 //!
-//! - the `holder` (process 1 of its PID namespace) holds the control connection and makes pools;
-//! - a `pool`'s first process (process 1 of the pool's PID namespace) makes the pool's root, and then
-//!   becomes its first spawner;
-//! - a `spawner` starts workers, kills them and tells how they ended. It is not on the path of a
-//!   request: host and worker talk directly.
-//!
-//! All of them are single-threaded and wait in one place.
+//! - the `holder` (process 1 of its PID namespace) holds the control connection and creates pools. If
+//!   there is no outer sandbox, `isolate` gives it namespaces of its own first;
+//! - the first process of a `pool` (process 1 of the pool's PID namespace) creates the pool's `root`,
+//!   receives the binary (`code`), and then becomes its first spawner;
+//! - a `spawner` gives up its `privileges`, starts workers, kills them and reports how they ended. It is
+//!   not on the path of a request: host and worker talk directly.
 
 mod code;
+mod control;
 mod holder;
-mod identity;
 mod isolate;
-mod live;
+mod live_workers;
 mod pool;
+mod privileges;
 mod replies;
 mod root;
 mod spawner;
@@ -24,15 +25,17 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// What the command line says.
+use control::Control;
+
+/// The command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Enter namespaces of its own first: there is no outer sandbox.
+    /// Enter namespaces of its own first, because there is no outer sandbox.
     pub isolate: bool,
 }
 
 impl Options {
-    /// `None` where the command line is not understood.
+    /// Parses the arguments. Returns `None` if one of them is unknown.
     pub fn parse(arguments: impl Iterator<Item = OsString>) -> Option<Self> {
         let mut options = Self::default();
         for argument in arguments {
@@ -48,14 +51,14 @@ impl Options {
 /// Runs until the control connection ends.
 pub fn run(options: Options) -> ExitCode {
     let started = Instant::now();
-    let control = roma_sandbox::descriptors::take_standard_input();
-    let place = match isolate::enter(options, control) {
-        isolate::Entered::Inside(place) => place,
+    let control = Control(roma_sandbox::descriptors::take_standard_input());
+    let context = match isolate::enter(options, control) {
+        isolate::Entered::Inside(context) => context,
         isolate::Entered::Ended(code) => return code,
     };
-    match holder::serve(place, started) {
+    match holder::serve(context, started) {
         holder::Served::Ended(code) => code,
-        holder::Served::InPool(plan) => pool::run(*plan),
+        holder::Served::InPool(config) => pool::run(*config),
     }
 }
 
@@ -68,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn understands_its_command_line_and_nothing_else() {
+    fn only_isolate_is_accepted_on_the_command_line() {
         assert_eq!(parse(&[]), Some(Options { isolate: false }));
         assert_eq!(parse(&["--isolate"]), Some(Options { isolate: true }));
         assert_eq!(parse(&["--help"]), None);

@@ -1,7 +1,7 @@
 //! The program inside Roma's outer sandbox.
 //!
-//! Standard input is the control connection ([`roma_protocol::control`]). With `--isolate` it makes
-//! its own outer walls, for where nobody else does.
+//! Standard input is the control connection ([`roma_protocol::control`]). With `--isolate` the program
+//! enters namespaces of its own, for hosts without an outer sandbox.
 
 use std::process::ExitCode;
 

@@ -1,124 +1,107 @@
-//! A pool: makes its root, then its spawners.
+//! A pool: creates its root, then its spawners.
 
-use crate::root::{self, Root};
-use crate::spawner::{self, Setting};
-use nix::errno::Errno;
-use nix::sched::CloneFlags;
-use roma_protocol::control::Load;
-use roma_protocol::spawner::FromSpawner;
-use roma_sandbox::cgroup::Group;
-use roma_sandbox::clone::{Forked, fork_into};
-use roma_sandbox::guard::{Guard, stands};
-use roma_sandbox::step;
-use roma_sandbox::step::{Step, StepFailure};
-use roma_sandbox::{fdpass, namespaces};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// Everything that a pool's first process starts with.
-pub(crate) struct Plan {
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+use roma_protocol::control::{Load, MAX_SPAWNERS};
+use roma_protocol::spawner::MAX_LIVE;
+use roma_sandbox::cgroup::Group;
+use roma_sandbox::clone::{Forked, fork_into};
+use roma_sandbox::guard::{Guard, stands};
+use roma_sandbox::namespaces;
+use roma_sandbox::step::{self, Step, StepFailure, failure};
+
+use crate::replies::report_setup_failure;
+use crate::root::{self, Root};
+use crate::spawner::{self, SpawnerConfig};
+
+/// Number of user ids that a pool has: one for each worker that may be alive.
+pub(crate) const USERS_PER_POOL: u32 = (MAX_SPAWNERS * MAX_LIVE) as u32;
+
+/// What a pool's first process starts with.
+pub(crate) struct PoolConfig {
     pub(crate) load: Load,
     pub(crate) code: OwnedFd,
     pub(crate) connections: Vec<OwnedFd>,
     pub(crate) group: Group,
-    /// Outer user and group, where the pool is in a user namespace of its own that has no map yet.
-    pub(crate) map_user: Option<(u32, u32)>,
+    /// Outer user and group, if the pool is in a user namespace of its own, which has no map yet.
+    pub(crate) outer_ids: Option<(u32, u32)>,
     pub(crate) first_user: u32,
     pub(crate) started: Instant,
 }
 
-impl Plan {
-    /// How many user numbers a pool has: one for each worker that may live.
-    pub(crate) const USERS: u32 =
-        (roma_protocol::control::MAX_SPAWNERS * roma_protocol::spawner::MAX_LIVE) as u32;
-}
-
-/// Runs as process 1 of the pool until its host ends connection 0.
-pub(crate) fn run(plan: Plan) -> ExitCode {
-    let Plan {
+/// Runs as process 1 of the pool until the host closes spawner connection 0.
+pub(crate) fn run(config: PoolConfig) -> ExitCode {
+    let PoolConfig {
         load,
         code,
         connections,
         group,
-        map_user,
+        outer_ids,
         first_user,
         started,
-    } = plan;
+    } = config;
     let in_force = group.in_force();
-    let prepared = enter(&group, map_user)
-        .and_then(|privileged_clone| root::make(&load, code).map(|root| (root, privileged_clone)));
+    let prepared = enter(&group, outer_ids).and_then(|privileged_clone| {
+        root::create(&load, code).map(|root| (root, privileged_clone))
+    });
     let (
         Root {
             null,
             tmp_options,
-            receiving,
+            receive_time,
         },
         privileged_clone,
     ) = match prepared {
         Ok(prepared) => prepared,
-        Err(failure) => return refuse(connections.first(), failure),
+        Err(failure) => return report_setup_failure(connections.first(), failure),
     };
-    match split(connections) {
+    match fork_spawners(connections) {
         Ok((index, connection)) => spawner::run(
             connection,
             null,
-            Setting {
+            SpawnerConfig {
                 load,
                 tmp_options,
                 index,
-                first_user: first_user + index * roma_protocol::spawner::MAX_LIVE as u32,
+                first_user: first_user + index * MAX_LIVE as u32,
                 privileged_clone,
                 in_force,
                 started,
-                receiving,
+                receive_time,
             },
         ),
-        Err((connection, failure)) => refuse(connection.as_ref(), failure),
+        Err((connection, failure)) => report_setup_failure(connection.as_ref(), failure),
     }
 }
 
-/// Tells the host why there will be no spawner.
-pub(crate) fn refuse(connection: Option<&OwnedFd>, failure: StepFailure) -> ExitCode {
-    if let Some(connection) = connection {
-        tell(connection.as_fd(), failure);
-    }
-    ExitCode::FAILURE
-}
-
-fn tell(connection: BorrowedFd<'_>, failure: StepFailure) {
-    // A host that is gone need not know.
-    let _ = fdpass::send(connection, &FromSpawner::SetupFailed(failure).encode(), &[]);
-}
-
-/// Takes its places outside the file system. Says whether cloning will need a capability.
-fn enter(group: &Group, map_user: Option<(u32, u32)>) -> Result<bool, StepFailure> {
+/// Joins the control group and completes the namespaces. Returns whether starting workers will need a
+/// capability.
+fn enter(group: &Group, outer_ids: Option<(u32, u32)>) -> Result<bool, StepFailure> {
     step::run(Step::JoinCgroup, || group.join())?;
     step::run(Step::Unshare, || {
-        if let Some((user, group)) = map_user {
+        if let Some((user, group)) = outer_ids {
             namespaces::become_root_of_user_namespace(user, group)?;
         }
-        // No session of its own: nobody here has a terminal, and in gVisor a process of a nested PID
-        // namespace that begins one below another one stops the whole kernel.
+        // No setsid: no process here has a terminal, and in gVisor a process of a nested PID namespace
+        // that starts a session below another one stops the whole kernel.
         namespaces::hide_host_name()
     })?;
-    // Without a user namespace of its own, a worker gets no other either but from someone capable.
+    // A worker that cannot have a user namespace gets its others only from a process with a capability.
     Ok(!namespaces::user_namespaces_are_for_everyone() || !stands(Guard::UserNamespace))
 }
 
-type Lonely = (Option<OwnedFd>, StepFailure);
-
-/// Forks a process for each connection but the first. Every process goes on with its own.
-fn split(connections: Vec<OwnedFd>) -> Result<(u32, OwnedFd), Lonely> {
+/// Forks a process for each connection but the first. Returns, in each process, its own connection with
+/// its index. On failure, returns the connection on which to report it.
+fn fork_spawners(
+    connections: Vec<OwnedFd>,
+) -> Result<(u32, OwnedFd), (Option<OwnedFd>, StepFailure)> {
     let mut connections = (0..).zip(connections);
     let Some((_, first)) = connections.next() else {
-        return Err((
-            None,
-            StepFailure {
-                step: Step::ForkSpawner,
-                errno: Errno::EBADF as i32,
-            },
-        ));
+        return Err((None, failure(Step::ForkSpawner, Errno::EBADF)));
     };
     for (index, connection) in connections.by_ref() {
         match step::run(Step::ForkSpawner, || fork_into(CloneFlags::empty())) {

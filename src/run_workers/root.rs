@@ -1,11 +1,5 @@
-//! Making a pool's root, once.
+//! Creating a pool's root, once.
 
-use crate::code;
-use nix::errno::Errno;
-use roma_protocol::control::{LibraryMount, Load};
-use roma_sandbox::mounts;
-use roma_sandbox::step::{self, errno_of};
-use roma_sandbox::step::{Step, StepFailure};
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::os::fd::OwnedFd;
@@ -14,21 +8,28 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Room in the root beside the binary: folders and places to mount on.
+use nix::errno::Errno;
+use roma_protocol::control::{LibraryMount, Load};
+use roma_sandbox::mounts;
+use roma_sandbox::step::{self, Step, StepFailure, errno_of};
+
+use crate::code;
+
+/// Room in the root beside the binary, for folders and mount points.
 const SLACK_BYTES: u64 = 1 << 20;
 
-/// What remains of making the root.
+/// What the spawners need of the root's creation.
 pub(crate) struct Root {
     /// `/dev/null`, which has no name in the new root.
     pub(crate) null: OwnedFd,
-    /// How to mount `/tmp` in each worker, where it was asked for.
+    /// Options for mounting `/tmp` in each worker, if the load asks for it.
     pub(crate) tmp_options: Option<String>,
-    /// How long the binary took.
-    pub(crate) receiving: Duration,
+    /// How long receiving the binary took.
+    pub(crate) receive_time: Duration,
 }
 
-/// Makes the root and moves this process into it.
-pub(crate) fn make(load: &Load, connection: OwnedFd) -> Result<Root, StepFailure> {
+/// Creates the root and moves this process into it.
+pub(crate) fn create(load: &Load, connection: OwnedFd) -> Result<Root, StepFailure> {
     let libraries = step::run(Step::MountLibrary, || resolve(&load.libraries))?;
     step::run(Step::PrivateMounts, mounts::make_private)?;
     let staging = step::run(Step::MountRoot, || {
@@ -37,7 +38,7 @@ pub(crate) fn make(load: &Load, connection: OwnedFd) -> Result<Root, StepFailure
     step::run(Step::PivotRoot, || mounts::pivot_into(staging))?;
     let begun = Instant::now();
     code::receive(connection, load, program())?;
-    let receiving = begun.elapsed();
+    let receive_time = begun.elapsed();
     for (source, target) in &libraries {
         step::run(Step::MountLibrary, || {
             mounts::bind_read_only(source, target)
@@ -53,7 +54,7 @@ pub(crate) fn make(load: &Load, connection: OwnedFd) -> Result<Root, StepFailure
     Ok(Root {
         null,
         tmp_options,
-        receiving,
+        receive_time,
     })
 }
 
@@ -61,7 +62,7 @@ fn program() -> &'static Path {
     Path::new(OsStr::from_bytes(roma_sandbox::launch::PROGRAM.to_bytes()))
 }
 
-/// Follows symbolic links while the old root is still the root.
+/// Resolves symbolic links while the old root is still the root.
 fn resolve(libraries: &[LibraryMount]) -> Result<Vec<(PathBuf, PathBuf)>, Errno> {
     let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
     libraries

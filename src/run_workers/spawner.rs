@@ -1,9 +1,10 @@
-//! A spawner: starts workers, kills them, tells how they ended. It never waits for a UDF.
+//! A spawner: starts workers, kills them and reports how they ended. It never waits for a UDF.
 
-use crate::identity;
-use crate::live::{Live, LiveWorkers};
-use crate::pool::refuse;
-use crate::replies::Replies;
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
@@ -14,20 +15,18 @@ use roma_sandbox::descriptors::{copy_up, fill_low, set_nonblocking};
 use roma_sandbox::fdpass::{self, Packet};
 use roma_sandbox::gate::Gate;
 use roma_sandbox::guard::{Guard, stands};
-use roma_sandbox::launch::StartTimes;
-use roma_sandbox::launch::{Launcher, Template, Worker};
+use roma_sandbox::launch::{Launcher, StartTimes, Template, Worker};
 use roma_sandbox::seccomp::FilterLevel;
-use roma_sandbox::step::{self, failure};
-use roma_sandbox::step::{Step, StepFailure};
+use roma_sandbox::step::{self, Step, StepFailure, failure};
 use roma_sandbox::wait::{self, Reaped};
 use roma_sandbox::{caps, rlimits, seccomp, signals};
-use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::ExitCode;
-use std::time::{Duration, Instant};
+
+use crate::live_workers::{LiveWorker, LiveWorkers};
+use crate::privileges;
+use crate::replies::{Replies, report_setup_failure};
 
 /// What a spawner gets from its pool.
-pub(crate) struct Setting {
+pub(crate) struct SpawnerConfig {
     pub(crate) load: Load,
     pub(crate) tmp_options: Option<String>,
     pub(crate) index: u32,
@@ -35,19 +34,19 @@ pub(crate) struct Setting {
     pub(crate) privileged_clone: bool,
     pub(crate) in_force: InForce,
     pub(crate) started: Instant,
-    pub(crate) receiving: Duration,
+    pub(crate) receive_time: Duration,
 }
 
-/// Runs until the host ends the connection.
-pub(crate) fn run(connection: OwnedFd, null: OwnedFd, setting: Setting) -> ExitCode {
+/// Runs until the host closes the connection.
+pub(crate) fn run(connection: OwnedFd, null: OwnedFd, config: SpawnerConfig) -> ExitCode {
     let moved = match step::run(Step::PlaceDescriptors, || copy_up(&connection)) {
         Ok(moved) => moved,
-        Err(failure) => return refuse(Some(&connection), failure),
+        Err(failure) => return report_setup_failure(Some(&connection), failure),
     };
     drop(connection);
-    match Spawner::prepare(&moved, null, setting) {
+    match Spawner::prepare(&moved, null, config) {
         Ok(mut spawner) => spawner.run(),
-        Err(failure) => refuse(Some(&moved), failure),
+        Err(failure) => report_setup_failure(Some(&moved), failure),
     }
 }
 
@@ -56,11 +55,11 @@ struct Spawner<'a> {
     children: OwnedFd,
     launcher: Launcher,
     gate: Gate,
-    /// The first of the numbers that workers run as, where they have their own.
+    /// The user id of the worker in slot 0, if workers have user ids of their own.
     first_user: Option<u32>,
     live: LiveWorkers,
     replies: Replies,
-    /// Whether this process has children that are no workers: the pool's other spawners.
+    /// Whether this process has children that are not workers: the pool's other spawners.
     has_siblings: bool,
 }
 
@@ -68,15 +67,15 @@ impl<'a> Spawner<'a> {
     fn prepare(
         connection: &'a OwnedFd,
         null: OwnedFd,
-        setting: Setting,
+        config: SpawnerConfig,
     ) -> Result<Self, StepFailure> {
-        let Setting {
+        let SpawnerConfig {
             load,
             index,
             first_user,
             privileged_clone,
             ..
-        } = &setting;
+        } = &config;
         step::run(Step::PlaceDescriptors, || fill_low(null))?;
         step::run(Step::PlaceDescriptors, || set_nonblocking(connection))?;
         let children = step::run(Step::PrepareSignals, || {
@@ -87,14 +86,14 @@ impl<'a> Spawner<'a> {
             rlimits::set_inherited(&load.worker_limits)
         })?;
         let own_users = step::run(Step::DropCapabilities, || {
-            identity::shrink(load, *first_user, *privileged_clone)
+            privileges::reduce(load, *first_user, *privileged_clone)
         })?;
         if stands(Guard::NoNewPrivileges) {
             step::run(Step::NoNewPrivileges, caps::set_no_new_privileges)?;
         }
         let gate = step::run(Step::InstallFilter, || install_filter(load.filter))?;
         let launcher = step::run(Step::InstallFilter, || {
-            Launcher::new(template(&setting)?, gate)
+            Launcher::new(template(&config)?, gate)
         })?;
         let mut spawner = Self {
             connection: connection.as_fd(),
@@ -107,14 +106,14 @@ impl<'a> Spawner<'a> {
             has_siblings: *index == 0 && load.spawners > 1,
         };
         step::run(Step::InstallFilter, || {
-            spawner.tell(FromSpawner::Ready(ready(&setting, own_users)))
+            spawner.send(FromSpawner::Ready(ready(&config, own_users)))
         })?;
         Ok(spawner)
     }
 
     fn run(&mut self) -> ExitCode {
         loop {
-            match self.turn() {
+            match self.handle_events() {
                 Ok(true) => {}
                 Ok(false) => return self.end(ExitCode::SUCCESS),
                 Err(_) => return self.end(ExitCode::FAILURE),
@@ -122,8 +121,8 @@ impl<'a> Spawner<'a> {
         }
     }
 
-    /// Waits for something and deals with it. Says whether to go on.
-    fn turn(&mut self) -> Result<bool, Errno> {
+    /// Waits for events and handles them. Returns whether to go on.
+    fn handle_events(&mut self) -> Result<bool, Errno> {
         let (message, room, child) = self.wait()?;
         if child {
             self.reap()?;
@@ -134,9 +133,10 @@ impl<'a> Spawner<'a> {
         if message { self.receive() } else { Ok(true) }
     }
 
+    /// Returns whether there is a message, room for replies, and a child that has ended.
     fn wait(&self) -> Result<(bool, bool, bool), Errno> {
         let mut wanted = PollFlags::empty();
-        wanted.set(PollFlags::POLLIN, !self.replies.are_many());
+        wanted.set(PollFlags::POLLIN, !self.replies.is_full());
         wanted.set(PollFlags::POLLOUT, !self.replies.is_empty());
         let mut watched = [
             PollFd::new(self.connection, wanted),
@@ -168,11 +168,11 @@ impl<'a> Spawner<'a> {
             ToSpawner::Spawn(spawn) => self.spawn(spawn, &packet.descriptors)?,
             ToSpawner::Kill(worker) => {
                 if let Some(pid) = self.live.pid_of(worker).filter(|_| stands(Guard::Kill)) {
-                    // Not reaped yet, so the number is still its own.
+                    // The process is not reaped yet, so its id is not reused.
                     kill(pid, Signal::SIGKILL)?;
                 }
             }
-            ToSpawner::Ping => self.tell(FromSpawner::Pong)?,
+            ToSpawner::Ping => self.send(FromSpawner::Pong)?,
         }
         Ok(true)
     }
@@ -180,9 +180,9 @@ impl<'a> Spawner<'a> {
     fn spawn(&mut self, spawn: Spawn, descriptors: &[OwnedFd]) -> Result<(), Errno> {
         let accepted = Instant::now();
         match self.start(spawn, descriptors, accepted) {
-            Ok(start) if spawn.report_start => self.tell(FromSpawner::Started(spawn.worker, start)),
+            Ok(start) if spawn.report_start => self.send(FromSpawner::Started(spawn.worker, start)),
             Ok(_) => Ok(()),
-            Err(failure) => self.tell(FromSpawner::Failed(spawn.worker, failure)),
+            Err(failure) => self.send(FromSpawner::Failed(spawn.worker, failure)),
         }
     }
 
@@ -194,13 +194,13 @@ impl<'a> Spawner<'a> {
     ) -> Result<StartTimes, StepFailure> {
         let (data, log, host_functions) =
             step::run(Step::AcceptSpawn, || self.check(spawn, descriptors))?;
-        let place = self
+        let slot = self
             .live
-            .take_place()
+            .reserve_slot()
             .ok_or_else(|| failure(Step::AcceptSpawn, Errno::EAGAIN))?;
         let started = self.launcher.start(&Worker {
             name: spawn.name,
-            user: self.first_user.map(|first| first + place),
+            user: self.first_user.map(|first| first + slot),
             data,
             log,
             host_functions,
@@ -209,9 +209,9 @@ impl<'a> Spawner<'a> {
             Ok((pid, start)) => {
                 self.live.insert(
                     pid,
-                    Live {
+                    LiveWorker {
                         worker: spawn.worker,
-                        place,
+                        slot,
                         accepted,
                         start,
                     },
@@ -219,7 +219,7 @@ impl<'a> Spawner<'a> {
                 Ok(start)
             }
             Err(failure) => {
-                self.live.give_back(place);
+                self.live.release_slot(slot);
                 Err(failure)
             }
         }
@@ -246,7 +246,7 @@ impl<'a> Spawner<'a> {
     fn reap(&mut self) -> Result<(), Errno> {
         signals::drain(self.children.as_fd());
         while let Some(reaped) = wait::reap_any()? {
-            self.tell_end(&reaped)?;
+            self.report_end(&reaped)?;
             if self.live.is_empty() && !self.has_siblings {
                 break;
             }
@@ -254,12 +254,12 @@ impl<'a> Spawner<'a> {
         Ok(())
     }
 
-    fn tell_end(&mut self, reaped: &Reaped) -> Result<(), Errno> {
-        // Others are the pool's other spawners, and orphans.
+    fn report_end(&mut self, reaped: &Reaped) -> Result<(), Errno> {
+        // Other children are the pool's other spawners and orphans.
         let Some(live) = self.live.remove(reaped.pid) else {
             return Ok(());
         };
-        self.tell(FromSpawner::Exited(Exited {
+        self.send(FromSpawner::Exited(Exited {
             worker: live.worker,
             status: reaped.status,
             usage: reaped.usage,
@@ -268,11 +268,11 @@ impl<'a> Spawner<'a> {
         }))
     }
 
-    fn tell(&mut self, message: FromSpawner) -> Result<(), Errno> {
-        self.replies.tell(self.connection, &message)
+    fn send(&mut self, message: FromSpawner) -> Result<(), Errno> {
+        self.replies.send(self.connection, &message)
     }
 
-    /// Workers die with their spawner anyway; this does not rely on it.
+    /// Kills the workers. They die with their spawner anyway; this does not rely on it.
     fn end(&self, code: ExitCode) -> ExitCode {
         for pid in self.live.pids() {
             let _ = kill(pid, Signal::SIGKILL);
@@ -297,9 +297,9 @@ fn install_filter(level: FilterLevel) -> Result<Gate, Errno> {
 }
 
 fn template(
-    Setting {
+    SpawnerConfig {
         load, tmp_options, ..
-    }: &Setting,
+    }: &SpawnerConfig,
 ) -> Result<Template, Errno> {
     let string = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::EINVAL);
     let strings = |strings: &[Vec<u8>]| -> Result<Vec<CString>, Errno> {
@@ -319,13 +319,13 @@ fn template(
     })
 }
 
-fn ready(setting: &Setting, own_user_ids: bool) -> Ready {
+fn ready(config: &SpawnerConfig, own_user_ids: bool) -> Ready {
     Ready {
         own_user_ids,
-        memory_limit: setting.in_force.memory,
-        processes_limit: setting.in_force.processes,
-        cpu_limit: setting.in_force.cpu,
-        setup_nanos: setting.started.elapsed().as_nanos() as u64,
-        receive_nanos: setting.receiving.as_nanos() as u64,
+        memory_limit: config.in_force.memory,
+        processes_limit: config.in_force.processes,
+        cpu_limit: config.in_force.cpu,
+        setup_nanos: config.started.elapsed().as_nanos() as u64,
+        receive_nanos: config.receive_time.as_nanos() as u64,
     }
 }

@@ -1,8 +1,11 @@
 //! Entering namespaces.
 
+use std::fs;
+
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
-use std::fs;
+
+use crate::caps::{self, Capability};
 
 /// What a pool and what `run_workers` itself leave behind: everything that namespaces can separate.
 #[must_use]
@@ -24,6 +27,12 @@ pub fn become_user_of_user_namespace(inner: (u32, u32), outer: (u32, u32)) -> Re
     write("/proc/self/setgroups", "deny")?;
     write("/proc/self/uid_map", &format!("{} {} 1", inner.0, outer.0))?;
     write("/proc/self/gid_map", &format!("{} {} 1", inner.1, outer.1))
+}
+
+/// Returns whether this process must enter a user namespace before it can create other namespaces.
+#[must_use]
+pub fn need_user_namespace() -> bool {
+    !caps::effective().is_ok_and(|set| set.has(Capability::SysAdmin))
 }
 
 /// Whether a process without capabilities can make user namespaces, and with them the others. Some

@@ -1,10 +1,10 @@
 //! Measures what a cycle (start a worker, ask it once, reap it) costs in `run_workers`, beside the
 //! floor: the cheapest loop that starts the same UDF in the same namespaces and does nothing else.
 //!
-//! The floor runs in the same place as `run_workers` does: this program starts itself there.
+//! The floor runs in the same mode as `run_workers` does: this program starts itself there.
 //!
 //! ```text
-//! cycle_cost [--place direct|systrap|ptrace] [--udf PATH] [--seconds N]
+//! cycle_cost [--mode direct|systrap|ptrace] [--udf PATH] [--seconds N]
 //! ```
 #![allow(unsafe_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -14,7 +14,7 @@ mod host;
 #[path = "cycle_cost/pool.rs"]
 mod pool;
 
-use host::Place;
+use host::Mode;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use roma_sandbox::seccomp::FilterLevel;
@@ -26,7 +26,7 @@ const REQUEST: &str = "echo 0123456789012345678901234567890123456789012345678901
 0123456789012345678901234";
 
 struct Options {
-    place: Place,
+    mode: Mode,
     udf: PathBuf,
     time: Duration,
 }
@@ -37,7 +37,7 @@ fn main() {
     }
     let options = parse();
     let udf = std::fs::read(&options.udf).expect("the UDF can be read");
-    let heading = format!("{:?}", options.place);
+    let heading = format!("{:?}", options.mode);
     println!(
         "{heading:28} {:>9} {:>10} {:>12} {:>8}",
         "cycles/s", "of floor", "CPU us/cycle", "of floor"
@@ -45,7 +45,7 @@ fn main() {
     let mut floor = Cost::default();
     for loops in [1, 2, 3] {
         let cost = with_cpu(&options, || {
-            floor::measure(options.place, &udf, loops, options.time)
+            floor::measure(options.mode, &udf, loops, options.time)
         });
         floor = floor.better(&cost);
         cost.print(&format!("floor, {loops} loops"), &floor);
@@ -109,7 +109,7 @@ fn cpu() -> f64 {
 
 fn parse() -> Options {
     let mut options = Options {
-        place: Place::Direct,
+        mode: Mode::Direct,
         udf: sibling("probe_udf"),
         time: Duration::from_secs(3),
     };
@@ -117,9 +117,9 @@ fn parse() -> Options {
     while let Some(name) = arguments.next() {
         let value = arguments.next().expect("a value behind each option");
         match (name.as_str(), value.as_str()) {
-            ("--place", "direct") => options.place = Place::Direct,
-            ("--place", "systrap") => options.place = Place::Gvisor("systrap"),
-            ("--place", "ptrace") => options.place = Place::Gvisor("ptrace"),
+            ("--mode", "direct") => options.mode = Mode::Direct,
+            ("--mode", "systrap") => options.mode = Mode::Gvisor("systrap"),
+            ("--mode", "ptrace") => options.mode = Mode::Gvisor("ptrace"),
             ("--udf", path) => options.udf = path.into(),
             ("--seconds", number) => {
                 options.time = Duration::from_secs(number.parse().expect("a number"))

@@ -8,8 +8,8 @@
     clippy::panic
 )]
 
-use roma_protocol::control::{FromRunWorkers, Hello, Load, MAX_MESSAGE_BYTES, ToRunWorkers};
 use roma_protocol::byob::frame::{FrameDecoder, LengthPrefix};
+use roma_protocol::control::{FromRunWorkers, Hello, Load, MAX_MESSAGE_BYTES, ToRunWorkers};
 use roma_protocol::spawner::{Exited, FromSpawner, MESSAGE_BYTES, Ready, Spawn, ToSpawner};
 use roma_protocol::{PoolId, WorkerId};
 use roma_sandbox::Errno;
@@ -33,14 +33,14 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where `run_workers` runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Mode {
     Direct,
     Gvisor(&'static str),
 }
 
 /// One `run_workers`, with all that runs in it.
 pub struct Host {
-    pub place: Place,
+    pub mode: Mode,
     pub hello: Hello,
     control: Option<OwnedFd>,
     process: Child,
@@ -49,7 +49,7 @@ pub struct Host {
 }
 
 pub struct Start<'a> {
-    pub place: Place,
+    pub mode: Mode,
     pub program: &'a Path,
     pub faults: &'a str,
     /// Run as this user and not as the one who runs the test.
@@ -57,9 +57,9 @@ pub struct Start<'a> {
 }
 
 impl Host {
-    pub fn start(place: Place, program: &Path) -> Self {
+    pub fn start(mode: Mode, program: &Path) -> Self {
         Self::start_with(Start {
-            place,
+            mode,
             program,
             faults: "",
             user: None,
@@ -70,12 +70,12 @@ impl Host {
     pub fn start_with(start: Start<'_>) -> Result<Self, StepFailure> {
         let (control, inner) = packet_pair().expect("a socket pair");
         set_patience(control.as_fd());
-        let bundle = match start.place {
-            Place::Direct => None,
-            Place::Gvisor(_) => Some(Bundle::new(start.program, start.faults)),
+        let bundle = match start.mode {
+            Mode::Direct => None,
+            Mode::Gvisor(_) => Some(Bundle::new(start.program, start.faults)),
         };
-        let mut command = match (start.place, &bundle) {
-            (Place::Gvisor(platform), Some(bundle)) => bundle.command(platform),
+        let mut command = match (start.mode, &bundle) {
+            (Mode::Gvisor(platform), Some(bundle)) => bundle.command(platform),
             _ => direct(&start),
         };
         let mut process = command
@@ -92,7 +92,7 @@ impl Host {
             other => panic!("no hello but {other:?}"),
         };
         Ok(Self {
-            place: start.place,
+            mode: start.mode,
             hello,
             control: Some(control),
             process,
@@ -485,8 +485,8 @@ pub fn is_root() -> bool {
 /// Whether a pool is set up by root, who can mount `/proc` (Linux lets an ordinary user only where
 /// another one is in sight, which is not so in a pool's root) and give each worker a user of its own.
 /// Inside gVisor it always is.
-pub fn is_privileged(place: Place) -> bool {
-    place != Place::Direct || is_root()
+pub fn is_privileged(mode: Mode) -> bool {
+    mode != Mode::Direct || is_root()
 }
 
 /// The runsc to test with. Tests that need it fail where there is none.

@@ -14,7 +14,7 @@ mod cases {
     pub mod options;
 }
 
-use host::{Host, Place};
+use host::{Host, Mode};
 use std::path::Path;
 
 /// The UDF that does what it is asked to.
@@ -31,22 +31,22 @@ fn run_workers_with_faults() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_run_workers_with_faults"))
 }
 
-fn start(place: Place) -> Host {
-    Host::start(place, run_workers())
+fn start(mode: Mode) -> Host {
+    Host::start(mode, run_workers())
 }
 
-/// Each of these functions becomes a test in every place.
-macro_rules! in_every_place {
+/// Each of these functions becomes a test in every mode.
+macro_rules! in_every_mode {
     ($($name:ident)*) => {
         mod direct {
-            $(#[test] fn $name() { super::$name($crate::host::Place::Direct); })*
+            $(#[test] fn $name() { super::$name($crate::host::Mode::Direct); })*
         }
         mod gvisor_systrap {
-            $(#[test] fn $name() { super::$name($crate::host::Place::Gvisor("systrap")); })*
+            $(#[test] fn $name() { super::$name($crate::host::Mode::Gvisor("systrap")); })*
         }
         mod gvisor_ptrace {
-            $(#[test] fn $name() { super::$name($crate::host::Place::Gvisor("ptrace")); })*
+            $(#[test] fn $name() { super::$name($crate::host::Mode::Gvisor("ptrace")); })*
         }
     };
 }
-use in_every_place;
+use in_every_mode;

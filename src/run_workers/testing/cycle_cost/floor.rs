@@ -1,7 +1,7 @@
 //! The cheapest loop: one clone into the same namespaces, `execve`, one round trip, one reap. No host,
 //! no filter, no messages.
 
-use crate::host::{Bundle, Place, read_message, write_message};
+use crate::host::{Bundle, Mode, read_message, write_message};
 use nix::sched::CloneFlags;
 use roma_sandbox::clone::{Forked, fork_into};
 use roma_sandbox::fdpass::{self, packet_pair};
@@ -17,15 +17,15 @@ use std::ptr::null_mut;
 use std::time::{Duration, Instant};
 
 /// Cycles a second of so many loops side by side.
-pub fn measure(place: Place, udf: &[u8], loops: u8, time: Duration) -> f64 {
+pub fn measure(mode: Mode, udf: &[u8], loops: u8, time: Duration) -> f64 {
     let program = std::env::current_exe().expect("a path");
     let (control, inside) = packet_pair().expect("a pair");
-    let bundle = match place {
-        Place::Direct => None,
-        Place::Gvisor(_) => Some(Bundle::new(&program, "")),
+    let bundle = match mode {
+        Mode::Direct => None,
+        Mode::Gvisor(_) => Some(Bundle::new(&program, "")),
     };
-    let mut command = match (place, &bundle) {
-        (Place::Gvisor(platform), Some(bundle)) => bundle.command(platform),
+    let mut command = match (mode, &bundle) {
+        (Mode::Gvisor(platform), Some(bundle)) => bundle.command(platform),
         _ => Command::new(&program),
     };
     let mut process = command.stdin(Stdio::from(inside)).spawn().expect("started");

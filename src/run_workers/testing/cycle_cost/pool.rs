@@ -15,7 +15,7 @@ const UNDER_WAY: usize = 4;
 /// Cycles a second.
 pub fn measure(options: &Options, udf: &[u8], filter: FilterLevel, spawners: u16) -> f64 {
     let program = crate::sibling("run_workers");
-    let mut host = Host::start(options.place, &program);
+    let mut host = Host::start(options.mode, &program);
     let pools: Vec<_> = host
         .load(udf, |load| {
             load.filter = filter;
@@ -61,7 +61,7 @@ fn cycles(mut pool: Pool, under_way: usize, time: Duration) -> (u64, Pool) {
 /// of a start.
 pub fn latency(options: &Options, udf: &[u8], filter: FilterLevel) -> (Duration, StartTimes) {
     let program = crate::sibling("run_workers");
-    let mut host = Host::start(options.place, &program);
+    let mut host = Host::start(options.mode, &program);
     let begun = Instant::now();
     let mut pool = host.load(udf, |load| load.filter = filter);
     pool.spawn().await_ready();

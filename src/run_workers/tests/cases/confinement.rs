@@ -1,10 +1,10 @@
 //! What every worker is confined to, whatever the options.
 
-use crate::host::{Place, Pool};
-use crate::{in_every_place, probe, start};
+use crate::host::{Mode, Pool};
+use crate::{in_every_mode, probe, start};
 use roma_sandbox::seccomp::FilterLevel;
 
-in_every_place! {
+in_every_mode! {
     each_request_has_a_process_of_its_own
     no_capabilities_at_any_level
     only_four_descriptors
@@ -18,16 +18,16 @@ in_every_place! {
 
 const LEVELS: [FilterLevel; 3] = [FilterLevel::None, FilterLevel::Engine, FilterLevel::Strict];
 
-fn at_every_level(place: Place, check: impl Fn(FilterLevel, &mut Pool)) {
-    let mut host = start(place);
+fn at_every_level(mode: Mode, check: impl Fn(FilterLevel, &mut Pool)) {
+    let mut host = start(mode);
     for level in LEVELS {
         let mut pool = host.load(probe(), |load| load.filter = level);
         check(level, &mut pool);
     }
 }
 
-fn each_request_has_a_process_of_its_own(place: Place) {
-    at_every_level(place, |_, pool| {
+fn each_request_has_a_process_of_its_own(mode: Mode) {
+    at_every_level(mode, |_, pool| {
         // Number 1 of a PID namespace of its own, each time; nobody; a host without a name.
         for _ in 0..3 {
             let identity = pool.answer("identity");
@@ -47,26 +47,26 @@ fn each_request_has_a_process_of_its_own(place: Place) {
     });
 }
 
-fn no_capabilities_at_any_level(place: Place) {
-    at_every_level(place, |level, pool| {
+fn no_capabilities_at_any_level(mode: Mode) {
+    at_every_level(mode, |level, pool| {
         let seccomp = if level == FilterLevel::None { 0 } else { 2 };
         let expected = format!("[0, 0, 0, 0, 0, 0] no_new_privs 1 seccomp {seccomp}");
         assert_eq!(pool.answer("capabilities"), expected, "{level:?}");
     });
 }
 
-fn only_four_descriptors(place: Place) {
-    at_every_level(place, |_, pool| {
+fn only_four_descriptors(mode: Mode) {
+    at_every_level(mode, |_, pool| {
         assert_eq!(pool.answer("descriptors"), "0 1 2 3")
     });
 }
 
-fn the_root_holds_the_binary_and_nothing_else(place: Place) {
-    at_every_level(place, |_, pool| assert_eq!(pool.answer("files"), "/udf\n"));
+fn the_root_holds_the_binary_and_nothing_else(mode: Mode) {
+    at_every_level(mode, |_, pool| assert_eq!(pool.answer("files"), "/udf\n"));
 }
 
-fn nothing_can_be_written(place: Place) {
-    at_every_level(place, |_, pool| {
+fn nothing_can_be_written(mode: Mode) {
+    at_every_level(mode, |_, pool| {
         for path in ["/new", "/udf", "/tmp/new", "/dev/null", "/proc/self/mem"] {
             let answer = pool.answer(&format!("write {path}"));
             assert!(answer.starts_with("errno "), "{path}: {answer}");
@@ -74,8 +74,8 @@ fn nothing_can_be_written(place: Place) {
     });
 }
 
-fn no_network(place: Place) {
-    at_every_level(place, |level, pool| {
+fn no_network(mode: Mode) {
+    at_every_level(mode, |level, pool| {
         for family in [
             libc::AF_INET,
             libc::AF_INET6,
@@ -94,8 +94,8 @@ fn no_network(place: Place) {
     });
 }
 
-fn no_user_namespace_even_without_a_filter(place: Place) {
-    at_every_level(place, |level, pool| {
+fn no_user_namespace_even_without_a_filter(mode: Mode) {
+    at_every_level(mode, |level, pool| {
         for flag in [
             libc::CLONE_NEWUSER,
             libc::CLONE_NEWNS,
@@ -105,7 +105,7 @@ fn no_user_namespace_even_without_a_filter(place: Place) {
             let unshare = pool.answer(&format!("syscall {} {flag}", libc::SYS_unshare));
             assert_eq!(unshare, "errno 1");
             // gVisor asks for no mapped user here. What it lets through ends at its own walls.
-            if level == FilterLevel::None && place != Place::Direct {
+            if level == FilterLevel::None && mode != Mode::Direct {
                 continue;
             }
             let flags = flag | libc::SIGCHLD;
@@ -115,8 +115,8 @@ fn no_user_namespace_even_without_a_filter(place: Place) {
     });
 }
 
-fn arguments_and_environment_are_as_documented(place: Place) {
-    let mut host = start(place);
+fn arguments_and_environment_are_as_documented(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     assert_eq!(
         pool.answer("arguments"),
@@ -138,8 +138,8 @@ fn arguments_and_environment_are_as_documented(place: Place) {
     );
 }
 
-fn signals_are_as_at_a_fresh_start(place: Place) {
-    let mut host = start(place);
+fn signals_are_as_at_a_fresh_start(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     assert_eq!(pool.answer("mask"), "blocked 0 sigchld 0");
 }

@@ -1,13 +1,13 @@
 //! How workers, spawners, pools and the whole end, and what is told about it.
 
-use crate::host::{Place, Pool, Started};
-use crate::{in_every_place, probe, start};
+use crate::host::{Mode, Pool, Started};
+use crate::{in_every_mode, probe, start};
 use roma_protocol::control::FromRunWorkers;
 use roma_protocol::spawner::{FromSpawner, ToSpawner};
 use roma_sandbox::step::Step;
 use std::io::Read;
 
-in_every_place! {
+in_every_mode! {
     exit_codes_and_signals_are_told
     usage_is_told
     a_hung_tree_is_killed_at_once
@@ -20,8 +20,8 @@ in_every_place! {
     a_worker_without_its_connection_is_refused
 }
 
-fn exit_codes_and_signals_are_told(place: Place) {
-    let mut host = start(place);
+fn exit_codes_and_signals_are_told(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     for code in [0, 1, 42, 255] {
         let (_, exited) = pool.ask(&format!("exit {code}"));
@@ -37,8 +37,8 @@ fn exit_codes_and_signals_are_told(place: Place) {
     );
 }
 
-fn usage_is_told(place: Place) {
-    let mut host = start(place);
+fn usage_is_told(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     let (_, exited) = pool.ask("burn 300");
     let cpu = exited.usage.user_micros + exited.usage.system_micros;
@@ -50,7 +50,7 @@ fn usage_is_told(place: Place) {
     );
     let (_, exited) = pool.ask("touch_memory 50000000");
     assert!(
-        place != Place::Direct || exited.usage.max_resident_bytes > 50_000_000,
+        mode != Mode::Direct || exited.usage.max_resident_bytes > 50_000_000,
         "{exited:?}"
     );
 }
@@ -75,8 +75,8 @@ fn assert_gone(worker: &mut Started) {
     );
 }
 
-fn a_hung_tree_is_killed_at_once(place: Place) {
-    let mut host = start(place);
+fn a_hung_tree_is_killed_at_once(mode: Mode) {
+    let mut host = start(mode);
     for filter in [roma_sandbox::seccomp::FilterLevel::None, Default::default()] {
         let mut pool = host.load(probe(), |load| load.filter = filter);
         let mut worker = hang(&mut pool);
@@ -91,8 +91,8 @@ fn a_hung_tree_is_killed_at_once(place: Place) {
     }
 }
 
-fn killing_who_is_gone_is_no_error(place: Place) {
-    let mut host = start(place);
+fn killing_who_is_gone_is_no_error(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     let mut worker = pool.spawn();
     worker.await_ready();
@@ -103,8 +103,8 @@ fn killing_who_is_gone_is_no_error(place: Place) {
     assert_eq!(pool.answer("echo again"), "again");
 }
 
-fn the_end_of_a_spawner_ends_its_workers(place: Place) {
-    let mut host = start(place);
+fn the_end_of_a_spawner_ends_its_workers(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(probe(), |load| load.spawners = 2);
     let mut mine = pool.spawn_on(1, |_| {}, &[]);
     mine.await_ready();
@@ -117,8 +117,8 @@ fn the_end_of_a_spawner_ends_its_workers(place: Place) {
     assert_eq!(pool.exited(0).worker, other.id);
 }
 
-fn a_pool_that_ends_is_told(place: Place) {
-    let mut host = start(place);
+fn a_pool_that_ends_is_told(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(probe(), |load| load.spawners = 3);
     let mut workers = [hang(&mut pool), hang(&mut pool)];
     let id = pool.id;
@@ -131,8 +131,8 @@ fn a_pool_that_ends_is_told(place: Place) {
     workers.iter_mut().for_each(assert_gone);
 }
 
-fn the_end_of_the_control_connection_ends_everything(place: Place) {
-    let mut host = start(place);
+fn the_end_of_the_control_connection_ends_everything(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(probe(), |load| load.spawners = 2);
     let mut workers = [hang(&mut pool), hang(&mut pool)];
     assert_eq!(host.end().code(), Some(0));
@@ -141,8 +141,8 @@ fn the_end_of_the_control_connection_ends_everything(place: Place) {
     assert_eq!(pool.receive(1), None);
 }
 
-fn starts_are_told_where_asked_for(place: Place) {
-    let mut host = start(place);
+fn starts_are_told_where_asked_for(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     let mut worker = pool.spawn_on(0, |spawn| spawn.report_start = true, &[]);
     let told = pool.receive(0);
@@ -155,8 +155,8 @@ fn starts_are_told_where_asked_for(place: Place) {
     assert_eq!(pool.exited(0).worker, worker.id);
 }
 
-fn two_workers_cannot_have_one_number(place: Place) {
-    let mut host = start(place);
+fn two_workers_cannot_have_one_number(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     let mut first = pool.spawn();
     first.await_ready();
@@ -165,8 +165,8 @@ fn two_workers_cannot_have_one_number(place: Place) {
     assert_eq!(first.ask("echo x"), "x");
 }
 
-fn a_worker_without_its_connection_is_refused(place: Place) {
-    let mut host = start(place);
+fn a_worker_without_its_connection_is_refused(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     let worker = pool.spawn_on(0, |spawn| spawn.host_functions = true, &[]);
     assert_refused(&pool, &worker, libc::EBADF);

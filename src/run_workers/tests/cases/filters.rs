@@ -1,10 +1,10 @@
 //! What each filter level lets a real process do.
 
-use crate::host::Place;
-use crate::{in_every_place, probe, start};
+use crate::host::Mode;
+use crate::{in_every_mode, probe, start};
 use roma_sandbox::seccomp::FilterLevel;
 
-in_every_place! {
+in_every_mode! {
     what_two_requests_could_meet_through_is_closed
     the_sandbox_cannot_be_changed
     levels_differ_where_they_should
@@ -14,8 +14,8 @@ in_every_place! {
 
 const FILTERED: [FilterLevel; 2] = [FilterLevel::Engine, FilterLevel::Strict];
 
-fn each(place: Place, calls: &[(i64, &str)], expected: &str) {
-    let mut host = start(place);
+fn each(mode: Mode, calls: &[(i64, &str)], expected: &str) {
+    let mut host = start(mode);
     for level in FILTERED {
         let mut pool = host.load(probe(), |load| load.filter = level);
         for (call, arguments) in calls {
@@ -25,7 +25,7 @@ fn each(place: Place, calls: &[(i64, &str)], expected: &str) {
     }
 }
 
-fn what_two_requests_could_meet_through_is_closed(place: Place) {
+fn what_two_requests_could_meet_through_is_closed(mode: Mode) {
     let calls = [
         (libc::SYS_msgget, "1 512"),
         (libc::SYS_semget, "1 1 512"),
@@ -35,10 +35,10 @@ fn what_two_requests_could_meet_through_is_closed(place: Place) {
         (libc::SYS_connect, "3 0 0"),
         (libc::SYS_keyctl, "0 0 0"),
     ];
-    each(place, &calls, "errno 1");
+    each(mode, &calls, "errno 1");
 }
 
-fn the_sandbox_cannot_be_changed(place: Place) {
+fn the_sandbox_cannot_be_changed(mode: Mode) {
     let calls = [
         (libc::SYS_mount, "0 0 0 0 0"),
         (libc::SYS_umount2, "0 0"),
@@ -52,11 +52,11 @@ fn the_sandbox_cannot_be_changed(place: Place) {
         (libc::SYS_setresuid, "0 0 0"),
         (libc::SYS_capset, "0 0"),
     ];
-    each(place, &calls, "errno 1");
+    each(mode, &calls, "errno 1");
 }
 
-fn levels_differ_where_they_should(place: Place) {
-    let mut host = start(place);
+fn levels_differ_where_they_should(mode: Mode) {
+    let mut host = start(mode);
     let dup = format!("syscall {} 3", libc::SYS_dup);
     let dup3 = format!("syscall {} 3 9 0", libc::SYS_dup3);
     let unknown = "syscall 999";
@@ -78,7 +78,7 @@ fn levels_differ_where_they_should(place: Place) {
     );
 }
 
-fn arguments_are_looked_at(place: Place) {
+fn arguments_are_looked_at(mode: Mode) {
     let new_user = libc::CLONE_NEWUSER | libc::SIGCHLD;
     let calls = [
         // With a guess at the secret.
@@ -96,11 +96,11 @@ fn arguments_are_looked_at(place: Place) {
             &*format!("3 {} {} 0 4", libc::SOL_SOCKET, libc::SO_PASSCRED),
         ),
     ];
-    each(place, &calls, "errno 1");
+    each(mode, &calls, "errno 1");
 }
 
-fn threads_and_processes_work(place: Place) {
-    let mut host = start(place);
+fn threads_and_processes_work(mode: Mode) {
+    let mut host = start(mode);
     for level in FILTERED {
         let mut pool = host.load(probe(), |load| load.filter = level);
         let fork = format!("syscall {} {} 0 0 0 0", libc::SYS_clone, libc::SIGCHLD);

@@ -1,6 +1,6 @@
 //! What is left behind: nothing.
 
-use crate::host::{Host, Place, Start, is_privileged};
+use crate::host::{Host, Mode, Start, is_privileged};
 use crate::{probe, run_workers, start};
 use roma_sandbox::cgroup::Hierarchies;
 use roma_sandbox::limits::PoolLimits;
@@ -37,11 +37,11 @@ fn assert_gone(processes: &[u32]) {
 #[test]
 fn no_process_and_no_mount_after_an_orderly_end() {
     let before = mounts();
-    let mut host = start(Place::Direct);
+    let mut host = start(Mode::Direct);
     let mut pool = host.load(probe(), |load| {
         load.spawners = 2;
         load.tmp_bytes = Some(1 << 20);
-        load.proc = is_privileged(Place::Direct);
+        load.proc = is_privileged(Mode::Direct);
     });
     let mut worker = pool.spawn();
     worker.await_ready();
@@ -55,7 +55,7 @@ fn no_process_and_no_mount_after_an_orderly_end() {
 
 #[test]
 fn no_process_after_run_workers_was_killed() {
-    let mut host = start(Place::Direct);
+    let mut host = start(Mode::Direct);
     let mut pool = host.load(probe(), |load| load.spawners = 2);
     let mut worker = pool.spawn();
     worker.await_ready();
@@ -85,7 +85,7 @@ fn assert_gone_soon(processes: &[u32]) {
 
 #[test]
 fn a_pool_of_a_thousand_workers_leaves_none() {
-    let mut host = start(Place::Direct);
+    let mut host = start(Mode::Direct);
     let mut pool = host.load(probe(), |_| {});
     let mut workers: Vec<_> = (0..1000).map(|_| pool.spawn()).collect();
     workers.iter_mut().for_each(|worker| worker.await_ready());
@@ -106,7 +106,7 @@ fn groups_hold_while_a_pool_lives_and_are_removed_with_it() {
         processes: Some(60),
         cpu_millis: Some(1500),
     };
-    let mut host = start(Place::Direct);
+    let mut host = start(Mode::Direct);
     let mut pool = host.load(probe(), |load| load.pool_limits = limits);
     let ready = pool.ready[0];
     let name = format!("roma-{}-", host.pid());
@@ -126,7 +126,7 @@ fn groups_hold_while_a_pool_lives_and_are_removed_with_it() {
 
 #[test]
 fn groups_are_removed_when_the_inside_dies() {
-    let mut host = start(Place::Direct);
+    let mut host = start(Mode::Direct);
     let limits = PoolLimits {
         processes: Some(60),
         ..PoolLimits::default()
@@ -159,7 +159,7 @@ fn works_without_any_privilege() {
     fs::copy(run_workers(), &program).expect("a copy");
     fs::set_permissions(&program, Permissions::from_mode(0o555)).expect("our own file");
     let start = Start {
-        place: Place::Direct,
+        mode: Mode::Direct,
         program: &program,
         faults: "",
         user,

@@ -1,18 +1,18 @@
 //! Limits of each worker.
 
-use crate::host::Place;
-use crate::{in_every_place, probe, start};
+use crate::host::Mode;
+use crate::{in_every_mode, probe, start};
 use roma_sandbox::limits::WorkerLimits;
 
-in_every_place! {
+in_every_mode! {
     limits_are_set_for_good
     cpu_time_is_limited
     memory_is_limited
     processes_are_limited_for_each_request_alone
 }
 
-fn limits_are_set_for_good(place: Place) {
-    let mut host = start(place);
+fn limits_are_set_for_good(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(probe(), |load| {
         load.worker_limits = WorkerLimits {
             cpu_seconds: Some(5),
@@ -43,8 +43,8 @@ fn limits_are_set_for_good(place: Place) {
     }
 }
 
-fn cpu_time_is_limited(place: Place) {
-    let mut host = start(place);
+fn cpu_time_is_limited(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(probe(), |load| load.worker_limits.cpu_seconds = Some(1));
     let mut worker = pool.spawn();
     worker.await_ready();
@@ -52,8 +52,8 @@ fn cpu_time_is_limited(place: Place) {
     assert_eq!(pool.exited(0).status.signal(), Some(libc::SIGKILL as u8));
 }
 
-fn memory_is_limited(place: Place) {
-    let mut host = start(place);
+fn memory_is_limited(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(probe(), |load| {
         load.worker_limits.address_space = Some(100 << 20)
     });
@@ -61,8 +61,8 @@ fn memory_is_limited(place: Place) {
     assert!(pool.answer("touch_memory 1000000").starts_with("touched "));
 }
 
-fn processes_are_limited_for_each_request_alone(place: Place) {
-    let mut host = start(place);
+fn processes_are_limited_for_each_request_alone(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(probe(), |load| load.worker_limits.processes = Some(10));
     let mut workers: Vec<_> = (0..3).map(|_| pool.spawn()).collect();
     workers.iter_mut().for_each(|worker| worker.await_ready());

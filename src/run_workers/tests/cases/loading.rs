@@ -1,7 +1,7 @@
 //! Loads that are refused, and steps that fail.
 
-use crate::host::{Host, Place, Start, is_privileged, plain_load, with_digest};
-use crate::{in_every_place, probe, run_workers_with_faults, start};
+use crate::host::{Host, Mode, Start, is_privileged, plain_load, with_digest};
+use crate::{in_every_mode, probe, run_workers_with_faults, start};
 use roma_protocol::PoolId;
 use roma_protocol::control::{FromRunWorkers, LibraryMount, ToRunWorkers};
 use roma_protocol::spawner::FromSpawner;
@@ -9,7 +9,7 @@ use roma_sandbox::fdpass::packet_pair;
 use roma_sandbox::step::{Step, StepFailure};
 use std::os::fd::AsFd;
 
-in_every_place! {
+in_every_mode! {
     another_binary_than_announced_is_refused
     a_binary_cut_short_is_refused
     a_missing_library_is_refused
@@ -21,8 +21,8 @@ in_every_place! {
     every_step_of_a_worker_can_fail
 }
 
-fn another_binary_than_announced_is_refused(place: Place) {
-    let mut host = start(place);
+fn another_binary_than_announced_is_refused(mode: Mode) {
+    let mut host = start(mode);
     let mut code = with_digest(probe());
     code[0] ^= 1;
     let refused = host.send_load(plain_load(PoolId(1), probe()), &code).err();
@@ -37,8 +37,8 @@ fn another_binary_than_announced_is_refused(place: Place) {
     assert_eq!(host.load(probe(), |_| {}).answer("echo x"), "x");
 }
 
-fn a_binary_cut_short_is_refused(place: Place) {
-    let mut host = start(place);
+fn a_binary_cut_short_is_refused(mode: Mode) {
+    let mut host = start(mode);
     let load = plain_load(PoolId(1), probe());
     let refused = host.send_load(load, &probe()[1..]).err();
     assert_eq!(
@@ -51,8 +51,8 @@ fn a_binary_cut_short_is_refused(place: Place) {
     assert_ended(&host);
 }
 
-fn a_missing_library_is_refused(place: Place) {
-    let mut host = start(place);
+fn a_missing_library_is_refused(mode: Mode) {
+    let mut host = start(mode);
     let library = LibraryMount {
         source: b"/no/such".to_vec(),
         target: b"/lib".to_vec(),
@@ -70,8 +70,8 @@ fn a_missing_library_is_refused(place: Place) {
     assert_ended(&host);
 }
 
-fn what_is_no_program_fails_at_exec(place: Place) {
-    let mut host = start(place);
+fn what_is_no_program_fails_at_exec(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(b"no program", |_| {});
     for _ in 0..3 {
         let worker = pool.spawn();
@@ -86,8 +86,8 @@ fn what_is_no_program_fails_at_exec(place: Place) {
     }
 }
 
-fn a_malformed_message_ends_it(place: Place) {
-    let mut host = start(place);
+fn a_malformed_message_ends_it(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     host.send_control(b"nonsense", &[]);
     let failure = StepFailure {
@@ -100,8 +100,8 @@ fn a_malformed_message_ends_it(place: Place) {
     pool.spawners.clear();
 }
 
-fn a_load_without_descriptors_is_refused(place: Place) {
-    let mut host = start(place);
+fn a_load_without_descriptors_is_refused(mode: Mode) {
+    let mut host = start(mode);
     let load = plain_load(PoolId(9), probe());
     host.send_control(&ToRunWorkers::Load(Box::new(load)).encode(), &[]);
     let failure = StepFailure {
@@ -121,33 +121,33 @@ fn assert_ended(host: &Host) {
     );
 }
 
-fn with_fault(place: Place, step: Step) -> Host {
-    try_with_fault(place, step).expect("it starts")
+fn with_fault(mode: Mode, step: Step) -> Host {
+    try_with_fault(mode, step).expect("it starts")
 }
 
-fn try_with_fault(place: Place, step: Step) -> Result<Host, StepFailure> {
+fn try_with_fault(mode: Mode, step: Step) -> Result<Host, StepFailure> {
     let faults = format!("{step}={}", libc::EIO);
     let program = run_workers_with_faults();
     Host::start_with(Start {
-        place,
+        mode,
         program,
         faults: &faults,
         user: None,
     })
 }
 
-fn steps_of_run_workers_itself_can_fail(place: Place) {
+fn steps_of_run_workers_itself_can_fail(mode: Mode) {
     // Only where there is no gVisor does it make the outer namespaces.
-    let isolates = matches!(place, Place::Direct).then_some(Step::Isolate);
+    let isolates = matches!(mode, Mode::Direct).then_some(Step::Isolate);
     for step in isolates.into_iter().chain([Step::PrepareSignals]) {
         let failure = StepFailure {
             step,
             errno: libc::EIO,
         };
-        assert_eq!(try_with_fault(place, step).err(), Some(failure));
+        assert_eq!(try_with_fault(mode, step).err(), Some(failure));
     }
     let step = Step::ForkPool;
-    let mut host = with_fault(place, step);
+    let mut host = with_fault(mode, step);
     let load = plain_load(roma_protocol::PoolId(9), probe());
     let (code, spawner) = (
         packet_pair().expect("a pair"),
@@ -164,7 +164,7 @@ fn steps_of_run_workers_itself_can_fail(place: Place) {
     assert!(host.end().success());
 }
 
-fn every_step_of_a_pool_can_fail(place: Place) {
+fn every_step_of_a_pool_can_fail(mode: Mode) {
     for step in [
         Step::JoinCgroup,
         Step::Unshare,
@@ -183,7 +183,7 @@ fn every_step_of_a_pool_can_fail(place: Place) {
         Step::NoNewPrivileges,
         Step::InstallFilter,
     ] {
-        let mut host = with_fault(place, step);
+        let mut host = with_fault(mode, step);
         let refused = host.try_load(probe(), |load| load.spawners = 2).err();
         assert_eq!(
             refused,
@@ -197,7 +197,7 @@ fn every_step_of_a_pool_can_fail(place: Place) {
     }
 }
 
-fn every_step_of_a_worker_can_fail(place: Place) {
+fn every_step_of_a_worker_can_fail(mode: Mode) {
     for step in [
         Step::AcceptSpawn,
         Step::SetUser,
@@ -212,13 +212,13 @@ fn every_step_of_a_worker_can_fail(place: Place) {
         Step::Exec,
     ] {
         let for_the_privileged = matches!(step, Step::MountProc | Step::SetUser);
-        if for_the_privileged && !is_privileged(place) {
+        if for_the_privileged && !is_privileged(mode) {
             continue;
         }
-        let mut host = with_fault(place, step);
+        let mut host = with_fault(mode, step);
         let pool = host.try_load(probe(), |load| {
             load.tmp_bytes = Some(1 << 20);
-            load.proc = is_privileged(place);
+            load.proc = is_privileged(mode);
         });
         let failure = StepFailure {
             step,

@@ -1,7 +1,7 @@
 //! What a pool gets only where it was asked for.
 
-use crate::host::{Place, is_privileged, read_message, write_message};
-use crate::{in_every_place, probe, start};
+use crate::host::{Mode, is_privileged, read_message, write_message};
+use crate::{in_every_mode, probe, start};
 use roma_protocol::control::LibraryMount;
 use roma_sandbox::seccomp::FilterLevel;
 use roma_sandbox::step::Step;
@@ -10,7 +10,7 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
-in_every_place! {
+in_every_mode! {
     tmp_is_private_and_capped
     proc_shows_only_its_own_and_namespaces_differ
     libraries_are_there_read_only
@@ -20,8 +20,8 @@ in_every_place! {
     confinement_is_the_same_with_everything_on
 }
 
-fn tmp_is_private_and_capped(place: Place) {
-    let mut host = start(place);
+fn tmp_is_private_and_capped(mode: Mode) {
+    let mut host = start(mode);
     for filter in [FilterLevel::None, FilterLevel::Engine, FilterLevel::Strict] {
         let mut pool = host.load(probe(), |load| {
             load.tmp_bytes = Some(1 << 20);
@@ -43,10 +43,10 @@ fn tmp_is_private_and_capped(place: Place) {
     }
 }
 
-fn proc_shows_only_its_own_and_namespaces_differ(place: Place) {
-    let mut host = start(place);
+fn proc_shows_only_its_own_and_namespaces_differ(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(probe(), |load| load.proc = true);
-    if !is_privileged(place) {
+    if !is_privileged(mode) {
         assert_eq!(pool.failure().step, Step::MountProc);
         return;
     }
@@ -59,7 +59,7 @@ fn proc_shows_only_its_own_and_namespaces_differ(place: Place) {
         let link = worker.ask(&format!("link /proc/self/ns/{kind}"));
         assert!(link.starts_with(kind), "{link}");
         assert!(
-            place != Place::Direct || seen.insert(link),
+            mode != Mode::Direct || seen.insert(link),
             "shared namespaces: {seen:?}"
         );
     }
@@ -72,7 +72,7 @@ fn proc_shows_only_its_own_and_namespaces_differ(place: Place) {
     ] {
         assert!(status.contains(line), "{status}");
     }
-    if place == Place::Direct {
+    if mode == Mode::Direct {
         assert!(status.contains("CapAmb:\t0000000000000000"), "{status}");
         assert!(status.contains("NoNewPrivs:\t1"), "{status}");
         assert!(status.contains("Seccomp:\t2"), "{status}");
@@ -85,12 +85,12 @@ fn proc_shows_only_its_own_and_namespaces_differ(place: Place) {
     assert_eq!(pool.answer("read /proc/self/uid_map"), "");
 }
 
-fn libraries_are_there_read_only(place: Place) {
-    let mut host = start(place);
+fn libraries_are_there_read_only(mode: Mode) {
+    let mut host = start(mode);
     // A folder that is certain to exist there.
-    let source = match place {
-        Place::Direct => b"/usr/lib".to_vec(),
-        Place::Gvisor(_) => b"/sys".to_vec(),
+    let source = match mode {
+        Mode::Direct => b"/usr/lib".to_vec(),
+        Mode::Gvisor(_) => b"/sys".to_vec(),
     };
     let mut pool = host.load(probe(), |load| {
         load.libraries = vec![LibraryMount {
@@ -104,8 +104,8 @@ fn libraries_are_there_read_only(place: Place) {
     assert!(pool.answer("write /lib/new").starts_with("errno "));
 }
 
-fn logs_go_where_they_were_sent(place: Place) {
-    let mut host = start(place);
+fn logs_go_where_they_were_sent(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     let mut worker = pool.spawn();
     worker.await_ready();
@@ -115,8 +115,8 @@ fn logs_go_where_they_were_sent(place: Place) {
     assert_eq!(text, "out something\nerr something\n");
 }
 
-fn host_functions_are_on_descriptor_four(place: Place) {
-    let mut host = start(place);
+fn host_functions_are_on_descriptor_four(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     let (mut functions, inside) = UnixStream::pair().expect("a pair");
     let mut worker = pool.spawn_on(0, |spawn| spawn.host_functions = true, &[inside.as_fd()]);
@@ -133,8 +133,8 @@ fn host_functions_are_on_descriptor_four(place: Place) {
     assert_eq!(worker.ask("descriptors"), "0 1 2 3 4");
 }
 
-fn several_spawners_share_one_root(place: Place) {
-    let mut host = start(place);
+fn several_spawners_share_one_root(mode: Mode) {
+    let mut host = start(mode);
     let mut pool = host.load(probe(), |load| load.spawners = 4);
     for spawner in 0..4 {
         let mut worker = pool.spawn_on(spawner, |_| {}, &[]);
@@ -144,13 +144,13 @@ fn several_spawners_share_one_root(place: Place) {
     }
 }
 
-fn confinement_is_the_same_with_everything_on(place: Place) {
-    let mut host = start(place);
+fn confinement_is_the_same_with_everything_on(mode: Mode) {
+    let mut host = start(mode);
     for filter in [FilterLevel::None, FilterLevel::Engine, FilterLevel::Strict] {
         let mut pool = host.load(probe(), |load| {
             load.filter = filter;
             load.tmp_bytes = Some(1 << 20);
-            load.proc = is_privileged(place);
+            load.proc = is_privileged(mode);
         });
         assert!(
             pool.answer("capabilities")

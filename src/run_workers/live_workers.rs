@@ -1,46 +1,48 @@
-//! The workers that live, by process and by the place that each takes.
+//! The live workers of a spawner, by process id, and the slot that each occupies.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 
 use nix::unistd::Pid;
 use roma_protocol::WorkerId;
 use roma_protocol::spawner::MAX_LIVE;
 use roma_sandbox::launch::StartTimes;
-use std::collections::{HashMap, HashSet};
-use std::time::Instant;
 
-/// A worker that lives.
+/// A live worker.
 #[derive(Debug)]
-pub(crate) struct Live {
+pub(crate) struct LiveWorker {
     pub(crate) worker: WorkerId,
-    pub(crate) place: u32,
+    pub(crate) slot: u32,
     pub(crate) accepted: Instant,
     pub(crate) start: StartTimes,
 }
 
-/// All of them. Places are small numbers that no two living workers share.
+/// All live workers. Slots are small numbers that no two live workers share.
 #[derive(Debug, Default)]
 pub(crate) struct LiveWorkers {
-    by_pid: HashMap<Pid, Live>,
+    by_pid: HashMap<Pid, LiveWorker>,
     workers: HashSet<WorkerId>,
     free: Vec<u32>,
-    places: u32,
+    slots: u32,
 }
 
 impl LiveWorkers {
-    /// A place for one more; `None` where there are too many. Give it back or [`Self::insert`] it.
-    pub(crate) fn take_place(&mut self) -> Option<u32> {
-        if let Some(place) = self.free.pop() {
-            return Some(place);
+    /// Reserves a slot for one more worker; `None` if there are [`MAX_LIVE`]. The caller passes it to
+    /// [`Self::insert`] or [`Self::release_slot`].
+    pub(crate) fn reserve_slot(&mut self) -> Option<u32> {
+        if let Some(slot) = self.free.pop() {
+            return Some(slot);
         }
-        let place = self.places;
-        if place as usize == MAX_LIVE {
+        let slot = self.slots;
+        if slot as usize == MAX_LIVE {
             return None;
         }
-        self.places += 1;
-        Some(place)
+        self.slots += 1;
+        Some(slot)
     }
 
-    pub(crate) fn give_back(&mut self, place: u32) {
-        self.free.push(place);
+    pub(crate) fn release_slot(&mut self, slot: u32) {
+        self.free.push(slot);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -51,15 +53,15 @@ impl LiveWorkers {
         self.workers.contains(&worker)
     }
 
-    pub(crate) fn insert(&mut self, pid: Pid, live: Live) {
+    pub(crate) fn insert(&mut self, pid: Pid, live: LiveWorker) {
         self.workers.insert(live.worker);
         self.by_pid.insert(pid, live);
     }
 
-    pub(crate) fn remove(&mut self, pid: Pid) -> Option<Live> {
+    pub(crate) fn remove(&mut self, pid: Pid) -> Option<LiveWorker> {
         let live = self.by_pid.remove(&pid)?;
         self.workers.remove(&live.worker);
-        self.give_back(live.place);
+        self.release_slot(live.slot);
         Some(live)
     }
 
@@ -79,21 +81,21 @@ impl LiveWorkers {
 mod tests {
     use super::*;
 
-    fn live(worker: u64, place: u32) -> Live {
+    fn live(worker: u64, slot: u32) -> LiveWorker {
         let start = StartTimes::default();
-        Live {
+        LiveWorker {
             worker: WorkerId(worker),
-            place,
+            slot,
             accepted: Instant::now(),
             start,
         }
     }
 
     #[test]
-    fn places_are_reused_but_never_shared() {
+    fn slots_are_reused_but_never_shared() {
         let mut workers = LiveWorkers::default();
-        let first = workers.take_place().expect("a place");
-        let second = workers.take_place().expect("a place");
+        let first = workers.reserve_slot().expect("a slot");
+        let second = workers.reserve_slot().expect("a slot");
         assert_ne!(first, second);
         workers.insert(Pid::from_raw(10), live(1, first));
         assert_eq!(workers.pid_of(WorkerId(1)), Some(Pid::from_raw(10)));
@@ -104,13 +106,13 @@ mod tests {
         );
         assert!(workers.remove(Pid::from_raw(10)).is_none());
         assert!(!workers.contains(WorkerId(1)));
-        assert_eq!(workers.take_place(), Some(first));
+        assert_eq!(workers.reserve_slot(), Some(first));
     }
 
     #[test]
-    fn there_are_only_so_many_places() {
+    fn there_are_max_live_slots() {
         let mut workers = LiveWorkers::default();
-        let places: HashSet<_> = std::iter::from_fn(|| workers.take_place()).collect();
-        assert_eq!(places.len(), MAX_LIVE);
+        let slots: HashSet<_> = std::iter::from_fn(|| workers.reserve_slot()).collect();
+        assert_eq!(slots.len(), MAX_LIVE);
     }
 }

@@ -1,4 +1,4 @@
-//! Who a spawner is: as little as starting workers takes.
+//! Reducing a spawner's user, group and capabilities to what starting workers takes.
 
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
@@ -6,12 +6,12 @@ use roma_protocol::control::Load;
 use roma_sandbox::caps::{self, Capability, CapabilitySet};
 use roma_sandbox::guard::{Guard, stands};
 
-/// Whom workers run as where no block of numbers can be had: nobody.
+/// The user of workers if the pool has no block of user ids.
 const NOBODY: u32 = 65_534;
 
-/// Gives up root and every capability that is not needed to start workers. Says whether the spawner
-/// may choose a user for each worker from `first_user` on.
-pub(crate) fn shrink(load: &Load, first_user: u32, privileged_clone: bool) -> Result<bool, Errno> {
+/// Gives up root and every capability that is not needed to start workers. Returns whether the spawner
+/// can give each worker a user of its own, from `first_user` on.
+pub(crate) fn reduce(load: &Load, first_user: u32, privileged_clone: bool) -> Result<bool, Errno> {
     let own_users = leave_root(first_user)?;
     let mut keep = Vec::new();
     if own_users {
@@ -26,8 +26,9 @@ pub(crate) fn shrink(load: &Load, first_user: u32, privileged_clone: bool) -> Re
     Ok(own_users)
 }
 
-/// Becomes a user that nobody else is, or else nobody; stays who it is where it may not choose, for
-/// then it is not root outside either.
+/// Becomes `first_user` or, if that is not possible, `NOBODY`. Without the capabilities for it the user
+/// stays the same: then it is not root outside this user namespace either. Returns whether the user is
+/// `first_user`.
 fn leave_root(first_user: u32) -> Result<bool, Errno> {
     let held = caps::effective()?;
     if !(held.has(Capability::SetUid) && held.has(Capability::SetGid)) {
@@ -36,7 +37,7 @@ fn leave_root(first_user: u32) -> Result<bool, Errno> {
     caps::keep_over_user_change()?;
     match become_user(first_user) {
         Ok(()) => Ok(true),
-        // Not among the numbers that this user namespace has.
+        // Not mapped in this user namespace.
         Err(Errno::EINVAL) => match become_user(NOBODY) {
             Ok(()) | Err(Errno::EINVAL) => Ok(false),
             Err(errno) => Err(errno),
@@ -49,7 +50,7 @@ fn become_user(number: u32) -> Result<(), Errno> {
     let (user, group) = (Uid::from_raw(number), Gid::from_raw(number));
     setresgid(group, group, group)?;
     match setgroups(&[]) {
-        // Forbidden for good in a user namespace that its maker had no right over.
+        // Denied in a user namespace that was created without privileges.
         Ok(()) | Err(Errno::EPERM) => {}
         Err(errno) => return Err(errno),
     }
