@@ -4,12 +4,14 @@
 //! be had is left out and reported as not in force: control groups are a second line behind the
 //! worker's own limits.
 
-use crate::limits::PoolLimits;
-use crate::step::errno_of;
-use nix::errno::Errno;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+
+use crate::limits::PoolLimits;
+use crate::step::errno_of;
 
 /// Period over which CPU time is counted, microseconds (the kernel's default).
 const CPU_PERIOD_MICROS: u64 = 100_000;

@@ -1,8 +1,9 @@
 //! Which descriptor is where.
 
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// Descriptors below this number are kept taken in a spawner, so that one that it receives never has
 /// a number that a worker's descriptors go to.

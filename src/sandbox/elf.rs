@@ -246,8 +246,9 @@ fn array_at<const N: usize>(file: &[u8], offset: u64) -> Result<[u8; N], ElfErro
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn this_program() -> Vec<u8> {
         std::fs::read("/proc/self/exe").expect("this program")

@@ -1,9 +1,11 @@
 //! Packets with descriptors attached, over `SOCK_SEQPACKET` socket pairs.
 
-use crate::gate::Gate;
-use nix::errno::Errno;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+
+use crate::gate::Gate;
 
 /// Most descriptors in one packet (the kernel's own maximum is 253).
 pub const MAX_DESCRIPTORS: usize = 80;
@@ -124,9 +126,10 @@ unsafe fn take_descriptors(message: &libc::msghdr) -> Vec<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::fs::File;
     use std::os::fd::IntoRawFd;
+
+    use super::*;
 
     /// A control message as the kernel writes it.
     fn entry(level: i32, kind: i32, data: &[u8]) -> Vec<u8> {

@@ -74,8 +74,9 @@ pub use weakened::{named, stands, turn_off};
 
 #[cfg(feature = "weaken")]
 mod weakened {
-    use super::Guard;
     use std::sync::atomic::{AtomicU8, Ordering};
+
+    use super::Guard;
 
     static OFF: AtomicU8 = AtomicU8::new(u8::MAX);
 

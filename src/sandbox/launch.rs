@@ -4,18 +4,20 @@
 //! page table is copied, and what the child finds out comes back by plain memory. For that the child
 //! must not allocate, lock or unwind: it makes system calls and nothing else.
 
+use std::cell::UnsafeCell;
+use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::ptr::{null, null_mut};
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+
 use crate::gate::Gate;
 use crate::guard::{Guard, stands};
 use crate::name::ExecutionName;
 use crate::rlimits::Limit;
 use crate::step::{self, Step, StepFailure, failure};
 use crate::wait::wait_for;
-use nix::errno::Errno;
-use nix::unistd::Pid;
-use std::cell::UnsafeCell;
-use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::ptr::{null, null_mut};
 
 /// Where the binary is in a pool's root.
 pub const PROGRAM: &CStr = c"/udf";

@@ -6,7 +6,6 @@
 //! [`step::StepFailure`].
 #![allow(unsafe_code)]
 
-pub mod bare;
 pub mod caps;
 pub mod cgroup;
 pub mod clone;

@@ -1,13 +1,15 @@
 //! A pool's root: a file system in memory that holds the binary and nothing that was not asked for.
 
-use crate::guard::{Guard, stands};
-use crate::step::errno_of;
-use nix::errno::Errno;
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::unistd::{chdir, pivot_root};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::unistd::{chdir, pivot_root};
+
+use crate::guard::{Guard, stands};
+use crate::step::errno_of;
 
 /// Where the old root can be reached while the new one is being filled.
 const OLD_ROOT: &str = "/.old";

@@ -1,8 +1,9 @@
 //! Resource limits.
 
+use nix::errno::Errno;
+
 use crate::guard::{Guard, stands};
 use crate::limits::WorkerLimits;
-use nix::errno::Errno;
 
 /// One limit: which, and how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

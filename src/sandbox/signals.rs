@@ -1,8 +1,9 @@
 //! Signals, read from a descriptor rather than handled.
 
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// Blocks SIGCHLD and returns a descriptor that is readable when a child ends.
 pub fn child_events() -> Result<OwnedFd, Errno> {

@@ -21,7 +21,8 @@ ELSEWHERE = {
     "src/byob_c/abi.rs": "the functions that C calls, whose arguments are known only by contract",
     "src/byob_c/host_function.rs": "functions of C that UDFs call, likewise",
     "src/byob_c/views.rs": "the structures that C passes, likewise",
-    "src/run_workers/testing/": "a program for the sandbox, and a measurement",
+    "src/cli/floor/launcher.rs": "the cheapest start of a process, which Roma is measured against",
+    "src/run_workers/testing/": "a program for the sandbox",
     "src/udf/arguments.rs": "adopts the descriptor that a worker is born with, inside the sandbox",
 }
 

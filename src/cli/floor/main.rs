@@ -1,24 +1,16 @@
-//! The floor: the cheapest loop that gets one answer from a fresh process in its own namespaces, over
-//! and over. No host, no messages, no filter, no limits, no pool.
+//! The floor: the cheapest loop that gets one response from a fresh process in namespaces of its own,
+//! over and over. No host, no messages, no filter, no limits, no pool.
 //!
-//! It runs where `run_workers` would, with the same control connection as standard input. The order is
-//! one packet: loops (u16), milliseconds (u32) and 1 for `hot` (u8), little-endian, with a stream attached
-//! that brings the length of the UDF (u64), the UDF, and the request's frame. Each loop answers with one
-//! packet: how many cycles (u64), then the nanoseconds of up to [`MAX_SAMPLES`] of them (u32 each).
+//! It runs where `run_workers` would, with the control connection as standard input. The order is one
+//! packet: loops (u16), milliseconds (u32) and 1 for `hot` (u8), little-endian, with a stream attached
+//! that brings the length of the UDF (u64), the UDF, and the request's frame. Each loop sends one packet:
+//! the number of cycles (u64), then the nanoseconds of up to [`MAX_SAMPLES`] of them (u32 each).
 //!
-//! A cycle's time is that of all of it, or, if `hot`, from the request to the answer of a process that
-//! has been ready for a while.
+//! The time of a cycle is that of all of it or, if `hot`, the time from the request to the response of a
+//! process that has been ready for a while.
 
-use nix::errno::Errno;
-use nix::sched::CloneFlags;
-use nix::unistd::{getgid, getuid};
-use roma_protocol::byob::frame::FrameDecoder;
-use roma_sandbox::bare::BareLauncher;
-use roma_sandbox::caps::{Capability, effective};
-use roma_sandbox::clone::{Forked, fork_into};
-use roma_sandbox::fdpass::{self, Packet};
-use roma_sandbox::gate::Gate;
-use roma_sandbox::{descriptors, mounts, namespaces, wait};
+mod launcher;
+
 use std::fs::{self, Permissions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -28,9 +20,21 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// How many cycles' times one loop reports.
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+use nix::unistd::{getgid, getuid};
+use roma_protocol::byob::frame::FrameDecoder;
+use roma_sandbox::caps::{Capability, effective};
+use roma_sandbox::clone::{Forked, fork_into};
+use roma_sandbox::fdpass::{self, Packet};
+use roma_sandbox::gate::Gate;
+use roma_sandbox::{descriptors, mounts, namespaces, wait};
+
+use crate::launcher::BareLauncher;
+
+/// Maximum number of cycles whose times one loop reports.
 const MAX_SAMPLES: usize = 10_000;
-/// How long a process that is asked `hot` has been ready for.
+/// How long a process has been ready before it gets a `hot` request.
 const REST: Duration = Duration::from_millis(1);
 
 fn main() -> ExitCode {
@@ -52,8 +56,8 @@ fn run() -> io::Result<()> {
     let cycle = if order[6] == 1 { hot_cycle } else { cycle };
     let code = descriptors.into_iter().next().ok_or(Errno::EBADF)?;
     let (udf, request) = receive(code)?;
-    // An ordinary user is root of a user namespace of its own first. Who it was is asked for here: in
-    // the new one everyone is nobody.
+    // An ordinary user becomes root of a user namespace first. The ids are read here: in a new user
+    // namespace every id is 65534 until the map is written.
     let rootless = !effective()?.has(Capability::SysAdmin);
     let (user, group) = (getuid().as_raw(), getgid().as_raw());
     let mut flags = namespaces::all();
@@ -90,7 +94,7 @@ fn receive(code: OwnedFd) -> io::Result<(Vec<u8>, Vec<u8>)> {
     Ok((udf, request))
 }
 
-/// The same kind of root as a pool's.
+/// Creates the same kind of root as a pool has, and moves this process into it.
 fn make_root(udf: &[u8]) -> io::Result<()> {
     mounts::make_private()?;
     let staging = mounts::mount_root(udf.len() as u64 + (1 << 20))?;
@@ -138,24 +142,24 @@ fn cycles(
             samples.extend_from_slice(&nanos.to_le_bytes());
         }
     }
-    let mut answer = count.to_le_bytes().to_vec();
-    answer.extend(samples);
-    Ok(answer)
+    let mut report = count.to_le_bytes().to_vec();
+    report.extend(samples);
+    Ok(report)
 }
 
-/// One process: made, asked, answered, gone. The request is there before it looks for it.
+/// Runs one process from its start to its end. The request is there before the process reads it.
 fn cycle(launcher: &mut BareLauncher, request: &[u8]) -> io::Result<Duration> {
     let since = Instant::now();
     let (mut outside, inside) = UnixStream::pair()?;
     let pid = launcher.start(inside.as_fd())?;
     drop(inside);
     outside.write_all(request)?;
-    read_answer(&mut outside, 1)?;
+    read_response(&mut outside, 1)?;
     wait::wait_for(pid)?;
     Ok(since.elapsed())
 }
 
-/// One process, asked when it has been ready for a while.
+/// Runs one process, which gets its request when it has been ready for a while.
 fn hot_cycle(launcher: &mut BareLauncher, request: &[u8]) -> io::Result<Duration> {
     let (mut outside, inside) = UnixStream::pair()?;
     let pid = launcher.start(inside.as_fd())?;
@@ -164,14 +168,14 @@ fn hot_cycle(launcher: &mut BareLauncher, request: &[u8]) -> io::Result<Duration
     std::thread::sleep(REST);
     let since = Instant::now();
     outside.write_all(request)?;
-    read_answer(&mut outside, 0)?;
+    read_response(&mut outside, 0)?;
     let took = since.elapsed();
     wait::wait_for(pid)?;
     Ok(took)
 }
 
-/// One frame, after so many bytes.
-fn read_answer(outside: &mut UnixStream, mut skip: usize) -> io::Result<()> {
+/// Reads one frame after `skip` other bytes.
+fn read_response(outside: &mut UnixStream, mut skip: usize) -> io::Result<()> {
     let mut decoder = FrameDecoder::new(usize::MAX);
     let mut buffer = [0; 64 * 1024];
     loop {

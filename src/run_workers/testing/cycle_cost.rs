@@ -1,12 +1,13 @@
-//! Measures what a cycle (start a worker, ask it once, reap it) costs in `run_workers`, beside the
-//! floor: the cheapest loop that starts the same UDF in the same namespaces and does nothing else.
-//!
-//! The floor runs in the same mode as `run_workers` does: this program starts itself there.
+//! Measures what a cycle (start a worker, send it one request, reap it) costs in `run_workers`, beside
+//! the floor: the cheapest loop that starts the same UDF in the same namespaces and does nothing else.
 //!
 //! ```text
-//! cycle_cost [--mode direct|systrap|ptrace] [--udf PATH] [--seconds N]
+//! cycle_cost [--mode direct|systrap|ptrace] [--udf PATH] [--floor PATH] [--seconds N]
 //! ```
-#![allow(unsafe_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//!
+//! The floor is the program of `src/cli/floor`. Everything must be linked statically, as Bazel does: with
+//! Cargo, build `roma-run-workers` and `roma-floor` with `RUSTFLAGS=-Ctarget-feature=+crt-static`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "cycle_cost/floor.rs"]
 mod floor;
@@ -14,12 +15,14 @@ mod host;
 #[path = "cycle_cost/pool.rs"]
 mod pool;
 
-use host::Mode;
+use std::path::PathBuf;
+use std::time::Duration;
+
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use roma_sandbox::seccomp::FilterLevel;
-use std::path::PathBuf;
-use std::time::Duration;
+
+use host::Mode;
 
 /// A hundred bytes.
 const REQUEST: &str = "echo 0123456789012345678901234567890123456789012345678901234567890123456789\
@@ -28,13 +31,11 @@ const REQUEST: &str = "echo 0123456789012345678901234567890123456789012345678901
 struct Options {
     mode: Mode,
     udf: PathBuf,
+    floor: PathBuf,
     time: Duration,
 }
 
 fn main() {
-    if std::env::args().nth(1).is_none() && floor::is_inside() {
-        return floor::run_inside();
-    }
     let options = parse();
     let udf = std::fs::read(&options.udf).expect("the UDF can be read");
     let heading = format!("{:?}", options.mode);
@@ -44,9 +45,7 @@ fn main() {
     );
     let mut floor = Cost::default();
     for loops in [1, 2, 3] {
-        let cost = with_cpu(&options, || {
-            floor::measure(options.mode, &udf, loops, options.time)
-        });
+        let cost = with_cpu(&options, || floor::measure(&options, &udf, loops));
         floor = floor.better(&cost);
         cost.print(&format!("floor, {loops} loops"), &floor);
     }
@@ -60,7 +59,7 @@ fn main() {
     }
 }
 
-/// What was measured. CPU time tells more than cycles a second where others use the machine too.
+/// The result of a measurement. CPU time says more than cycles per second if the machine is shared.
 #[derive(Clone, Copy, Default)]
 struct Cost {
     rate: f64,
@@ -86,8 +85,8 @@ impl Cost {
     }
 }
 
-/// CPU time of everything that was started and has ended, the start of gVisor included; of this
-/// process too, which plays the host.
+/// Adds the CPU time of every process that was started and has ended, including the start of gVisor, and
+/// of this process, which plays the host.
 fn with_cpu(options: &Options, measure: impl FnOnce() -> f64) -> Cost {
     let before = cpu();
     let rate = measure();
@@ -111,26 +110,28 @@ fn parse() -> Options {
     let mut options = Options {
         mode: Mode::Direct,
         udf: sibling("probe_udf"),
+        floor: sibling("roma_floor"),
         time: Duration::from_secs(3),
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
-        let value = arguments.next().expect("a value behind each option");
+        let value = arguments.next().expect("a value after each option");
         match (name.as_str(), value.as_str()) {
             ("--mode", "direct") => options.mode = Mode::Direct,
             ("--mode", "systrap") => options.mode = Mode::Gvisor("systrap"),
             ("--mode", "ptrace") => options.mode = Mode::Gvisor("ptrace"),
             ("--udf", path) => options.udf = path.into(),
+            ("--floor", path) => options.floor = path.into(),
             ("--seconds", number) => {
                 options.time = Duration::from_secs(number.parse().expect("a number"))
             }
-            other => panic!("not understood: {other:?}"),
+            other => panic!("unknown option: {other:?}"),
         }
     }
     options
 }
 
-/// Another program of this package.
+/// Returns the path of another program that is built into the same folder.
 fn sibling(name: &str) -> PathBuf {
     std::env::current_exe()
         .expect("a path")

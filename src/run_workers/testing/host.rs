@@ -8,6 +8,15 @@
     clippy::panic
 )]
 
+use std::fs;
+use std::io::{PipeReader, Read, Write, pipe};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
 use roma_protocol::byob::frame::{FrameDecoder, LengthPrefix};
 use roma_protocol::control::{FromRunWorkers, Hello, Load, MAX_MESSAGE_BYTES, ToRunWorkers};
 use roma_protocol::spawner::{Exited, FromSpawner, MESSAGE_BYTES, Ready, Spawn, ToSpawner};
@@ -19,14 +28,6 @@ use roma_sandbox::limits::{PoolLimits, WorkerLimits};
 use roma_sandbox::name::ExecutionName;
 use roma_sandbox::seccomp::FilterLevel;
 use roma_sandbox::step::StepFailure;
-use std::fs;
-use std::io::{PipeReader, Read, Write, pipe};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 /// Against hangs only.
 pub const PATIENCE: Duration = Duration::from_secs(60);

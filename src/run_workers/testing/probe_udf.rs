@@ -2,7 +2,6 @@
 //! a command and its arguments.
 #![allow(unsafe_code, clippy::expect_used)]
 
-use roma_protocol::byob::frame::{FrameDecoder, LengthPrefix};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::mem::ManuallyDrop;
@@ -10,6 +9,8 @@ use std::os::fd::{FromRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+use roma_protocol::byob::frame::{FrameDecoder, LengthPrefix};
 
 fn main() {
     let number = std::env::args()

@@ -1,9 +1,10 @@
 //! `run_workers` that fails where the environment variable `ROMA_FAULT` says: `step=errno`, several
 //! with commas between. For tests; never shipped.
 
+use std::process::ExitCode;
+
 use nix::errno::Errno;
 use roma_sandbox::step::Step;
-use std::process::ExitCode;
 
 fn main() -> ExitCode {
     for fault in std::env::var("ROMA_FAULT").unwrap_or_default().split(',') {

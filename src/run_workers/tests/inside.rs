@@ -14,8 +14,9 @@ mod cases {
     pub mod options;
 }
 
-use host::{Host, Mode};
 use std::path::Path;
+
+use host::{Host, Mode};
 
 /// The UDF that does what it is asked to.
 fn probe() -> &'static [u8] {

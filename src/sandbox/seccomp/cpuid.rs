@@ -5,9 +5,10 @@
 //! `main`, more often than it makes system calls. Where the processor has no such trap gVisor does
 //! without, so nothing depends on it: what the answers tell, `/proc/cpuinfo` and `RDTSCP` tell too.
 
+use nix::errno::Errno;
+
 use super::filter::{ARGUMENTS, EQUAL, Instruction, NUMBER, allow, fail, instruction, load};
 use crate::caps::{self, Capability};
-use nix::errno::Errno;
 
 /// The operation of `arch_prctl(2)` that makes `CPUID` trap, or no longer.
 const ARCH_SET_CPUID: u32 = 0x1012;

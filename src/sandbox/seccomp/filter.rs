@@ -5,9 +5,11 @@
 //! are one range, so that the tree is small, and unknown numbers are told apart first: for each new
 //! process gVisor's kernel runs the filter for all of its 2001 numbers, most of which are unknown.
 
-use crate::gate::Gate;
-use libc::{BPF_ABS, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W};
 use std::collections::BTreeMap;
+
+use libc::{BPF_ABS, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W};
+
+use crate::gate::Gate;
 
 /// One BPF instruction, as the kernel reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

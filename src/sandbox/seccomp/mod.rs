@@ -11,8 +11,9 @@ mod policy;
 
 pub use filter::{Instruction, Test, Verdict};
 
-use crate::gate::Gate;
 use nix::errno::Errno;
+
+use crate::gate::Gate;
 
 /// Which system calls a worker may use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

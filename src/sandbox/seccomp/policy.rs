@@ -4,10 +4,12 @@
 //! are forbidden (`EPERM`), and those that are unknown (`ENOSYS`, so that a C library falls back to an
 //! older call instead of giving up).
 
+use std::collections::BTreeMap;
+
+use libc::*;
+
 use super::filter::{Policy, Test, Verdict};
 use crate::guard::{Guard, stands};
-use libc::*;
-use std::collections::BTreeMap;
 
 /// Denies what could harm or would let requests meet; allows the rest.
 pub(super) fn engine() -> Policy {

@@ -1,8 +1,9 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::gate::Gate;
 use crate::seccomp::evaluator::{Call, evaluate};
 use crate::seccomp::filter::{ARCHITECTURE, Instruction, LAST_KNOWN, compile};
-use proptest::prelude::*;
 
 const ALLOWED: u32 = SECCOMP_RET_ALLOW;
 const DENIED: u32 = SECCOMP_RET_ERRNO | EPERM as u32;

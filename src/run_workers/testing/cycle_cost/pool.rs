@@ -2,12 +2,14 @@
 //! oldest, has their replacements started, asks them, and takes note of their ends. The number of
 //! requests under way at once is the same for any number of spawners, so that only that differs.
 
-use crate::Options;
-use crate::host::{Host, Pool, read_message, write_message};
-use roma_sandbox::launch::StartTimes;
-use roma_sandbox::seccomp::FilterLevel;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+
+use roma_sandbox::launch::StartTimes;
+use roma_sandbox::seccomp::FilterLevel;
+
+use crate::Options;
+use crate::host::{Host, Pool, read_message, write_message};
 
 /// Requests under way at once, over all spawners; as many workers again are started ahead.
 const UNDER_WAY: usize = 4;

@@ -1,8 +1,9 @@
 //! What every worker is confined to, whatever the options.
 
+use roma_sandbox::seccomp::FilterLevel;
+
 use crate::host::{Mode, Pool};
 use crate::{in_every_mode, probe, start};
-use roma_sandbox::seccomp::FilterLevel;
 
 in_every_mode! {
     each_request_has_a_process_of_its_own

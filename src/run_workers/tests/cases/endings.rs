@@ -1,11 +1,13 @@
 //! How workers, spawners, pools and the whole end, and what is told about it.
 
-use crate::host::{Mode, Pool, Started};
-use crate::{in_every_mode, probe, start};
+use std::io::Read;
+
 use roma_protocol::control::FromRunWorkers;
 use roma_protocol::spawner::{FromSpawner, ToSpawner};
 use roma_sandbox::step::Step;
-use std::io::Read;
+
+use crate::host::{Mode, Pool, Started};
+use crate::{in_every_mode, probe, start};
 
 in_every_mode! {
     exit_codes_and_signals_are_told

@@ -1,8 +1,9 @@
 //! What each filter level lets a real process do.
 
+use roma_sandbox::seccomp::FilterLevel;
+
 use crate::host::Mode;
 use crate::{in_every_mode, probe, start};
-use roma_sandbox::seccomp::FilterLevel;
 
 in_every_mode! {
     what_two_requests_could_meet_through_is_closed

@@ -1,11 +1,13 @@
 //! What is left behind: nothing.
 
-use crate::host::{Host, Mode, Start, is_privileged};
-use crate::{probe, run_workers, start};
-use roma_sandbox::cgroup::Hierarchies;
-use roma_sandbox::limits::PoolLimits;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+
+use roma_sandbox::cgroup::Hierarchies;
+use roma_sandbox::limits::PoolLimits;
+
+use crate::host::{Host, Mode, Start, is_privileged};
+use crate::{probe, run_workers, start};
 
 fn mounts() -> String {
     fs::read_to_string("/proc/self/mountinfo").expect("a list of mounts")

@@ -1,8 +1,9 @@
 //! Limits of each worker.
 
+use roma_sandbox::limits::WorkerLimits;
+
 use crate::host::Mode;
 use crate::{in_every_mode, probe, start};
-use roma_sandbox::limits::WorkerLimits;
 
 in_every_mode! {
     limits_are_set_for_good

@@ -1,13 +1,15 @@
 //! Loads that are refused, and steps that fail.
 
-use crate::host::{Host, Mode, Start, is_privileged, plain_load, with_digest};
-use crate::{in_every_mode, probe, run_workers_with_faults, start};
+use std::os::fd::AsFd;
+
 use roma_protocol::PoolId;
 use roma_protocol::control::{FromRunWorkers, LibraryMount, ToRunWorkers};
 use roma_protocol::spawner::FromSpawner;
 use roma_sandbox::fdpass::packet_pair;
 use roma_sandbox::step::{Step, StepFailure};
-use std::os::fd::AsFd;
+
+use crate::host::{Host, Mode, Start, is_privileged, plain_load, with_digest};
+use crate::{in_every_mode, probe, run_workers_with_faults, start};
 
 in_every_mode! {
     another_binary_than_announced_is_refused

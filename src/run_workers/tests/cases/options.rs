@@ -1,14 +1,16 @@
 //! What a pool gets only where it was asked for.
 
-use crate::host::{Mode, is_privileged, read_message, write_message};
-use crate::{in_every_mode, probe, start};
-use roma_protocol::control::LibraryMount;
-use roma_sandbox::seccomp::FilterLevel;
-use roma_sandbox::step::Step;
 use std::collections::HashSet;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+
+use roma_protocol::control::LibraryMount;
+use roma_sandbox::seccomp::FilterLevel;
+use roma_sandbox::step::Step;
+
+use crate::host::{Mode, is_privileged, read_message, write_message};
+use crate::{in_every_mode, probe, start};
 
 in_every_mode! {
     tmp_is_private_and_capped

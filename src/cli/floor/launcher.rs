@@ -1,22 +1,24 @@
-//! The cheapest start of a process in namespaces of its own: what the real thing is measured against.
+//! The cheapest start of a process in namespaces of its own.
+#![allow(unsafe_code)]
 
-use crate::launch::{DATA_FD, PROGRAM};
-use nix::errno::Errno;
-use nix::unistd::Pid;
 use std::ffi::{c_int, c_void};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr::null;
 
+use nix::errno::Errno;
+use nix::unistd::Pid;
+use roma_sandbox::launch::{DATA_FD, PROGRAM};
+
 const STACK_BYTES: usize = 64 * 1024;
 
-/// Starts the program of this root, one after the other, and does nothing else.
+/// Starts the program of this root, one process at a time, and does nothing else.
 #[derive(Debug)]
 pub struct BareLauncher {
     stack: Vec<u8>,
 }
 
 impl BareLauncher {
-    /// For a process that is single-threaded.
+    /// Creates a launcher for a process that is single-threaded.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -24,8 +26,8 @@ impl BareLauncher {
         }
     }
 
-    /// Starts one, with `data` as its descriptor 3. All other descriptors of this process that are
-    /// not close-on-exec are its own too.
+    /// Starts a process with `data` as its descriptor 3. It inherits all other descriptors of this
+    /// process that are not close-on-exec.
     pub fn start(&mut self, data: BorrowedFd<'_>) -> Result<Pid, Errno> {
         let flags = libc::CLONE_VM
             | libc::CLONE_VFORK
@@ -42,12 +44,6 @@ impl BareLauncher {
         // which has one thread, until the child has executed a program or exited.
         let pid = unsafe { libc::clone(child, top.cast(), flags, argument) };
         Errno::result(pid).map(Pid::from_raw)
-    }
-}
-
-impl Default for BareLauncher {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
