@@ -16,8 +16,8 @@ use roma_sandbox::cgroup::Group;
 use roma_sandbox::clone::{Forked, fork_into};
 use roma_sandbox::fdpass::Packet;
 use roma_sandbox::gate::random_u64;
-use roma_sandbox::guard::{Guard, stands};
-use roma_sandbox::step::{self, Step, StepFailure, failure};
+use roma_sandbox::guard::{Guard, is_enabled};
+use roma_sandbox::step::{self, Step, StepFailure};
 use roma_sandbox::wait::WaitStatus;
 use roma_sandbox::{namespaces, signals, wait};
 
@@ -135,7 +135,7 @@ impl<'a> Holder<'a> {
     }
 
     fn broken(&self, errno: Errno) -> Next {
-        let failure = failure(Step::AcceptLoad, errno);
+        let failure = StepFailure::new(Step::AcceptLoad, errno);
         Next::End(self.control().report_broken(failure))
     }
 
@@ -252,7 +252,7 @@ fn namespaces_of_pool(rootless: bool) -> CloneFlags {
         (CloneFlags::CLONE_NEWNET, Guard::NetworkNamespaceOfPool),
     ];
     let mut flags = namespaces::all();
-    for (namespace, _) in guarded.into_iter().filter(|(_, guard)| !stands(*guard)) {
+    for (namespace, _) in guarded.into_iter().filter(|(_, guard)| !is_enabled(*guard)) {
         flags.remove(namespace);
     }
     flags.set(CloneFlags::CLONE_NEWUSER, rootless);

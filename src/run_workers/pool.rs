@@ -10,9 +10,9 @@ use roma_protocol::control::{Load, MAX_SPAWNERS};
 use roma_protocol::spawner::MAX_LIVE;
 use roma_sandbox::cgroup::Group;
 use roma_sandbox::clone::{Forked, fork_into};
-use roma_sandbox::guard::{Guard, stands};
+use roma_sandbox::guard::{Guard, is_enabled};
 use roma_sandbox::namespaces;
-use roma_sandbox::step::{self, Step, StepFailure, failure};
+use roma_sandbox::step::{self, Step, StepFailure};
 
 use crate::replies::report_setup_failure;
 use crate::root::{self, Root};
@@ -91,7 +91,7 @@ fn enter(group: &Group, outer_ids: Option<(u32, u32)>) -> Result<bool, StepFailu
         namespaces::hide_host_name()
     })?;
     // A worker that cannot have a user namespace gets its others only from a process with a capability.
-    Ok(!namespaces::user_namespaces_are_for_everyone() || !stands(Guard::UserNamespace))
+    Ok(!namespaces::user_namespaces_are_unprivileged() || !is_enabled(Guard::UserNamespace))
 }
 
 /// Forks a process for each connection but the first. Returns, in each process, its own connection with
@@ -101,7 +101,7 @@ fn fork_spawners(
 ) -> Result<(u32, OwnedFd), (Option<OwnedFd>, StepFailure)> {
     let mut connections = (0..).zip(connections);
     let Some((_, first)) = connections.next() else {
-        return Err((None, failure(Step::ForkSpawner, Errno::EBADF)));
+        return Err((None, StepFailure::new(Step::ForkSpawner, Errno::EBADF)));
     };
     for (index, connection) in connections.by_ref() {
         match step::run(Step::ForkSpawner, || fork_into(CloneFlags::empty())) {

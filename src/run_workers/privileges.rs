@@ -4,7 +4,7 @@ use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use roma_protocol::control::Load;
 use roma_sandbox::caps::{self, Capability, CapabilitySet};
-use roma_sandbox::guard::{Guard, stands};
+use roma_sandbox::guard::{Guard, is_enabled};
 
 /// The user of workers if the pool has no block of user ids.
 const NOBODY: u32 = 65_534;
@@ -20,7 +20,7 @@ pub(crate) fn reduce(load: &Load, first_user: u32, privileged_clone: bool) -> Re
     if privileged_clone || load.proc || load.tmp_bytes.is_some() {
         keep.push(Capability::SysAdmin);
     }
-    if stands(Guard::DroppedCapabilities) {
+    if is_enabled(Guard::DroppedCapabilities) {
         caps::keep_only(CapabilitySet::of(&keep))?;
     }
     Ok(own_users)

@@ -14,10 +14,10 @@ use roma_sandbox::cgroup::InForce;
 use roma_sandbox::descriptors::{copy_up, fill_low, set_nonblocking};
 use roma_sandbox::fdpass::{self, Packet};
 use roma_sandbox::gate::Gate;
-use roma_sandbox::guard::{Guard, stands};
+use roma_sandbox::guard::{Guard, is_enabled};
 use roma_sandbox::launch::{Launcher, StartTimes, Template, Worker};
 use roma_sandbox::seccomp::FilterLevel;
-use roma_sandbox::step::{self, Step, StepFailure, failure};
+use roma_sandbox::step::{self, Step, StepFailure};
 use roma_sandbox::wait::{self, Reaped};
 use roma_sandbox::{caps, rlimits, seccomp, signals};
 
@@ -88,7 +88,7 @@ impl<'a> Spawner<'a> {
         let own_users = step::run(Step::DropCapabilities, || {
             privileges::reduce(load, *first_user, *privileged_clone)
         })?;
-        if stands(Guard::NoNewPrivileges) {
+        if is_enabled(Guard::NoNewPrivileges) {
             step::run(Step::NoNewPrivileges, caps::set_no_new_privileges)?;
         }
         let gate = step::run(Step::InstallFilter, || install_filter(load.filter))?;
@@ -167,7 +167,7 @@ impl<'a> Spawner<'a> {
         match ToSpawner::decode(&buffer[..packet.bytes]).map_err(|_| Errno::EPROTO)? {
             ToSpawner::Spawn(spawn) => self.spawn(spawn, &packet.descriptors)?,
             ToSpawner::Kill(worker) => {
-                if let Some(pid) = self.live.pid_of(worker).filter(|_| stands(Guard::Kill)) {
+                if let Some(pid) = self.live.pid_of(worker).filter(|_| is_enabled(Guard::Kill)) {
                     // The process is not reaped yet, so its id is not reused.
                     kill(pid, Signal::SIGKILL)?;
                 }
@@ -197,7 +197,7 @@ impl<'a> Spawner<'a> {
         let slot = self
             .live
             .reserve_slot()
-            .ok_or_else(|| failure(Step::AcceptSpawn, Errno::EAGAIN))?;
+            .ok_or_else(|| StepFailure::new(Step::AcceptSpawn, Errno::EAGAIN))?;
         let started = self.launcher.start(&Worker {
             name: spawn.name,
             user: self.first_user.map(|first| first + slot),
@@ -287,7 +287,7 @@ type Attached<'d> = (BorrowedFd<'d>, BorrowedFd<'d>, Option<BorrowedFd<'d>>);
 fn install_filter(level: FilterLevel) -> Result<Gate, Errno> {
     let gate = Gate::random()?;
     let level = match level {
-        _ if !stands(Guard::Filter) => FilterLevel::None,
+        _ if !is_enabled(Guard::Filter) => FilterLevel::None,
         level => level,
     };
     match seccomp::build(level, gate) {

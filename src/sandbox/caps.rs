@@ -8,11 +8,11 @@ use nix::errno::Errno;
 pub enum Capability {
     /// Signal any process.
     Kill = 5,
-    /// Take any group.
+    /// Change to any group.
     SetGid = 6,
-    /// Take any user.
+    /// Change to any user.
     SetUid = 7,
-    /// Mount, and make namespaces.
+    /// Mount, and create namespaces.
     SysAdmin = 21,
 }
 
@@ -21,7 +21,7 @@ pub enum Capability {
 pub struct CapabilitySet(pub u64);
 
 impl CapabilitySet {
-    /// Of these.
+    /// Creates a set of these capabilities.
     #[must_use]
     pub fn of(capabilities: &[Capability]) -> Self {
         Self(
@@ -31,7 +31,7 @@ impl CapabilitySet {
         )
     }
 
-    /// Whether `capability` is in it.
+    /// Returns whether `capability` is in the set.
     #[must_use]
     pub fn has(self, capability: Capability) -> bool {
         self.0 & (1 << capability as u32) != 0
@@ -54,17 +54,17 @@ struct Words {
     inheritable: u32,
 }
 
-/// What this process may do now.
+/// Returns the effective capabilities of this process.
 pub fn effective() -> Result<CapabilitySet, Errno> {
     let [low, high] = get()?;
     Ok(CapabilitySet(join(low.effective, high.effective)))
 }
 
-/// Gives up every capability but `keep`, also those that executing a program could bring back.
+/// Gives up every capability but `keep`, including those that executing a program could bring back.
 pub fn keep_only(keep: CapabilitySet) -> Result<(), Errno> {
     clear_ambient()?;
     bound(CapabilitySet::default())?;
-    // A change of user takes capabilities out of effect even where it leaves them permitted.
+    // A change of user clears the effective capabilities even if it keeps the permitted ones.
     let [low, high] = get()?;
     let permitted = join(low.permitted, high.permitted);
     let bits = keep.0 & permitted;
@@ -83,12 +83,12 @@ pub fn keep_only(keep: CapabilitySet) -> Result<(), Errno> {
         .map(drop)
 }
 
-/// Lets capabilities survive a change of user.
+/// Keeps capabilities over a change of user.
 pub fn keep_over_user_change() -> Result<(), Errno> {
     prctl(libc::PR_SET_KEEPCAPS, 1, 0)
 }
 
-/// Makes it impossible to gain anything by executing a program.
+/// Prevents gaining privileges by executing a program.
 pub fn set_no_new_privileges() -> Result<(), Errno> {
     prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0)
 }
@@ -114,19 +114,19 @@ fn clear_ambient() -> Result<(), Errno> {
         libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong,
         0,
     ) {
-        // A kernel without ambient capabilities (gVisor) has none to clear.
+        // A kernel without ambient capabilities, like gVisor's, has none to clear.
         Err(Errno::EINVAL) => Ok(()),
         other => other,
     }
 }
 
-/// Lets programs that are executed from now on gain no capability but `most`, even as root.
-pub fn bound(most: CapabilitySet) -> Result<(), Errno> {
-    for capability in (0..64).filter(|number| most.0 & (1 << number) == 0) {
+/// Limits the capabilities that programs can gain from now on, even as root, to `limit`.
+pub fn bound(limit: CapabilitySet) -> Result<(), Errno> {
+    for capability in (0..64).filter(|number| limit.0 & (1 << number) == 0) {
         match prctl(libc::PR_CAPBSET_DROP, capability, 0) {
-            // The first number that the kernel does not know.
+            // The first number that is unknown to the kernel.
             Err(Errno::EINVAL) => return Ok(()),
-            // Without CAP_SETPCAP the set cannot be changed; no_new_privs makes it meaningless.
+            // Without CAP_SETPCAP the set cannot be changed. It has no effect under no_new_privs.
             Err(Errno::EPERM) => return Ok(()),
             other => other?,
         }

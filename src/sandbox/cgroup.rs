@@ -1,7 +1,7 @@
-//! Control groups: limits of a whole pool, where the machine lets us set them.
+//! Control groups: limits of a whole pool, if the machine allows them.
 //!
-//! Both generations are handled, each controller on its own, since machines mix them. Whatever cannot
-//! be had is left out and reported as not in force: control groups are a second line behind the
+//! Both versions are handled, each controller on its own, because machines mix them. A limit that cannot
+//! be set is left out and reported as not in force: control groups are a second line behind the
 //! worker's own limits.
 
 use std::fs;
@@ -16,7 +16,7 @@ use crate::step::errno_of;
 /// Period over which CPU time is counted, microseconds (the kernel's default).
 const CPU_PERIOD_MICROS: u64 = 100_000;
 
-/// A group of our own, in one or several hierarchies. Dropping it does not remove it.
+/// A group that this process created, in one or several hierarchies. Dropping it does not remove it.
 #[derive(Debug, Default)]
 pub struct Group {
     folders: Vec<PathBuf>,
@@ -34,17 +34,17 @@ pub struct InForce {
     pub cpu: bool,
 }
 
-/// Where this process's own group is, for each controller.
+/// The folder of this process's own group, for each controller.
 #[derive(Debug, Default)]
 pub struct Hierarchies {
-    /// The second generation's one tree.
+    /// In the single tree of version 2.
     unified: Option<PathBuf>,
-    /// The first generation's trees: controller and folder.
+    /// In the trees of version 1: controller and folder.
     separate: Vec<(String, PathBuf)>,
 }
 
 impl Hierarchies {
-    /// Looks at what is mounted. Nothing is found inside gVisor, or where `/proc` is missing.
+    /// Reads what is mounted. Finds nothing inside gVisor or without `/proc`.
     #[must_use]
     pub fn discover() -> Self {
         let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
@@ -72,10 +72,10 @@ impl Hierarchies {
         found
     }
 
-    /// Names the groups directly below our own.
-    pub fn for_each_group(&self, mut tell: impl FnMut(&str)) {
+    /// Calls `visit` with the name of each group directly below this process's own.
+    pub fn for_each_group(&self, mut visit: impl FnMut(&str)) {
         for (name, _) in self.groups() {
-            tell(&name);
+            visit(&name);
         }
     }
 
@@ -96,7 +96,7 @@ impl Hierarchies {
     }
 }
 
-/// The folder of group `path` in the hierarchy of that type (and controller).
+/// Returns the folder of group `path` in the hierarchy of this type and controller.
 fn mounted(mounts: &str, kind: &str, controller: Option<&str>, path: &str) -> Option<PathBuf> {
     mounts.lines().find_map(|line| {
         let (before, after) = line.split_once(" - ")?;
@@ -112,7 +112,7 @@ fn mounted(mounts: &str, kind: &str, controller: Option<&str>, path: &str) -> Op
 }
 
 impl Group {
-    /// Makes a group of this name below our own, with as many of the limits as can be had.
+    /// Creates a group below this process's own, with those of the limits that can be set.
     #[must_use]
     pub fn create(hierarchies: &Hierarchies, name: &str, limits: &PoolLimits) -> Self {
         let mut group = Self::default();
@@ -145,16 +145,16 @@ impl Group {
         group
     }
 
-    /// Which limits hold for the processes that join.
+    /// Returns which limits apply to the processes that join.
     #[must_use]
     pub fn in_force(&self) -> InForce {
         self.in_force
     }
 
-    /// Moves the calling process, and with it all that it will start, into the group.
+    /// Moves the calling process, and with it all processes that it will start, into the group.
     pub fn join(&self) -> Result<(), Errno> {
         for folder in &self.folders {
-            // "0" is whoever writes, whatever its number in whichever namespace.
+            // "0" is the writing process, in any PID namespace.
             fs::write(folder.join("cgroup.procs"), "0").map_err(|error| errno_of(&error))?;
         }
         Ok(())
@@ -195,7 +195,7 @@ impl Group {
     }
 }
 
-/// The group below which this controller can be used.
+/// Returns the group below which this controller can be used.
 fn parent_for<'a>(hierarchies: &'a Hierarchies, controller: &str) -> Option<&'a Path> {
     if let Some(separate) = hierarchies.separate(controller) {
         return Some(separate);
@@ -204,17 +204,17 @@ fn parent_for<'a>(hierarchies: &'a Hierarchies, controller: &str) -> Option<&'a 
     let control = unified.join("cgroup.subtree_control");
     let enabled = |text: &str| text.split_whitespace().any(|name| name == controller);
     if !enabled(&fs::read_to_string(&control).ok()?) {
-        // Fails where the controller is not ours to give, or processes live in the parent.
+        // Fails if the controller is not delegated to us, or if processes are in the parent.
         fs::write(&control, format!("+{controller}")).ok()?;
     }
     Some(unified)
 }
 
-/// Removes the groups below our own whose names are `unwanted`. Groups with processes in them cannot
-/// be removed and are not.
+/// Removes the groups below this process's own whose names are `unwanted`. Groups with processes in
+/// them stay.
 pub fn remove_groups(hierarchies: &Hierarchies, unwanted: impl Fn(&str) -> bool) {
     for (_, folder) in hierarchies.groups().filter(|(name, _)| unwanted(name)) {
-        // One that is busy, or already gone, is not ours to worry about.
+        // It may be busy, or removed by another instance.
         let _ = fs::remove_dir(folder);
     }
 }
@@ -232,7 +232,7 @@ mod tests {
 ";
 
     #[test]
-    fn finds_each_controller_where_it_is() {
+    fn each_controller_is_found_in_its_hierarchy() {
         let own = "4:pids:/docker/abc/x\n3:cpu,cpuacct:/\n2:memory:/a/b\n0::/user\n";
         let found = Hierarchies::parse(own, MOUNTS);
         let at = |controller| {
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_nothing_where_nothing_is() {
+    fn without_hierarchies_no_limit_is_in_force() {
         let found = Hierarchies::parse("0::/\n", "");
         assert!(found.unified.is_none() && found.separate.is_empty());
         let group = Group::create(

@@ -1,22 +1,22 @@
-//! Making processes that go on as copies of this one. For workers see [`crate::launch`].
+//! Forking processes into new namespaces. For workers see [`crate::launch`].
 
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::Pid;
 
-/// Which of the two processes this is.
+/// Which process this is after [`fork_into`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forked {
-    /// The one that called, and the process that it made.
+    /// The calling process, with the id of the new one.
     Parent(Pid),
-    /// The new one.
+    /// The new process.
     Child,
 }
 
-/// Forks into new namespaces. Fails with `EINVAL` in a process that has several threads, since the
-/// copy of a lock that another thread holds would stay locked for ever.
+/// Forks into new namespaces. Fails with `EINVAL` in a process that has several threads, because the
+/// copy of a lock that another thread holds would stay locked.
 pub fn fork_into(namespaces: CloneFlags) -> Result<Forked, Errno> {
-    // Separates nothing: the kernel does no more than check that there is one thread.
+    // Unshares nothing: the kernel only checks that there is one thread.
     unshare(CloneFlags::CLONE_THREAD)?;
     let flags = libc::c_long::from(namespaces.bits() | libc::SIGCHLD);
     // SAFETY: without CLONE_VM and with no stack given this is fork(2): the child goes on with a copy

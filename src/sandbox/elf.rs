@@ -1,18 +1,17 @@
-//! Looking into a binary before it is loaded: what it is, for which machine, what else it needs.
+//! Inspecting a binary before it is loaded: what it is, for which machine, what else it needs.
 //!
-//! The bytes come from whoever wrote the UDF, so every offset is checked and nothing is trusted to be
-//! within bounds.
+//! The bytes are untrusted: every offset is checked.
 
 use std::collections::BTreeSet;
 
-/// What a file is, as far as running it goes.
+/// How a file is executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Binary {
     /// A program for Linux.
     Elf(Elf),
-    /// A script, with the program that is to run it.
+    /// A script that another program runs.
     Script {
-        /// Its path.
+        /// Path of that program.
         interpreter: String,
     },
 }
@@ -20,11 +19,11 @@ pub enum Binary {
 /// An ELF program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Elf {
-    /// For which machine.
+    /// The machine that it is for.
     pub machine: Machine,
-    /// The dynamic loader, where the program asks for one.
+    /// The dynamic loader, if it has one.
     pub interpreter: Option<String>,
-    /// The shared libraries that it names itself, in order.
+    /// The shared libraries that it names, in order.
     pub needed: Vec<String>,
 }
 
@@ -35,12 +34,12 @@ pub enum Machine {
     X86_64,
     /// 64-bit Arm.
     Aarch64,
-    /// Something that Roma does not run on, by its ELF number.
+    /// A machine that Roma does not support, by its ELF number.
     Other(u16),
 }
 
 impl Machine {
-    /// The one that this code runs on.
+    /// Returns the machine that this code was compiled for.
     #[must_use]
     pub fn here() -> Self {
         if cfg!(target_arch = "aarch64") {
@@ -62,19 +61,19 @@ impl Machine {
 /// Why a file cannot be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ElfError {
-    /// It starts with neither the ELF magic nor `#!`.
+    /// The file starts with neither the ELF magic nor `#!`.
     #[error("neither an ELF program nor a script")]
     UnknownFormat,
-    /// `#!` with no path behind it.
+    /// There is no path after `#!`.
     #[error("a script that does not name its interpreter")]
     NoInterpreter,
-    /// ELF, but 32 bits or big-endian.
+    /// The ELF file is 32-bit or big-endian.
     #[error("not a 64-bit little-endian program")]
     WrongClass,
-    /// ELF, but an object file, a core dump or the like.
+    /// The ELF file is an object file, a core dump or the like.
     #[error("an ELF file of type {0}, not a program")]
     NotAProgram(u16),
-    /// It names more shared libraries than any program does.
+    /// The program names more than 1024 shared libraries.
     #[error("a program that names more than {MAX_NEEDED} shared libraries")]
     TooManyLibraries,
     /// A table or string lies outside the file.
@@ -93,14 +92,14 @@ const DT_NULL: u64 = 0;
 const DT_NEEDED: u64 = 1;
 const DT_STRTAB: u64 = 5;
 
-/// Most shared libraries that a program may name itself. Without a limit a damaged table could ask
-/// for many times the file's size in names.
+/// Maximum number of shared libraries that a program may name. Without a limit, the names of a damaged
+/// table could take many times the file's size.
 const MAX_NEEDED: usize = 1024;
 
-/// Largest string that a program header or the dynamic table may name.
+/// Maximum size of a string that a program header or the dynamic table refers to.
 const MAX_STRING_BYTES: usize = 4096;
 
-/// Looks into a file's bytes.
+/// Inspects a file's bytes.
 pub fn inspect(file: &[u8]) -> Result<Binary, ElfError> {
     if let Some(rest) = file.strip_prefix(b"#!") {
         return inspect_script(rest);
@@ -202,7 +201,7 @@ fn needed(file: &[u8], segments: &[Segment]) -> Result<Vec<String>, ElfError> {
         .collect()
 }
 
-/// Where in the file that which is loaded at `address` is.
+/// Returns the offset in the file of what is loaded at `address`.
 fn offset_of(address: u64, segments: &[Segment]) -> Option<u64> {
     segments
         .iter()
@@ -255,12 +254,12 @@ mod tests {
     }
 
     #[test]
-    fn sees_what_this_program_is() {
+    fn this_program_is_an_elf_for_this_machine() {
         let Ok(Binary::Elf(elf)) = inspect(&this_program()) else {
             panic!("not a program")
         };
         assert_eq!(elf.machine, Machine::here());
-        // A program that is linked statically names no library, another one names at least libc.
+        // A statically linked program names no library, a dynamically linked one names at least libc.
         assert_eq!(
             elf.interpreter.is_some(),
             elf.needed.iter().any(|name| name.starts_with("libc."))
@@ -268,8 +267,8 @@ mod tests {
     }
 
     #[test]
-    fn sees_what_a_dynamic_program_needs() {
-        let shell = std::fs::read("/bin/sh").expect("every Linux has one");
+    fn a_dynamic_program_has_a_loader_and_names_libc() {
+        let shell = std::fs::read("/bin/sh").expect("a shell");
         let Ok(Binary::Elf(elf)) = inspect(&shell) else {
             panic!("not a program")
         };
@@ -278,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_scripts_from_programs() {
+    fn a_script_has_the_interpreter_of_its_first_line() {
         let script = |text: &str| inspect(text.as_bytes());
         assert_eq!(
             script("#! /bin/sh -e\n"),
@@ -292,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_cannot_run() {
+    fn a_binary_that_cannot_run_is_refused() {
         let mut file = this_program();
         file[4] = 1;
         assert_eq!(inspect(&file), Err(ElfError::WrongClass));
@@ -307,7 +306,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn damage_in_the_headers_is_an_error_or_another_answer_never_a_panic(
+        fn damaged_headers_never_panic(
             changes in proptest::collection::vec((0usize..1024, any::<u8>()), 1..20),
             length in 0usize..8192,
         ) {

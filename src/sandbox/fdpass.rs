@@ -7,10 +7,10 @@ use nix::errno::Errno;
 
 use crate::gate::Gate;
 
-/// Most descriptors in one packet (the kernel's own maximum is 253).
+/// Maximum number of descriptors in one packet (the kernel's own maximum is 253).
 pub const MAX_DESCRIPTORS: usize = 80;
 
-// SAFETY: CMSG_SPACE only computes with the number that it is given.
+// SAFETY: CMSG_SPACE only computes with its argument.
 const CONTROL_BYTES: usize =
     unsafe { libc::CMSG_SPACE((MAX_DESCRIPTORS * size_of::<RawFd>()) as u32) } as usize;
 
@@ -18,7 +18,7 @@ const CONTROL_BYTES: usize =
 #[repr(C, align(8))]
 struct Control([MaybeUninit<u8>; CONTROL_BYTES]);
 
-/// A connected pair of packet sockets, both close-on-exec.
+/// Creates a connected pair of packet sockets, both close-on-exec.
 pub fn packet_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
     socketpair(
@@ -29,17 +29,17 @@ pub fn packet_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     )
 }
 
-/// A packet that has come.
+/// A received packet.
 #[derive(Debug)]
 pub struct Packet {
-    /// How many bytes of the buffer it fills. 0 is the end of the connection.
+    /// Number of bytes of the buffer that it fills. 0 is the end of the connection.
     pub bytes: usize,
-    /// What was attached, in order; close-on-exec.
+    /// The descriptors attached, in order; close-on-exec.
     pub descriptors: Vec<OwnedFd>,
 }
 
-/// Takes one packet. A packet that does not fit the buffer, or brings more than [`MAX_DESCRIPTORS`],
-/// is `EMSGSIZE`; its descriptors are closed.
+/// Receives one packet. Fails with `EMSGSIZE` if the packet does not fit the buffer or has more than
+/// [`MAX_DESCRIPTORS`] attached; its descriptors are closed.
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8], gate: Gate) -> Result<Packet, Errno> {
     let mut control = Control([MaybeUninit::uninit(); CONTROL_BYTES]);
     let mut part = libc::iovec {
@@ -52,8 +52,8 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8], gate: Gate) -> Result<
     message.msg_iovlen = 1;
     message.msg_control = (&raw mut control).cast();
     message.msg_controllen = CONTROL_BYTES as _;
-    // SAFETY: the message describes `buffer` and `control`, which outlive the call. The arguments from
-    // the fourth on are not looked at by the kernel; the last is for the filter.
+    // SAFETY: the message describes `buffer` and `control`, which outlive the call. The kernel
+    // ignores the arguments from the fourth on; the last is for the filter.
     let count = Errno::result(unsafe {
         libc::syscall(
             libc::SYS_recvmsg,
@@ -108,13 +108,13 @@ unsafe fn take_descriptors(message: &libc::msghdr) -> Vec<OwnedFd> {
     // SAFETY: a header that is not null lies within the control buffer.
     while let Some(entry) = unsafe { header.as_ref() } {
         if entry.cmsg_level == libc::SOL_SOCKET && entry.cmsg_type == libc::SCM_RIGHTS {
-            // SAFETY: CMSG_LEN only computes.
+            // SAFETY: CMSG_LEN only computes with its argument.
             let bytes = entry.cmsg_len - unsafe { libc::CMSG_LEN(0) } as usize;
             // SAFETY: `header` points to a whole control message.
             let first = unsafe { libc::CMSG_DATA(header) }.cast::<RawFd>();
             for index in 0..bytes / size_of::<RawFd>() {
-                // SAFETY: the kernel wrote so many descriptors behind the header, made for this
-                // process a moment ago, so nobody else owns them.
+                // SAFETY: the kernel wrote this many descriptors after the header and has just created
+                // them for this process, so nothing else owns them.
                 taken.push(unsafe { OwnedFd::from_raw_fd(first.add(index).read_unaligned()) });
             }
         }
@@ -131,7 +131,7 @@ mod tests {
 
     use super::*;
 
-    /// A control message as the kernel writes it.
+    /// Returns a control message as the kernel writes it.
     fn entry(level: i32, kind: i32, data: &[u8]) -> Vec<u8> {
         let length = size_of::<libc::cmsghdr>() + data.len();
         let mut bytes = length.to_ne_bytes().to_vec();
@@ -150,21 +150,21 @@ mod tests {
 
     fn taken(bytes: &[u8]) -> Vec<RawFd> {
         let mut control = Control([MaybeUninit::uninit(); CONTROL_BYTES]);
-        for (place, byte) in control.0.iter_mut().zip(bytes) {
-            place.write(*byte);
+        for (slot, byte) in control.0.iter_mut().zip(bytes) {
+            slot.write(*byte);
         }
         // SAFETY: all bytes zero is a valid msghdr.
         let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
         message.msg_control = (&raw mut control).cast();
         message.msg_controllen = bytes.len() as _;
-        // SAFETY: the message is as `recvmsg` would have filled it, its buffer lives, its descriptors
-        // belong to nobody else, and this is the only call.
+        // SAFETY: the message is as `recvmsg` would have filled it, its buffer is live, nothing else
+        // owns its descriptors, and this is the only call.
         let descriptors = unsafe { take_descriptors(&message) };
         descriptors.iter().map(AsRawFd::as_raw_fd).collect()
     }
 
     #[test]
-    fn descriptors_come_in_order_up_to_the_last_byte_of_the_buffer() {
+    fn descriptors_are_in_order_up_to_the_last_byte_of_the_buffer() {
         for count in [0, 1, 2, 3, MAX_DESCRIPTORS] {
             let (raw, bytes) = rights(count);
             assert!(bytes.len() <= CONTROL_BYTES);
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn several_messages_and_others_between_them_are_told_apart() {
+    fn descriptors_of_several_messages_are_taken_and_other_messages_skipped() {
         let (first, one) = rights(1);
         let (second, two) = rights(3);
         let credentials = entry(libc::SOL_SOCKET, libc::SCM_CREDENTIALS, &[7; 12]);

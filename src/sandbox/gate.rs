@@ -1,13 +1,13 @@
-//! The secret that opens, for the spawner alone, what its system call filter denies to everyone else.
+//! The secret with which the spawner alone may make calls that its system call filter denies.
 //!
-//! A filter is inherited, so the spawner lives under the same filter as the UDFs that it starts, and
-//! yet it must clone into namespaces. Filters see the raw values of all six argument registers, and
-//! these calls use fewer: an unused register carries a random number that only the spawner knows, and
-//! the filter lets the call through only with it. The kernel ignores the register.
+//! A filter is inherited, so the spawner runs under the same filter as the UDFs that it starts, and yet
+//! it must clone into namespaces. Filters see the raw values of all six argument registers, and these
+//! calls use fewer: an unused register carries a random number that only the spawner knows, and the
+//! filter allows the call only with it. The kernel ignores the register.
 
 use nix::errno::Errno;
 
-/// A random number, or nothing where no filter asks for it.
+/// A random number, or 0 if there is no filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gate(u64);
 
@@ -15,7 +15,7 @@ impl Gate {
     /// For processes without a filter.
     pub const NONE: Self = Self(0);
 
-    /// Another one each time.
+    /// Returns a new random secret.
     pub fn random() -> Result<Self, Errno> {
         random_u64().map(Self)
     }
@@ -25,7 +25,7 @@ impl Gate {
     }
 }
 
-/// A number that nobody can guess.
+/// Returns an unpredictable number.
 pub fn random_u64() -> Result<u64, Errno> {
     let mut bytes = [0u8; 8];
     // SAFETY: the kernel writes at most `bytes.len()` bytes into `bytes`, which outlives the call.

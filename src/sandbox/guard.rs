@@ -1,16 +1,15 @@
-//! The guards, by name: each of the walls around a UDF that a test has to see fall.
+//! The guards of the sandbox, by name. Tests disable each of them to show which attack it stops.
 //!
-//! In what is shipped all of them stand, and the compiler knows it. Only with the feature `weaken`,
-//! which nothing shipped is built with, can one be turned off, so that it shows which attack it stops.
+//! In the shipped programs all guards are enabled, as a constant. Only the feature `weaken`, which no
+//! shipped program is built with, allows disabling one.
 
 macro_rules! guards {
     ($($guard:ident)*) => {
         /// A guard.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]
-        #[allow(missing_docs, reason = "each is named for what it is")]
+        #[allow(missing_docs, reason = "the names say it")]
         pub enum Guard {
-            /// Not a guard: what is off as long as none is.
             $($guard),*
         }
 
@@ -61,16 +60,16 @@ guards! {
     NetworkNamespaceOfPool
 }
 
-/// Whether a guard stands.
+/// Returns whether a guard is enabled.
 #[cfg(not(feature = "weaken"))]
 #[must_use]
 #[inline(always)]
-pub const fn stands(_: Guard) -> bool {
+pub const fn is_enabled(_: Guard) -> bool {
     true
 }
 
 #[cfg(feature = "weaken")]
-pub use weakened::{named, stands, turn_off};
+pub use weakened::{disable, is_enabled, named};
 
 #[cfg(feature = "weaken")]
 mod weakened {
@@ -78,20 +77,20 @@ mod weakened {
 
     use super::Guard;
 
-    static OFF: AtomicU8 = AtomicU8::new(u8::MAX);
+    static DISABLED: AtomicU8 = AtomicU8::new(u8::MAX);
 
-    /// Whether a guard stands.
+    /// Returns whether a guard is enabled.
     #[must_use]
-    pub fn stands(guard: Guard) -> bool {
-        OFF.load(Ordering::Relaxed) != guard as u8
+    pub fn is_enabled(guard: Guard) -> bool {
+        DISABLED.load(Ordering::Relaxed) != guard as u8
     }
 
-    /// Turns a guard off in this process and those forked from it.
-    pub fn turn_off(guard: Guard) {
-        OFF.store(guard as u8, Ordering::Relaxed);
+    /// Disables a guard in this process and those forked from it. Enables any other.
+    pub fn disable(guard: Guard) {
+        DISABLED.store(guard as u8, Ordering::Relaxed);
     }
 
-    /// The guard of this name.
+    /// Returns the guard of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Guard> {
         Guard::ALL

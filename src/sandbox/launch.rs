@@ -1,8 +1,8 @@
 //! Starting a worker: one clone into fresh namespaces, a few calls, `execve`.
 //!
 //! The child shares the spawner's memory (`CLONE_VM`) while the spawner waits (`CLONE_VFORK`), so no
-//! page table is copied, and what the child finds out comes back by plain memory. For that the child
-//! must not allocate, lock or unwind: it makes system calls and nothing else.
+//! page table is copied and the child reports through plain memory. In return the child must not
+//! allocate, lock or unwind: it makes system calls and nothing else.
 
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
@@ -13,13 +13,13 @@ use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use crate::gate::Gate;
-use crate::guard::{Guard, stands};
+use crate::guard::{Guard, is_enabled};
 use crate::name::ExecutionName;
 use crate::rlimits::Limit;
-use crate::step::{self, Step, StepFailure, failure};
+use crate::step::{self, Step, StepFailure};
 use crate::wait::wait_for;
 
-/// Where the binary is in a pool's root.
+/// Path of the binary in a pool's root.
 pub const PROGRAM: &CStr = c"/udf";
 /// The descriptor of the data connection, which is also `argv[1]`.
 pub const DATA_FD: RawFd = 3;
@@ -29,14 +29,14 @@ pub const HOST_FUNCTIONS_FD: RawFd = 4;
 const STACK_BYTES: usize = 64 * 1024;
 const PAGE_BYTES: usize = 4096;
 
-/// How long the start of a worker took, by step, in nanoseconds.
+/// How long the start of a worker took, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StartTimes {
     /// From the receipt of `Spawn` to the first instruction of the new process.
     pub clone_nanos: u32,
     /// From there to `execve`: descriptors, limits, mounts.
     pub setup_nanos: u32,
-    /// `execve` itself, until the spawner goes on.
+    /// `execve` itself, until the spawner resumes.
     pub exec_nanos: u32,
 }
 
@@ -47,16 +47,16 @@ pub struct Template {
     pub arguments: Vec<CString>,
     /// `NAME=value` each.
     pub environment: Vec<CString>,
-    /// A private IPC namespace for each.
+    /// Give each worker its own IPC namespace.
     pub private_ipc: bool,
-    /// A network namespace for each, where no filter denies sockets: without one, processes of one
-    /// pool could meet on its loopback device.
+    /// Give each worker its own network namespace. Needed if no filter denies sockets: otherwise the
+    /// workers of a pool could connect over its loopback device.
     pub private_network: bool,
     /// Mount `/proc`.
     pub proc: bool,
     /// Mount `/tmp` with these options ([`crate::mounts::tmp_options`]).
     pub tmp_options: Option<CString>,
-    /// Limits to set in each.
+    /// Limits to set in each worker.
     pub limits: Vec<Limit>,
 }
 
@@ -65,7 +65,7 @@ pub struct Template {
 pub struct Worker<'a> {
     /// `argv[0]`.
     pub name: ExecutionName,
-    /// The user that the spawner takes before it clones; `None` stays who it is.
+    /// The user that the spawner changes to before it clones, if any.
     pub user: Option<u32>,
     /// Becomes descriptor 3.
     pub data: BorrowedFd<'a>,
@@ -75,11 +75,11 @@ pub struct Worker<'a> {
     pub host_functions: Option<BorrowedFd<'a>>,
 }
 
-/// Starts workers, one after the other.
+/// Starts workers, one at a time.
 #[derive(Debug)]
 pub struct Launcher {
     gate: Gate,
-    /// Who this process is, where it has taken a worker's user before.
+    /// The user of this process, if it has changed to that of a worker.
     user: Option<u32>,
     stack: ChildStack,
     flags: c_int,
@@ -90,8 +90,8 @@ pub struct Launcher {
 }
 
 impl Launcher {
-    /// For a process that is single-threaded, has a sealed root, and has every descriptor below
-    /// [`crate::descriptors::FIRST_FREE`] filled with `/dev/null`.
+    /// Creates a launcher for a process that is single-threaded, has a sealed root, and has every
+    /// descriptor below [`crate::descriptors::FIRST_FREE`] filled with `/dev/null`.
     pub fn new(template: Template, gate: Gate) -> Result<Self, Errno> {
         let pointers = |strings: &[CString]| -> Vec<*const c_char> {
             strings
@@ -114,11 +114,10 @@ impl Launcher {
         })
     }
 
-    /// Starts one. When this returns, the program is running or nothing of it is left.
+    /// Starts a worker. When this returns, its program is running or the worker does not exist.
     pub fn start(&mut self, worker: &Worker<'_>) -> Result<(Pid, StartTimes), StepFailure> {
         let begun = now();
-        // Places, and with them users, are used again last in first out: most of the time this process
-        // is already who it must be.
+        // Users are reused last in, first out: most of the time this process already has the right one.
         if worker.user != self.user {
             step::run(Step::SetUser, || self.become_user(worker.user))?;
         }
@@ -137,7 +136,7 @@ impl Launcher {
         let ended = now();
         let outcome = attempt.outcome.into_inner();
         if let Some(failure) = outcome.failure {
-            // It has already exited; the failure is what matters, whatever the wait says.
+            // It has already exited. The result of the wait does not matter.
             let _ = wait_for(pid);
             return Err(failure);
         }
@@ -165,7 +164,7 @@ impl Launcher {
     }
 }
 
-/// One start: read by both processes, written by the child, on the spawner's stack.
+/// One start, on the spawner's stack: read by both processes, written by the child.
 struct Attempt<'a> {
     launcher: &'a Launcher,
     worker: &'a Worker<'a>,
@@ -183,9 +182,9 @@ impl Attempt<'_> {
         let secret = self.launcher.gate.secret() as *mut c_void;
         let argument = (&raw const *self).cast_mut().cast::<c_void>();
         // SAFETY: the stack is ours, big enough for `child` and used by nothing else while the child
-        // lives on it. CLONE_VFORK suspends this process until the child has executed a program or
-        // exited, so `self` outlives the child's use of it and nobody else touches it meanwhile.
-        // Without CLONE_SETTLS and the TID flags the kernel does not look at the last three.
+        // runs on it. CLONE_VFORK suspends this process until the child has executed a program or
+        // exited, so `self` outlives the child's use of it and nothing else accesses it meanwhile.
+        // Without CLONE_SETTLS and the TID flags the kernel ignores the last three.
         let result = unsafe {
             libc::clone(
                 child,
@@ -200,7 +199,7 @@ impl Attempt<'_> {
         Errno::result(result).map(Pid::from_raw)
     }
 
-    /// In the child. Returns only when it failed.
+    /// Runs in the child. Returns only on failure.
     fn become_worker(&self) -> StepFailure {
         match self.prepare() {
             Err(failure) => failure,
@@ -208,8 +207,8 @@ impl Attempt<'_> {
                 self.with_outcome(|outcome| outcome.executing = now());
                 match step::run(Step::Exec, || self.execute()) {
                     Err(failure) => failure,
-                    // Cannot be: a call that succeeds does not return.
-                    Ok(()) => failure(Step::Exec, Errno::ENOEXEC),
+                    // Not reached: execve does not return on success.
+                    Ok(()) => StepFailure::new(Step::Exec, Errno::ENOEXEC),
                 }
             }
         }
@@ -219,13 +218,13 @@ impl Attempt<'_> {
         let launcher = self.launcher;
         let gate = launcher.gate;
         step::run(Step::DeathSignal, || {
-            if stands(Guard::DeathSignal) {
+            if is_enabled(Guard::DeathSignal) {
                 die_with_spawner()?;
             }
             unblock_signals()
         })?;
         step::run(Step::PlaceDescriptors, || self.place_descriptors())?;
-        if stands(Guard::ClosedDescriptors) {
+        if is_enabled(Guard::ClosedDescriptors) {
             step::run(Step::CloseDescriptors, || close_from(self.first_closed()))?;
         }
         if let Some(options) = &launcher.template.tmp_options {
@@ -238,7 +237,7 @@ impl Attempt<'_> {
                 mount_private(c"proc", c"/proc", PROC_FLAGS, c"", gate)
             })?;
         }
-        if mounts_anything(&launcher.template) && stands(Guard::UserNamespace) {
+        if mounts_anything(&launcher.template) && is_enabled(Guard::UserNamespace) {
             step::run(Step::UnshareUser, || unshare_user(gate))?;
         }
         step::run(Step::SetWorkerLimits, || {
@@ -285,7 +284,7 @@ impl Attempt<'_> {
 
     fn with_outcome(&self, change: impl FnOnce(&mut Outcome)) {
         // SAFETY: only the child writes, while the spawner is suspended; the spawner reads afterwards.
-        // The reference does not leave this function.
+        // The reference does not outlive this call.
         change(unsafe { &mut *self.outcome.get() });
     }
 }
@@ -297,7 +296,7 @@ extern "C" fn child(argument: *mut c_void) -> c_int {
     attempt.with_outcome(|outcome| outcome.cloned = now());
     let failure = attempt.become_worker();
     attempt.with_outcome(|outcome| outcome.failure = Some(failure));
-    // SAFETY: ends this process without running anything of the spawner's whose memory it shares.
+    // SAFETY: ends this process without running code of the spawner, whose memory it shares.
     unsafe { libc::_exit(127) }
 }
 
@@ -324,7 +323,7 @@ fn namespace_flags(template: &Template) -> c_int {
             Guard::NetworkNamespace,
             template.private_network,
         ),
-        // What mounts needs the spawner's capabilities first, and leaves its user namespace after that.
+        // A worker that mounts needs the spawner's capabilities first and enters its own after that.
         (
             libc::CLONE_NEWUSER,
             Guard::UserNamespace,
@@ -332,7 +331,7 @@ fn namespace_flags(template: &Template) -> c_int {
         ),
     ];
     for (flag, guard, wanted) in namespaces {
-        if wanted && stands(guard) {
+        if wanted && is_enabled(guard) {
             flags |= flag;
         }
     }
@@ -340,7 +339,7 @@ fn namespace_flags(template: &Template) -> c_int {
 }
 
 fn die_with_spawner() -> Result<(), Errno> {
-    // SAFETY: takes a number.
+    // SAFETY: takes numbers only.
     Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong, 0, 0, 0) })
         .map(drop)
 }
@@ -348,7 +347,7 @@ fn die_with_spawner() -> Result<(), Errno> {
 fn unblock_signals() -> Result<(), Errno> {
     let none = 0u64;
     // SAFETY: the kernel reads eight bytes, a signal set, through a pointer to a live number. The
-    // spawner blocks a signal; a program must not start with that.
+    // spawner blocks a signal; a program must not inherit that.
     let result = unsafe {
         libc::syscall(
             libc::SYS_rt_sigprocmask,
@@ -361,12 +360,12 @@ fn unblock_signals() -> Result<(), Errno> {
     Errno::result(result).map(drop)
 }
 
-/// Makes descriptor 0 the end of a pipe that nobody writes to. Were it the null device, all workers
-/// would have one open file in common, and its flags to leave messages in. The other end of the pipe
-/// takes the next free number, beyond those that stay open.
+/// Makes descriptor 0 the read end of a pipe that no process writes to. If it were the null device, all
+/// workers would share one open file, whose flags could carry messages. The other end of the pipe gets
+/// the next free number, beyond those that stay open.
 fn make_input() -> Result<(), Errno> {
     let mut ends = [0; 2];
-    // SAFETY: in this process, whose table of descriptors is its own, nobody owns descriptor 0; the
+    // SAFETY: in this process, whose table of descriptors is its own, nothing owns descriptor 0; the
     // kernel writes two numbers to live memory.
     let result = unsafe {
         libc::syscall(libc::SYS_close, 0);
@@ -380,7 +379,7 @@ fn make_input() -> Result<(), Errno> {
 }
 
 fn place(from: BorrowedFd<'_>, to: RawFd, gate: Gate) -> Result<(), Errno> {
-    // SAFETY: takes numbers only. Numbers below FIRST_FREE are owned by nobody in a spawner.
+    // SAFETY: takes numbers only. In a spawner nothing owns the numbers below FIRST_FREE.
     let result =
         unsafe { libc::syscall(libc::SYS_dup3, from.as_raw_fd(), to, 0, 0, 0, gate.secret()) };
     Errno::result(result).map(drop)
@@ -443,8 +442,7 @@ fn nanos(from: u64, to: u64) -> u32 {
     u32::try_from(to.saturating_sub(from)).unwrap_or(u32::MAX)
 }
 
-/// Memory that the child runs on until it executes its program. Running over its end hits a page that
-/// cannot be touched.
+/// The child's stack until it executes its program. An overflow hits a guard page.
 #[derive(Debug)]
 struct ChildStack {
     base: *mut c_void,
@@ -454,7 +452,7 @@ impl ChildStack {
     fn new() -> Result<Self, Errno> {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: asks for new memory at a place of the kernel's choice.
+        // SAFETY: asks for new memory at an address that the kernel chooses.
         let base = unsafe { libc::mmap(null_mut(), STACK_BYTES, protection, flags, -1, 0) };
         if base == libc::MAP_FAILED {
             return Err(Errno::last());
@@ -466,8 +464,8 @@ impl ChildStack {
     }
 
     fn top(&self) -> *mut c_void {
-        // SAFETY: one past the end of the mapping, which a stack that grows down starts from. It is
-        // page-aligned, hence aligned as both architectures ask.
+        // SAFETY: one past the end of the mapping, where a stack that grows down starts. It is
+        // page-aligned, as both architectures require at least.
         unsafe { self.base.byte_add(STACK_BYTES) }
     }
 }

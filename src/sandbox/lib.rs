@@ -1,8 +1,17 @@
-//! Linux primitives of Roma's sandbox: making processes, namespaces, mounts, capabilities, system call
-//! filters, limits, control groups, passing descriptors, looking into binaries.
+//! Linux primitives of Roma's sandbox. It knows nothing of any engine or of its messages.
 //!
-//! All unsafe code of the engine lives in this crate. What it exports is safe to call; what may go
-//! wrong at run time comes back as [`Errno`] or, where it is a step of starting something, as
+//! | to find | look at |
+//! |---|---|
+//! | how a worker is started | [`launch`]; other processes: [`clone`] |
+//! | how its end and its usage are read | [`wait`], [`signals`] |
+//! | which limits exist and where they are applied | [`limits`]; [`rlimits`] for a worker, [`cgroup`] for a pool |
+//! | how the system call filter is built | [`seccomp`]; what only the spawner may call: [`gate`] |
+//! | what a worker can see and reach | [`mounts`], [`namespaces`], [`descriptors`], [`caps`] |
+//! | what names a failure | [`step`] |
+//! | what a binary is | [`elf`] |
+//!
+//! All unsafe code of the engine is in this crate. What it exports is safe to call. Failures at run time
+//! are returned as [`Errno`] or, if they belong to a step of starting something, as
 //! [`step::StepFailure`].
 #![allow(unsafe_code)]
 

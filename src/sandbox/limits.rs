@@ -1,6 +1,7 @@
-//! How much a pool and each of its workers may use.
+//! Which limits a pool and each of its workers can have. [`crate::rlimits`] applies those of a worker,
+//! [`crate::cgroup`] those of a pool.
 
-/// Limits of one worker (POSIX resource limits). `None` leaves what the sandbox itself has. The core
+/// Limits of one worker (POSIX resource limits). `None` keeps the limit of the sandbox itself. The core
 /// file size is always 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorkerLimits {
@@ -16,24 +17,24 @@ pub struct WorkerLimits {
     pub open_files: Option<u64>,
     /// Size of any file that is written, in bytes.
     pub file_size: Option<u64>,
-    /// Processes and threads of one request together, the first one included.
+    /// Number of processes and threads of one request together, including the first.
     pub processes: Option<u64>,
 }
 
-/// Limits of a whole pool by control group. They are applied where the machine allows it;
+/// Limits of a whole pool by control group. They are applied if the machine allows it;
 /// [`crate::cgroup::InForce`] reports which are in force.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PoolLimits {
     /// Memory of all workers together, in bytes.
     pub memory: Option<u64>,
-    /// Processes and threads of all workers together (the spawners count too).
+    /// Number of processes and threads of all workers together, including the spawners.
     pub processes: Option<u64>,
     /// CPU time in thousandths of a core.
     pub cpu_millis: Option<u64>,
 }
 
 impl PoolLimits {
-    /// Whether nothing is asked for.
+    /// Returns whether there is no limit.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -1,4 +1,4 @@
-//! A pool's root: a file system in memory that holds the binary and nothing that was not asked for.
+//! A pool's root: a file system in memory that holds the binary and only what the load asks for.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -8,10 +8,10 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{chdir, pivot_root};
 
-use crate::guard::{Guard, stands};
+use crate::guard::{Guard, is_enabled};
 use crate::step::errno_of;
 
-/// Where the old root can be reached while the new one is being filled.
+/// Path of the old root while the new one is being filled.
 const OLD_ROOT: &str = "/.old";
 
 const NOTHING: Option<&str> = None;
@@ -27,7 +27,7 @@ pub fn make_private() -> Result<(), Errno> {
     )
 }
 
-/// Mounts an empty file system of at most `bytes` over some folder, which it returns.
+/// Mounts an empty file system of at most `bytes` over an existing folder, which it returns.
 pub fn mount_root(bytes: u64) -> Result<&'static Path, Errno> {
     let staging = staging_folder()?;
     let options = format!("size={bytes},mode=755");
@@ -41,8 +41,8 @@ pub fn mount_root(bytes: u64) -> Result<&'static Path, Errno> {
     Ok(staging)
 }
 
-/// Makes `staging` the root. The old root stays within reach for [`bind_read_only`] and [`old`] until
-/// [`detach_old_root`].
+/// Makes `staging` the root. The old root stays reachable for [`bind_read_only`] and [`old`]
+/// until [`detach_old_root`].
 pub fn pivot_into(staging: &Path) -> Result<(), Errno> {
     let old = staging.join(&OLD_ROOT[1..]);
     fs::create_dir(&old).map_err(|error| errno_of(&error))?;
@@ -50,52 +50,52 @@ pub fn pivot_into(staging: &Path) -> Result<(), Errno> {
     chdir("/")
 }
 
-/// Where a path of the old root is now.
+/// Returns the present path of what was at `path` in the old root.
 #[must_use]
 pub fn old(path: &Path) -> PathBuf {
     Path::new(OLD_ROOT).join(path.strip_prefix("/").unwrap_or(path))
 }
 
-/// Shows a folder or file of the old root, `source`, at `target`, read-only. `source` must have been
-/// resolved in the old root, so that no symbolic link leads elsewhere.
+/// Mounts a folder or file of the old root, `source`, at `target`, read-only. `source` must have been
+/// resolved in the old root, so that it contains no symbolic link.
 pub fn bind_read_only(source: &Path, target: &Path) -> Result<(), Errno> {
     let source = old(source);
-    make_place(&source, target).map_err(|error| errno_of(&error))?;
+    create_mount_point(&source, target).map_err(|error| errno_of(&error))?;
     mount(Some(&source), target, NOTHING, MsFlags::MS_BIND, NOTHING)?;
     remount_read_only(target)
 }
 
-/// Takes the old root out of reach.
+/// Unmounts the old root, so that it can no longer be reached.
 pub fn detach_old_root() -> Result<(), Errno> {
-    if !stands(Guard::DetachedRoot) {
+    if !is_enabled(Guard::DetachedRoot) {
         return Ok(());
     }
     umount2(OLD_ROOT, MntFlags::MNT_DETACH)?;
     fs::remove_dir(OLD_ROOT).map_err(|error| errno_of(&error))
 }
 
-/// Makes what is mounted at `target` read-only.
+/// Makes the mount at `target` read-only.
 pub fn remount_read_only(target: &Path) -> Result<(), Errno> {
     let mut flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | mount_flags();
-    flags.set(MsFlags::MS_RDONLY, stands(Guard::ReadOnlyRoot));
+    flags.set(MsFlags::MS_RDONLY, is_enabled(Guard::ReadOnlyRoot));
     mount(NOTHING, target, NOTHING, flags, NOTHING)
 }
 
-/// No program of it gets rights of its owner, and no device of it works.
+/// Set-user-id programs and devices have no effect on these mounts.
 fn mount_flags() -> MsFlags {
-    if stands(Guard::MountFlags) {
+    if is_enabled(Guard::MountFlags) {
         MsFlags::MS_NOSUID | MsFlags::MS_NODEV
     } else {
         MsFlags::empty()
     }
 }
 
-/// Options for a worker's private `/tmp` of at most so many bytes, which is to be mounted at `target`.
-/// Files cost memory beside their bytes, so their number is capped as well, where the kernel knows how
-/// (gVisor does not).
+/// Returns the options for mounting a worker's private `/tmp` of at most `bytes` at `target`. Files cost
+/// memory beside their bytes, so their number is capped as well if the kernel supports it (gVisor does
+/// not).
 #[must_use]
 pub fn tmp_options(target: &Path, bytes: u64) -> String {
-    if !stands(Guard::TmpSize) {
+    if !is_enabled(Guard::TmpSize) {
         return "mode=700".to_owned();
     }
     let plain = format!("size={bytes},mode=700");
@@ -113,7 +113,7 @@ pub fn tmp_options(target: &Path, bytes: u64) -> String {
     }
 }
 
-// Any existing folder does: it is covered only until pivot_root.
+// Any existing folder will do: it is covered only until pivot_root.
 fn staging_folder() -> Result<&'static Path, Errno> {
     ["/tmp", "/mnt", "/proc", "/sys", "/dev"]
         .into_iter()
@@ -122,7 +122,7 @@ fn staging_folder() -> Result<&'static Path, Errno> {
         .ok_or(Errno::ENOENT)
 }
 
-fn make_place(source: &Path, target: &Path) -> std::io::Result<()> {
+fn create_mount_point(source: &Path, target: &Path) -> std::io::Result<()> {
     if target.as_os_str().as_bytes() == b"/" {
         return Err(Errno::EINVAL.into());
     }

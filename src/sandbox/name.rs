@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What a worker sees as `argv[0]`: random, so that it tells nothing about other requests.
+/// A worker's `argv[0]`: random, so that it reveals nothing about other requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ExecutionName(pub [u8; 16]);
 
@@ -10,7 +10,7 @@ impl ExecutionName {
     /// Length of [`Self::text`].
     pub const TEXT_BYTES: usize = 36;
 
-    /// The usual text form of a UUID (8-4-4-4-12 lower-case hexadecimal digits). Does not allocate.
+    /// Returns the text form of a UUID (8-4-4-4-12 lower-case hexadecimal digits). Does not allocate.
     #[must_use]
     pub fn text(&self) -> [u8; Self::TEXT_BYTES] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn execution_name_reads_like_a_uuid() {
+    fn an_execution_name_has_the_form_of_a_uuid() {
         let name = ExecutionName(std::array::from_fn(|i| 17 * i as u8));
         assert_eq!(name.to_string(), "00112233-4455-6677-8899-aabbccddeeff");
     }

@@ -7,7 +7,8 @@ use nix::sched::CloneFlags;
 
 use crate::caps::{self, Capability};
 
-/// What a pool and what `run_workers` itself leave behind: everything that namespaces can separate.
+/// Returns all namespaces that a pool, and `run_workers` itself, have of their own, except a user
+/// namespace.
 #[must_use]
 pub fn all() -> CloneFlags {
     CloneFlags::CLONE_NEWPID
@@ -17,12 +18,12 @@ pub fn all() -> CloneFlags {
         | CloneFlags::CLONE_NEWNET
 }
 
-/// After entering a user namespace: makes the user who entered it root within it. Needs `/proc`.
+/// Makes the user who has just entered a user namespace root within it. Needs `/proc`.
 pub fn become_root_of_user_namespace(outer_uid: u32, outer_gid: u32) -> Result<(), Errno> {
     become_user_of_user_namespace((0, 0), (outer_uid, outer_gid))
 }
 
-/// As [`become_root_of_user_namespace`], with another user and group within it.
+/// Like [`become_root_of_user_namespace`], with another user and group within it.
 pub fn become_user_of_user_namespace(inner: (u32, u32), outer: (u32, u32)) -> Result<(), Errno> {
     write("/proc/self/setgroups", "deny")?;
     write("/proc/self/uid_map", &format!("{} {} 1", inner.0, outer.0))?;
@@ -35,10 +36,10 @@ pub fn need_user_namespace() -> bool {
     !caps::effective().is_ok_and(|set| set.has(Capability::SysAdmin))
 }
 
-/// Whether a process without capabilities can make user namespaces, and with them the others. Some
-/// distributions keep that for processes that hold `CAP_SYS_ADMIN`. Needs `/proc`.
+/// Returns whether a process without capabilities can create user namespaces, and with them the others.
+/// Some distributions reserve that for processes with `CAP_SYS_ADMIN`. Needs `/proc`.
 #[must_use]
-pub fn user_namespaces_are_for_everyone() -> bool {
+pub fn user_namespaces_are_unprivileged() -> bool {
     let reads = |path: &str, text: &str| fs::read_to_string(path).is_ok_and(|is| is.trim() == text);
     !reads("/proc/sys/kernel/unprivileged_userns_clone", "0")
         && !reads(
@@ -47,10 +48,10 @@ pub fn user_namespaces_are_for_everyone() -> bool {
         )
 }
 
-/// Gives the current UTS namespace a name that tells nothing.
+/// Sets the same neutral name in every UTS namespace.
 pub fn hide_host_name() -> Result<(), Errno> {
     nix::unistd::sethostname("roma")?;
-    // SAFETY: the pointer and the length describe a static string. gVisor wants the final NUL counted.
+    // SAFETY: the pointer and the length describe a static string. gVisor counts the final NUL.
     let result = unsafe { libc::setdomainname(c"".as_ptr(), 1) };
     Errno::result(result).map(drop)
 }

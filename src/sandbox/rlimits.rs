@@ -1,11 +1,11 @@
-//! Resource limits.
+//! Applying the resource limits of workers.
 
 use nix::errno::Errno;
 
-use crate::guard::{Guard, stands};
+use crate::guard::{Guard, is_enabled};
 use crate::limits::WorkerLimits;
 
-/// One limit: which, and how much.
+/// One limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     resource: u32,
@@ -13,7 +13,7 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// Sets it for this process, soft and hard. Async-signal-safe.
+    /// Sets the limit for this process, soft and hard. Async-signal-safe.
     pub fn set(self) -> Result<(), Errno> {
         let limit = libc::rlimit64 {
             rlim_cur: self.value,
@@ -25,7 +25,7 @@ impl Limit {
         Errno::result(result).map(drop)
     }
 
-    /// As [`Self::set`], but a limit that this process already has below `value` stays.
+    /// Like [`Self::set`], but keeps a lower limit that this process already has.
     fn lower(self) -> Result<(), Errno> {
         // SAFETY: all bytes zero is a valid rlimit64, which is plain numbers.
         let mut now: libc::rlimit64 = unsafe { std::mem::zeroed() };
@@ -41,7 +41,7 @@ impl Limit {
     }
 }
 
-/// Limits that a spawner can bear itself: set once, inherited by every worker.
+/// Sets the limits that a spawner can have itself. Every worker inherits them.
 pub fn set_inherited(limits: &WorkerLimits) -> Result<(), Errno> {
     let inherited = [
         (libc::RLIMIT_CORE, Guard::LimitOfCore, Some(0)),
@@ -49,15 +49,15 @@ pub fn set_inherited(limits: &WorkerLimits) -> Result<(), Errno> {
         (libc::RLIMIT_FSIZE, Guard::LimitOfFileSize, limits.file_size),
     ];
     for (resource, guard, value) in inherited {
-        if let Some(value) = value.filter(|_| stands(guard)) {
+        if let Some(value) = value.filter(|_| is_enabled(guard)) {
             Limit { resource, value }.lower()?;
         }
     }
     Ok(())
 }
 
-/// Limits that would hurt a spawner, which lives longer and has more of everything than its workers. To
-/// be set in each of them.
+/// Returns the limits to set in each worker. They would be too low for a spawner, which lives longer and
+/// uses more of everything.
 #[must_use]
 pub fn per_worker(limits: &WorkerLimits) -> Vec<Limit> {
     [
@@ -80,7 +80,7 @@ pub fn per_worker(limits: &WorkerLimits) -> Vec<Limit> {
         ),
     ]
     .into_iter()
-    .filter(|(_, guard, _)| stands(*guard))
+    .filter(|(_, guard, _)| is_enabled(*guard))
     .filter_map(|(resource, _, value)| value.map(|value| Limit { resource, value }))
     .collect()
 }

@@ -1,4 +1,4 @@
-//! Signals, read from a descriptor rather than handled.
+//! Signals, read from a descriptor instead of handled.
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -13,22 +13,22 @@ pub fn child_events() -> Result<OwnedFd, Errno> {
     let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
     // SAFETY: the set is initialised and outlives the call.
     let fd = Errno::result(unsafe { libc::signalfd(-1, set.as_ref(), flags) })?;
-    // SAFETY: the kernel has just made this descriptor for us, so nobody else owns it.
+    // SAFETY: the kernel has just created this descriptor for this call, so nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Takes what [`child_events`] has to tell, so that it waits again. Signals of one kind are merged:
-/// one read is enough.
+/// Clears [`child_events`], so that it is no longer readable. Signals of one kind are merged: one read is
+/// enough.
 pub fn drain(events: BorrowedFd<'_>) {
     let mut info = [0u8; size_of::<libc::signalfd_siginfo>()];
-    // SAFETY: the kernel writes at most `info.len()` bytes into `info`. That there may be nothing to
-    // read is no failure.
+    // SAFETY: the kernel writes at most `info.len()` bytes into `info`. It may
+    // fail if there is nothing to read.
     unsafe { libc::read(events.as_raw_fd(), info.as_mut_ptr().cast(), info.len()) };
 }
 
-/// Undoes what Rust's runtime sets for its own process and what UDFs would inherit.
+/// Restores the default for SIGPIPE, which Rust's runtime changes and which UDFs would inherit.
 pub fn restore_sigpipe() -> Result<(), Errno> {
-    // SAFETY: SIG_DFL is no handler, so no code can run in signal context.
+    // SAFETY: SIG_DFL is not a handler, so no code can run in signal context.
     let previous = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     if previous == libc::SIG_ERR {
         Err(Errno::last())
@@ -37,7 +37,7 @@ pub fn restore_sigpipe() -> Result<(), Errno> {
     }
 }
 
-/// Has the kernel kill this process when its parent dies.
+/// Asks the kernel to kill this process when its parent dies.
 pub fn die_with_parent() -> Result<(), Errno> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)
 }

@@ -17,7 +17,7 @@ macro_rules! steps {
             /// Every step, in the order in which they happen.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// A short name: stable, lower case, fit for a metric's label.
+            /// Returns a short name: stable, lower case, usable as a metric's label.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
@@ -38,7 +38,7 @@ steps! {
     Isolate = 1, "isolate";
     /// The message `Load` is checked.
     AcceptLoad = 2, "accept_load";
-    /// The pool's first process is made.
+    /// The pool's first process is forked.
     ForkPool = 3, "fork_pool";
     /// The pool is placed in its control group.
     JoinCgroup = 4, "join_cgroup";
@@ -46,7 +46,7 @@ steps! {
     // A pool, once.
     /// The pool leaves the namespaces of run_workers.
     Unshare = 16, "unshare";
-    /// Mounts stop being shared with anyone else.
+    /// Mounts stop being shared with other namespaces.
     PrivateMounts = 17, "private_mounts";
     /// The new root, an empty file system in memory, is mounted.
     MountRoot = 18, "mount_root";
@@ -58,17 +58,17 @@ steps! {
     MountLibrary = 21, "mount_library";
     /// `/dev/null` is opened for later.
     OpenNull = 22, "open_null";
-    /// Places for `/tmp` and `/proc` are made.
+    /// Mount points for `/tmp` and `/proc` are created.
     MakeMountPoints = 23, "make_mount_points";
     /// The new root becomes `/`, the old one is detached.
     PivotRoot = 24, "pivot_root";
     /// The root is made read-only.
     SealRoot = 25, "seal_root";
-    /// A further spawner is made.
+    /// A further spawner is forked.
     ForkSpawner = 26, "fork_spawner";
     /// Limits that workers inherit are set.
     SetPoolLimits = 27, "set_pool_limits";
-    /// Signals are blocked and made readable.
+    /// Signals are blocked and can be read from a descriptor.
     PrepareSignals = 28, "prepare_signals";
     /// Capabilities are dropped.
     DropCapabilities = 29, "drop_capabilities";
@@ -82,11 +82,11 @@ steps! {
     AcceptSpawn = 64, "accept_spawn";
     /// The spawner takes the worker's user id.
     SetUser = 65, "set_user";
-    /// The process and its namespaces are made.
+    /// The process and its namespaces are created.
     Clone = 66, "clone";
     /// The worker's death is tied to its spawner's.
     DeathSignal = 67, "death_signal";
-    /// Descriptors 0 to 4 are put in their places.
+    /// Descriptors 0 to 4 are set up.
     PlaceDescriptors = 68, "place_descriptors";
     /// All other descriptors are closed.
     CloseDescriptors = 69, "close_descriptors";
@@ -94,9 +94,9 @@ steps! {
     MountTmp = 70, "mount_tmp";
     /// The private `/proc` is mounted.
     MountProc = 71, "mount_proc";
-    /// The worker enters its own user namespace (only where `/tmp` or `/proc` were mounted before).
+    /// The worker enters its own user namespace (only if `/tmp` or `/proc` were mounted before).
     UnshareUser = 72, "unshare_user";
-    /// Limits that spawners must not inherit are set.
+    /// Limits that the spawner itself must not have are set.
     SetWorkerLimits = 73, "set_worker_limits";
     /// The UDF is executed.
     Exec = 74, "exec";
@@ -108,13 +108,24 @@ impl fmt::Display for Step {
     }
 }
 
-/// A step that failed, and with which `errno`.
+/// A step that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StepFailure {
     /// The step.
     pub step: Step,
     /// The system's error number.
     pub errno: i32,
+}
+
+impl StepFailure {
+    /// Creates the failure of a step.
+    #[must_use]
+    pub fn new(step: Step, errno: Errno) -> Self {
+        Self {
+            step,
+            errno: errno as i32,
+        }
+    }
 }
 
 impl fmt::Display for StepFailure {
@@ -126,8 +137,8 @@ impl fmt::Display for StepFailure {
 
 static FAULTS: [AtomicI32; 256] = [const { AtomicI32::new(0) }; 256];
 
-/// Makes a step fail from now on in this process and those forked from it. For tests: nothing in the
-/// shipped programs calls it.
+/// Makes a step fail from now on in this process and those forked from it. For tests: no shipped program
+/// calls it.
 pub fn provoke(step: Step, errno: Errno) {
     FAULTS[step as usize].store(errno as i32, Ordering::Relaxed);
 }
@@ -135,21 +146,12 @@ pub fn provoke(step: Step, errno: Errno) {
 /// Runs a step. Async-signal-safe if `action` is.
 pub fn run<T>(step: Step, action: impl FnOnce() -> Result<T, Errno>) -> Result<T, StepFailure> {
     match FAULTS[step as usize].load(Ordering::Relaxed) {
-        0 => action().map_err(|errno| failure(step, errno)),
+        0 => action().map_err(|errno| StepFailure::new(step, errno)),
         errno => Err(StepFailure { step, errno }),
     }
 }
 
-/// Names the step that failed.
-#[must_use]
-pub fn failure(step: Step, errno: Errno) -> StepFailure {
-    StepFailure {
-        step,
-        errno: errno as i32,
-    }
-}
-
-/// The error number of an I/O error; EIO where it has none.
+/// Returns the error number of an I/O error; `EIO` if it has none.
 #[must_use]
 pub fn errno_of(error: &std::io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
@@ -160,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_and_names_are_unique_and_decode_to_themselves() {
+    fn every_step_has_a_unique_name_and_a_code_that_decodes_to_it() {
         let mut names = std::collections::HashSet::new();
         for &step in Step::ALL {
             assert_eq!(Step::from_code(step as u8), Some(step));

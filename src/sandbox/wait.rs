@@ -1,4 +1,4 @@
-//! Reaping, with what the process used.
+//! Reaping processes: how they ended and what they used.
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -8,13 +8,13 @@ use nix::unistd::Pid;
 pub struct WaitStatus(pub i32);
 
 impl WaitStatus {
-    /// The exit code, where the process exited by itself.
+    /// Returns the exit code, if the process exited by itself.
     #[must_use]
     pub fn code(self) -> Option<u8> {
         (self.0 & 0x7f == 0).then_some(((self.0 >> 8) & 0xff) as u8)
     }
 
-    /// The signal that killed the process, where one did.
+    /// Returns the signal that killed the process, if one did.
     #[must_use]
     pub fn signal(self) -> Option<u8> {
         let signal = (self.0 & 0x7f) as u8;
@@ -22,7 +22,7 @@ impl WaitStatus {
     }
 }
 
-/// What a worker used.
+/// The resources that a process used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// CPU time in user mode, microseconds.
@@ -36,15 +36,15 @@ pub struct Usage {
 /// A process that has ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Reaped {
-    /// Which one.
+    /// The process.
     pub pid: Pid,
-    /// How.
+    /// How it ended.
     pub status: WaitStatus,
-    /// What it, and those that it waited for, used.
+    /// What it and the processes that it waited for used.
     pub usage: Usage,
 }
 
-/// Reaps any child that has ended, without waiting. `None` where none has, or none is left.
+/// Reaps a child that has ended, without waiting. Returns `None` if there is none.
 pub fn reap_any() -> Result<Option<Reaped>, Errno> {
     match wait4(-1, libc::WNOHANG) {
         Err(Errno::ECHILD) => Ok(None),
@@ -52,7 +52,7 @@ pub fn reap_any() -> Result<Option<Reaped>, Errno> {
     }
 }
 
-/// Waits for one child.
+/// Waits until a child has ended, and reaps it.
 pub fn wait_for(pid: Pid) -> Result<Reaped, Errno> {
     loop {
         match wait4(pid.as_raw(), 0) {

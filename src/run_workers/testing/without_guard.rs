@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         .rposition(|bytes| bytes == MARK)
         .map(|at| String::from_utf8_lossy(&own[at + MARK.len()..]));
     match end.and_then(|name| guard::named(&name)) {
-        Some(guard) => guard::turn_off(guard),
+        Some(guard) => guard::disable(guard),
         None => return ExitCode::from(3),
     }
     match roma_run_workers::Options::parse(std::env::args_os().skip(1)) {

@@ -1,20 +1,20 @@
-//! Leaving the instruction `CPUID` to the processor.
+//! Preventing that the instruction `CPUID` traps.
 //!
-//! On processors that can do so, gVisor has `CPUID` trap and answers it itself, at the price of a system
-//! call each time. A program that is linked with glibc executes it about seventy times before its
-//! `main`, more often than it makes system calls. Where the processor has no such trap gVisor does
-//! without, so nothing depends on it: what the answers tell, `/proc/cpuinfo` and `RDTSCP` tell too.
+//! On processors that support it, gVisor makes `CPUID` trap and emulates it, at the cost of a system call
+//! each time. A program that is linked with glibc executes it about seventy times before its `main`,
+//! more often than it makes system calls. gVisor works without the trap on processors that lack it, so
+//! nothing depends on it: `/proc/cpuinfo` and `RDTSCP` reveal the same information.
 
 use nix::errno::Errno;
 
 use super::filter::{ARGUMENTS, EQUAL, Instruction, NUMBER, allow, fail, instruction, load};
 use crate::caps::{self, Capability};
 
-/// The operation of `arch_prctl(2)` that makes `CPUID` trap, or no longer.
+/// The operation of `arch_prctl(2)` that enables or disables the trap.
 const ARCH_SET_CPUID: u32 = 0x1012;
 
-/// Has the kernel say to this thread, and to all that it will start, that `CPUID` cannot be made to trap.
-/// For good: to be called by a thread that is there for nothing else.
+/// Makes the kernel answer this thread, and all processes that it will start, that `CPUID` cannot trap.
+/// This cannot be undone: call it in a thread that does nothing else.
 pub fn leave_to_processor() -> Result<(), Errno> {
     if !caps::effective()?.has(Capability::SysAdmin) {
         caps::set_no_new_privileges()?;
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_trap_is_not_to_be_had() {
+    fn only_the_operation_that_enables_the_trap_is_refused() {
         const ARCH_SET_FS: u64 = 0x1002;
         let answer =
             |number, first| evaluate(&program(), &Call::new(number, [first, 0, 0, 0, 0, 0]));
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_and_what_it_starts_cannot_have_the_trap() {
+    fn the_filter_applies_to_a_thread_and_the_processes_that_it_starts() {
         let statuses = std::thread::spawn(|| {
             leave_to_processor().unwrap();
             let own = std::fs::read_to_string("/proc/thread-self/status").unwrap();

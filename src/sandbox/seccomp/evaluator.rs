@@ -1,8 +1,8 @@
-//! Runs a filter as the kernel would, for tests.
+//! Evaluates a filter as the kernel does, for tests.
 
 use super::filter::{ARCH, ARCHITECTURE, ARGUMENTS, Instruction, NUMBER};
 
-/// What a filter looks at.
+/// The input of a filter.
 #[derive(Clone, Copy)]
 pub(super) struct Call {
     pub(super) number: u32,
@@ -31,7 +31,7 @@ impl Call {
     }
 }
 
-/// What the filter answers.
+/// Returns the filter's action for a call.
 pub(super) fn evaluate(program: &[Instruction], call: &Call) -> u32 {
     let (mut at, mut word) = (0, 0);
     loop {

@@ -1,9 +1,9 @@
-//! From a policy to a BPF program.
+//! Compiles a policy to a BPF program.
 //!
 //! The program checks the architecture, then finds the range of system call numbers that the call
-//! belongs to by binary search, then applies that range's verdict. Neighbours with the same verdict
-//! are one range, so that the tree is small, and unknown numbers are told apart first: for each new
-//! process gVisor's kernel runs the filter for all of its 2001 numbers, most of which are unknown.
+//! belongs to by binary search, then applies that range's verdict. Adjacent numbers with the same verdict
+//! are one range, so that the tree is small. Unknown numbers are tested first: for each new process
+//! gVisor's kernel runs the filter for all of its 2001 numbers, most of which are unknown.
 
 use std::collections::BTreeMap;
 
@@ -21,40 +21,41 @@ pub struct Instruction {
     pub(crate) value: u32,
 }
 
-/// What happens to a system call.
+/// The decision on a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is made.
+    /// The call is made.
     Allow,
-    /// It fails with this error number.
+    /// The call fails with this error number.
     Errno(i32),
-    /// It is made if the test passes, else it fails with `EPERM`.
+    /// The call is made if one of the tests passes; otherwise it fails with `EPERM`.
     If(&'static [Test]),
 }
 
-/// A test of one argument. Only the lower half is looked at where the kernel takes an `int`.
+/// A test of one argument. All but [`Test::Gate`] look only at the lower half, because the kernel takes an
+/// `int`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Test {
-    /// None of these bits is set.
+    /// None of these bits is set in the argument.
     NoBits(usize, u32),
-    /// It is one of these.
+    /// The argument is one of these values.
     OneOf(usize, &'static [u32]),
-    /// It is none of these.
+    /// The argument is none of these values.
     NoneOf(usize, &'static [u32]),
-    /// It is the spawner's secret.
+    /// The argument is the spawner's secret.
     Gate(usize),
 }
 
-/// Verdicts by number, and for all numbers that are not listed.
+/// A verdict for every system call.
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
     pub(crate) verdicts: BTreeMap<u32, Verdict>,
-    /// For numbers up to the last that this build knows.
+    /// For numbers that are not listed, up to [`LAST_KNOWN`].
     pub(crate) known: Verdict,
 }
 
-/// The last number that this build knows, on every architecture (`statmount`, `listmount` and later
-/// are not used by anyone yet). Beyond it everything is unknown, x32's numbers too.
+/// The last known number, on every architecture (`statmount`, `listmount` and later ones are not in use
+/// yet). All numbers beyond it are unknown, including those of x32.
 pub(crate) const LAST_KNOWN: u32 = 462;
 
 #[cfg(target_arch = "x86_64")]
@@ -78,7 +79,7 @@ pub(crate) fn compile(policy: &Policy, gate: Gate) -> Vec<Instruction> {
     let mut program = vec![
         load(ARCH),
         instruction(EQUAL, ARCHITECTURE, 1, 0),
-        // Another architecture's numbers mean other calls: there is no innocent reason to use them.
+        // The numbers of another architecture mean other calls: there is no legitimate reason to use them.
         instruction(RETURN, libc::SECCOMP_RET_KILL_PROCESS, 0, 0),
         load(NUMBER),
         instruction(AT_LEAST, LAST_KNOWN + 1, 0, 1),
@@ -88,7 +89,7 @@ pub(crate) fn compile(policy: &Policy, gate: Gate) -> Vec<Instruction> {
     program
 }
 
-/// The first number of each range, with its verdict; sorted; the first range starts at 0.
+/// Returns the first number of each range with its verdict, sorted; the first range starts at 0.
 fn ranges(policy: &Policy) -> Vec<(u32, Verdict)> {
     let verdict = |number| {
         policy
@@ -139,7 +140,7 @@ fn apply(verdict: Verdict, gate: Gate) -> Vec<Instruction> {
     }
 }
 
-/// Ends with `allow`; a test that does not pass jumps over it.
+/// Compiles a test. It ends with `allow`; a test that fails jumps over it.
 fn test(test: Test, gate: Gate) -> Vec<Instruction> {
     match test {
         Test::NoBits(argument, bits) => {

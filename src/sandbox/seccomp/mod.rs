@@ -1,7 +1,7 @@
-//! The system call filter: built by our own code as a small range tree, installed once in each
-//! spawner, inherited by every worker.
+//! The system call filter: built as a small range tree, installed once in each spawner, inherited by
+//! every worker. `policy` lists the calls, `filter` compiles the list.
 
-// The instruction is x86's.
+// The instruction exists only on x86.
 #[cfg(target_arch = "x86_64")]
 pub mod cpuid;
 #[cfg(test)]
@@ -18,16 +18,16 @@ use crate::gate::Gate;
 /// Which system calls a worker may use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum FilterLevel {
-    /// No filter. Namespaces, the lack of capabilities and `no_new_privs` hold nevertheless.
+    /// No filter. Namespaces, dropped capabilities and `no_new_privs` still apply.
     None,
-    /// Denies what is dangerous and what only set-up needs; allows the rest.
+    /// Denies what is dangerous and what only the set-up needs; allows the rest.
     Engine,
-    /// Allows what computing on one request needs; denies the rest.
+    /// Allows what computing a response needs; denies the rest.
     #[default]
     Strict,
 }
 
-/// Builds the filter of a level. `None` where the level has no filter.
+/// Builds the filter of a level. Returns `None` if the level has no filter.
 #[must_use]
 pub fn build(level: FilterLevel, gate: Gate) -> Option<Vec<Instruction>> {
     let policy = match level {
@@ -38,7 +38,8 @@ pub fn build(level: FilterLevel, gate: Gate) -> Option<Vec<Instruction>> {
     Some(filter::compile(&policy, gate))
 }
 
-/// Puts this process, and all that it will start, under a filter for good. Needs `no_new_privs`.
+/// Installs a filter in this process and all that it will start. It cannot be removed. Needs
+/// `no_new_privs`.
 pub fn install(program: &[Instruction]) -> Result<(), Errno> {
     let length = u16::try_from(program.len()).map_err(|_| Errno::E2BIG)?;
     let program = libc::sock_fprog {

@@ -1,21 +1,21 @@
-//! What each level lets through.
+//! Which system calls each level allows.
 //!
-//! Three kinds of calls: those that are let through (some only with certain arguments), those that
-//! are forbidden (`EPERM`), and those that are unknown (`ENOSYS`, so that a C library falls back to an
-//! older call instead of giving up).
+//! There are three kinds of calls: allowed ones (some only with certain arguments), forbidden ones
+//! (`EPERM`), and unknown ones (`ENOSYS`, so that a C library falls back to an older call instead of
+//! giving up).
 
 use std::collections::BTreeMap;
 
 use libc::*;
 
 use super::filter::{Policy, Test, Verdict};
-use crate::guard::{Guard, stands};
+use crate::guard::{Guard, is_enabled};
 
-/// Denies what could harm or would let requests meet; allows the rest.
+/// Denies what could harm or would let requests communicate; allows the rest.
 pub(super) fn engine() -> Policy {
     let mut verdicts = BTreeMap::new();
     forbid(&mut verdicts);
-    if stands(Guard::FilterOfArguments) {
+    if is_enabled(Guard::FilterOfArguments) {
         set(&mut verdicts, CONDITIONAL, ());
         set(&mut verdicts, ENGINE_ONLY_CONDITIONAL, ());
     }
@@ -25,10 +25,10 @@ pub(super) fn engine() -> Policy {
     }
 }
 
-/// Allows what computing on one request needs; denies the rest.
+/// Allows what computing a response needs; denies the rest.
 pub(super) fn strict() -> Policy {
     let mut verdicts = BTreeMap::new();
-    if !stands(Guard::FilterOfStrictLevel) {
+    if !is_enabled(Guard::FilterOfStrictLevel) {
         return engine();
     }
     forbid(&mut verdicts);
@@ -50,13 +50,13 @@ pub(super) fn strict() -> Policy {
 
 fn forbid(verdicts: &mut BTreeMap<u32, Verdict>) {
     for (guard, calls) in FORBIDDEN {
-        if stands(*guard) {
+        if is_enabled(*guard) {
             set(verdicts, calls, Verdict::Errno(EPERM));
         }
     }
 }
 
-/// A list of calls with one verdict for all, or with one for each.
+/// An entry of a list of calls that has one verdict for all calls or one for each.
 trait Entry<V> {
     fn entry(&self, common: V) -> (c_long, Verdict);
 }
@@ -90,13 +90,13 @@ const NAMESPACES: u32 = (CLONE_NEWPID
     // CLONE_NEWTIME; in clone's flags it is part of the exit signal.
     | 0x80) as u32;
 
-/// `fcntl`'s command that watches a folder.
+/// The command of `fcntl` that watches a folder.
 const F_NOTIFY: u32 = 1026;
-/// Those that leave a note with a file, or with an open one.
+/// The commands of `fcntl` that store a value in a file or in an open file.
 const F_SET_RW_HINT: u32 = 1036;
 const F_SET_FILE_RW_HINT: u32 = 1038;
 
-/// The argument of clone that carries the TLS pointer, which does not matter without `CLONE_SETTLS`.
+/// The argument of clone that carries the TLS pointer, which the kernel ignores without `CLONE_SETTLS`.
 #[cfg(target_arch = "x86_64")]
 const CLONE_TLS: usize = 4;
 #[cfg(target_arch = "aarch64")]
@@ -126,7 +126,7 @@ const CONDITIONAL: &[(c_long, Verdict)] = &[
         SYS_socketpair,
         Verdict::If(&[Test::OneOf(0, &[AF_UNIX as u32])]),
     ),
-    // SO_PASSCRED and its kin give a socket a name by itself.
+    // SO_PASSCRED and similar options give a socket a name without bind.
     (
         SYS_setsockopt,
         Verdict::If(&[Test::NoneOf(
@@ -134,8 +134,8 @@ const CONDITIONAL: &[(c_long, Verdict)] = &[
             &[SO_PASSCRED as u32, SO_PASSSEC as u32, 76],
         )]),
     ),
-    // Locks of files that are open to write only, which all share none of; no leases,
-    // no watches, no notes.
+    // Record locks are allowed: workers share no file that they can open for writing. Leases, watches
+    // and hints that are stored in a file are denied.
     (
         SYS_fcntl,
         Verdict::If(&[Test::NoneOf(
@@ -150,7 +150,7 @@ const CONDITIONAL: &[(c_long, Verdict)] = &[
     ),
     // Only the caller's own limits.
     (SYS_prlimit64, Verdict::If(&[Test::OneOf(0, &[0])])),
-    // Only asking, and Linux itself: ADDR_NO_RANDOMIZE and the like make exploits easier.
+    // Only querying, and plain Linux: ADDR_NO_RANDOMIZE and the like make exploits easier.
     (
         SYS_personality,
         Verdict::If(&[Test::OneOf(0, &[0, u32::MAX])]),
@@ -158,7 +158,7 @@ const CONDITIONAL: &[(c_long, Verdict)] = &[
 ];
 
 const ENGINE_ONLY_CONDITIONAL: &[(c_long, Verdict)] = &[
-    // Input for other people's terminals, and the kernel's consoles.
+    // Writing input to terminals, and the kernel's consoles.
     (
         SYS_ioctl,
         Verdict::If(&[Test::NoneOf(
@@ -205,7 +205,7 @@ const STRICT_ONLY_CONDITIONAL: &[(c_long, Verdict)] = &[
                 PR_GET_PDEATHSIG as u32,
                 PR_GET_DUMPABLE as u32,
                 PR_SET_DUMPABLE as u32,
-                // Who has no capability can only ask and clear.
+                // A process without capabilities can only query and clear.
                 PR_CAP_AMBIENT as u32,
                 PR_GET_NO_NEW_PRIVS as u32,
                 PR_GET_SECCOMP as u32,
@@ -222,7 +222,7 @@ const STRICT_ONLY_CONDITIONAL: &[(c_long, Verdict)] = &[
     (SYS_dup3, GATED),
 ];
 
-/// At both levels: forbidden, by what it guards.
+/// At both levels: forbidden, grouped by guard.
 const FORBIDDEN: &[(Guard, &[c_long])] = &[
     (Guard::FilterOfSandbox, SANDBOX),
     (Guard::FilterOfIdentity, IDENTITY),
@@ -243,7 +243,7 @@ const SANDBOX: &[c_long] = &[
     SYS_name_to_handle_at, SYS_mknodat, SYS_capset, SYS_quotactl, SYS_quotactl_fd,
 ];
 
-/// Who a process is.
+/// The identity of a process.
 #[rustfmt::skip]
 const IDENTITY: &[c_long] = &[
     SYS_setuid, SYS_setgid, SYS_setreuid, SYS_setregid, SYS_setresgid, SYS_setfsuid, SYS_setfsgid,
@@ -255,11 +255,11 @@ const IDENTITY: &[c_long] = &[
 const OTHER_PROCESSES: &[c_long] = &[
     SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_process_madvise,
     SYS_process_mrelease, SYS_pidfd_getfd, SYS_kcmp, SYS_move_pages, SYS_migrate_pages,
-    // Sessions that begin below others: several at once can stop gVisor's kernel.
+    // Several sessions that start below others at once can stop gVisor's kernel.
     SYS_setsid, SYS_setpgid,
 ];
 
-/// Wide doors into the kernel, beyond what computing needs.
+/// Large kernel interfaces that computing does not need.
 #[rustfmt::skip]
 const KERNEL_DOORS: &[c_long] = &[
     SYS_bpf, SYS_perf_event_open, SYS_userfaultfd, SYS_io_uring_setup, SYS_io_uring_enter,
@@ -267,7 +267,7 @@ const KERNEL_DOORS: &[c_long] = &[
     SYS_fanotify_mark, SYS_vmsplice, SYS_lookup_dcookie, SYS_io_setup, SYS_io_submit,
 ];
 
-/// What changes the machine for everyone.
+/// What changes the whole machine.
 #[rustfmt::skip]
 const MACHINE: &[c_long] = &[
     SYS_init_module, SYS_finit_module, SYS_delete_module, SYS_kexec_load, SYS_kexec_file_load,
@@ -275,8 +275,8 @@ const MACHINE: &[c_long] = &[
     SYS_clock_adjtime, SYS_syslog, SYS_sethostname, SYS_setdomainname, SYS_vhangup,
 ];
 
-/// Where two requests of one pool could meet: locks and watches on what all see of the root, System V IPC,
-/// POSIX queues, names of sockets.
+/// How two requests of one pool could communicate: locks and watches on the files of the root, System V
+/// IPC, POSIX queues, names of sockets.
 #[rustfmt::skip]
 const MEETING_PLACES: &[c_long] = &[
     SYS_flock, SYS_inotify_init1, SYS_inotify_add_watch,
@@ -286,13 +286,13 @@ const MEETING_PLACES: &[c_long] = &[
     SYS_listen,
 ];
 
-/// Those that only x86-64 still has.
+/// Calls that only x86-64 still has.
 #[cfg(target_arch = "x86_64")]
 const LEGACY_SANDBOX: &[c_long] = &[SYS_mknod];
 #[cfg(not(target_arch = "x86_64"))]
 const LEGACY_SANDBOX: &[c_long] = &[];
 
-/// Those that only x86-64 still has.
+/// Calls that only x86-64 still has.
 #[cfg(target_arch = "x86_64")]
 const LEGACY_KERNEL_DOORS: &[c_long] = &[
     SYS_iopl,
@@ -304,14 +304,14 @@ const LEGACY_KERNEL_DOORS: &[c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const LEGACY_KERNEL_DOORS: &[c_long] = &[];
 
-/// Those that only x86-64 still has.
+/// Calls that only x86-64 still has.
 #[cfg(target_arch = "x86_64")]
 const LEGACY_MEETING_PLACES: &[c_long] = &[SYS_inotify_init];
 #[cfg(not(target_arch = "x86_64"))]
 const LEGACY_MEETING_PLACES: &[c_long] = &[];
 
-/// At the strict level also: what exists and works, but is not for UDFs. `EPERM` says so; `ENOSYS`
-/// would be a lie.
+/// At the strict level also: calls that exist and work, but are not for UDFs. `EPERM` says so; `ENOSYS`
+/// would be wrong.
 #[rustfmt::skip]
 const STRICTLY_FORBIDDEN: &[c_long] = &[
     SYS_accept, SYS_accept4, SYS_sendmsg, SYS_sendmmsg, SYS_recvmmsg, SYS_dup, SYS_seccomp,
@@ -332,14 +332,14 @@ const LEGACY_STRICTLY_FORBIDDEN: &[c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const LEGACY_STRICTLY_FORBIDDEN: &[c_long] = &[];
 
-/// At the strict level: what computing on one request needs.
+/// At the strict level: what computing a response needs.
 #[rustfmt::skip]
 const NEEDED: &[c_long] = &[
     // Bytes.
     SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_preadv, SYS_pwritev,
     SYS_preadv2, SYS_pwritev2, SYS_lseek, SYS_close, SYS_close_range, SYS_sendfile,
     SYS_copy_file_range, SYS_fsync, SYS_fdatasync, SYS_ftruncate, SYS_fallocate, SYS_fadvise64,
-    // Files: the root is read-only, a private /tmp may be there.
+    // Files: the root is read-only, there may be a private /tmp.
     SYS_openat, SYS_newfstatat, SYS_fstat, SYS_statfs, SYS_fstatfs, SYS_statx, SYS_faccessat,
     SYS_faccessat2, SYS_readlinkat, SYS_getdents64, SYS_getcwd, SYS_chdir, SYS_fchdir, SYS_mkdirat,
     SYS_unlinkat, SYS_renameat2, SYS_linkat, SYS_symlinkat, SYS_truncate, SYS_utimensat, SYS_umask,
@@ -348,13 +348,13 @@ const NEEDED: &[c_long] = &[
     SYS_brk, SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise, SYS_msync, SYS_mincore,
     SYS_mlock, SYS_mlock2, SYS_munlock, SYS_munlockall, SYS_membarrier, SYS_get_mempolicy,
     SYS_pkey_alloc, SYS_pkey_free, SYS_pkey_mprotect,
-    // Processes and threads of its own.
+    // Own processes and threads.
     SYS_execve, SYS_execveat, SYS_exit, SYS_exit_group, SYS_wait4, SYS_waitid, SYS_kill, SYS_tkill,
     SYS_tgkill, SYS_futex, SYS_futex_waitv, SYS_set_robust_list, SYS_get_robust_list,
     SYS_set_tid_address, SYS_rseq, SYS_sched_yield, SYS_sched_getaffinity, SYS_sched_getscheduler,
     SYS_sched_getparam, SYS_sched_getattr, SYS_sched_get_priority_max, SYS_sched_get_priority_min,
     SYS_sched_rr_get_interval, SYS_getcpu,
-    // Who and where.
+    // Identity and system information.
     SYS_getpid, SYS_gettid, SYS_getppid, SYS_getpgid, SYS_getsid, SYS_getuid, SYS_geteuid, SYS_getgid,
     SYS_getegid, SYS_getresuid, SYS_getresgid, SYS_getgroups, SYS_capget, SYS_getrlimit,
     SYS_getrusage, SYS_getpriority, SYS_ioprio_get, SYS_times, SYS_sysinfo, SYS_uname, SYS_getrandom,

@@ -14,7 +14,7 @@ fn program(policy: &Policy) -> (Vec<Instruction>, Gate) {
     (compile(policy, gate), gate)
 }
 
-fn both() -> [Policy; 2] {
+fn both_levels() -> [Policy; 2] {
     [engine(), strict()]
 }
 
@@ -22,7 +22,7 @@ fn answer(policy: &Policy, number: c_long, arguments: [u64; 6]) -> u32 {
     evaluate(&program(policy).0, &Call::new(number, arguments))
 }
 
-/// What the policy says, read off its table and not off the program.
+/// Returns the verdict of the policy's table, without the program.
 fn expected(policy: &Policy, number: u32) -> Option<u32> {
     if number > LAST_KNOWN {
         return Some(UNKNOWN);
@@ -41,7 +41,7 @@ fn expected(policy: &Policy, number: u32) -> Option<u32> {
 
 #[test]
 fn every_number_gets_the_verdict_of_its_table() {
-    for policy in both() {
+    for policy in both_levels() {
         let (program, _) = program(&policy);
         for number in (0..2048).chain([0x4000_0000, 0x4000_0001, 0x4000_0200, u32::MAX]) {
             if let Some(verdict) = expected(&policy, number) {
@@ -53,8 +53,8 @@ fn every_number_gets_the_verdict_of_its_table() {
 }
 
 #[test]
-fn another_architecture_kills() {
-    for policy in both() {
+fn a_call_of_another_architecture_kills() {
+    for policy in both_levels() {
         let (program, _) = program(&policy);
         for architecture in [0x4000_0003, 0x4000_0028, ARCHITECTURE ^ 0x8000_0000] {
             let call = Call {
@@ -67,8 +67,8 @@ fn another_architecture_kills() {
 }
 
 #[test]
-fn clone_into_namespaces_needs_the_secret() {
-    for policy in both() {
+fn clone_into_a_namespace_needs_the_secret() {
+    for policy in both_levels() {
         let (program, gate) = program(&policy);
         let clone = |flags: i32, tls: u64| {
             let mut arguments = [flags as u64, 0, 0, 0, 0, 0];
@@ -96,7 +96,7 @@ fn clone_into_namespaces_needs_the_secret() {
 }
 
 #[test]
-fn what_only_the_spawner_needs_takes_the_secret() {
+fn calls_for_the_spawner_alone_need_the_secret() {
     for (policy, calls) in [
         (engine(), &[SYS_mount, SYS_unshare, SYS_setresuid][..]),
         (
@@ -120,8 +120,8 @@ fn two_filters_have_two_secrets() {
 }
 
 #[test]
-fn only_unix_sockets_exist_and_none_gets_a_name() {
-    for policy in both() {
+fn only_unix_sockets_are_allowed_and_none_gets_a_name() {
+    for policy in both_levels() {
         for call in [SYS_socket, SYS_socketpair] {
             assert_eq!(
                 answer(&policy, call, [AF_UNIX as u64, 0, 0, 0, 0, 0]),
@@ -145,18 +145,18 @@ fn only_unix_sockets_exist_and_none_gets_a_name() {
 
 #[test]
 fn arguments_are_compared_as_the_kernel_reads_them() {
-    // The kernel takes an int: what is above must not hide the value from the filter.
+    // The kernel takes an int: the upper bits must not hide the value from the filter.
     let hidden = AF_INET as u64 | 1 << 40;
     let plain = AF_UNIX as u64 | 1 << 40;
-    for policy in both() {
+    for policy in both_levels() {
         assert_eq!(answer(&policy, SYS_socket, [hidden, 0, 0, 0, 0, 0]), DENIED);
         assert_eq!(answer(&policy, SYS_socket, [plain, 0, 0, 0, 0, 0]), ALLOWED);
     }
 }
 
 #[test]
-fn nobody_meets_at_a_file() {
-    for policy in both() {
+fn locks_watches_leases_and_hints_on_files_are_denied() {
+    for policy in both_levels() {
         for call in [SYS_flock, SYS_inotify_init1, SYS_inotify_add_watch] {
             assert_eq!(answer(&policy, call, [0; 6]), DENIED);
         }
@@ -171,8 +171,8 @@ fn nobody_meets_at_a_file() {
 }
 
 #[test]
-fn terminals_cannot_be_fed() {
-    for policy in both() {
+fn input_cannot_be_written_to_a_terminal() {
+    for policy in both_levels() {
         assert_eq!(answer(&policy, SYS_ioctl, [0, TIOCSTI, 0, 0, 0, 0]), DENIED);
         assert_eq!(
             answer(&policy, SYS_ioctl, [0, TIOCLINUX, 0, 0, 0, 0]),
@@ -189,8 +189,8 @@ fn terminals_cannot_be_fed() {
 }
 
 #[test]
-fn only_own_limits_and_plain_linux() {
-    for policy in both() {
+fn only_own_limits_and_the_plain_personality_are_allowed() {
+    for policy in both_levels() {
         assert_eq!(answer(&policy, SYS_prlimit64, [0, 7, 0, 0, 0, 0]), ALLOWED);
         assert_eq!(answer(&policy, SYS_prlimit64, [1, 7, 0, 0, 0, 0]), DENIED);
         assert_eq!(
@@ -205,9 +205,9 @@ fn only_own_limits_and_plain_linux() {
 }
 
 #[test]
-fn options_of_prctl_are_filtered() {
+fn prctl_is_filtered_by_its_option() {
     let option = |value: i32| [value as u64, 0, 0, 0, 0, 0];
-    for policy in both() {
+    for policy in both_levels() {
         assert_eq!(answer(&policy, SYS_prctl, option(PR_SET_NAME)), ALLOWED);
         assert_eq!(answer(&policy, SYS_prctl, option(PR_SET_MM)), DENIED);
         assert_eq!(answer(&policy, SYS_prctl, option(PR_SET_PTRACER)), DENIED);
@@ -223,7 +223,7 @@ fn options_of_prctl_are_filtered() {
 }
 
 #[test]
-fn the_levels_differ_in_what_they_are_for() {
+fn engine_and_strict_differ_in_calls_that_only_strict_denies() {
     for (call, engine_answer, strict_answer) in [
         (SYS_read, ALLOWED, ALLOWED),
         (SYS_execve, ALLOWED, ALLOWED),
@@ -251,7 +251,7 @@ fn the_levels_differ_in_what_they_are_for() {
 }
 
 #[test]
-fn no_call_is_in_two_lists() {
+fn no_call_is_listed_twice() {
     let mut seen = std::collections::HashSet::new();
     let lists = [
         STRICTLY_FORBIDDEN,
@@ -271,8 +271,8 @@ fn no_call_is_in_two_lists() {
 }
 
 #[test]
-fn paths_are_short() {
-    for policy in both() {
+fn a_program_has_less_than_700_instructions() {
+    for policy in both_levels() {
         let (program, _) = program(&policy);
         assert!(program.len() < 700, "{} instructions", program.len());
     }
@@ -280,11 +280,11 @@ fn paths_are_short() {
 
 proptest! {
     #[test]
-    fn no_argument_opens_what_is_not_conditional(
+    fn arguments_do_not_change_an_unconditional_verdict(
         number in 0u32..=LAST_KNOWN,
         arguments in any::<[u64; 6]>(),
     ) {
-        for policy in both() {
+        for policy in both_levels() {
             if let Some(verdict) = expected(&policy, number) {
                 prop_assert_eq!(answer(&policy, number.into(), arguments), verdict);
             }

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use roma_protocol::PoolId;
 use roma_protocol::control::{FromRunWorkers, LibraryMount, ToRunWorkers};
 use roma_protocol::spawner::FromSpawner;
+use roma_sandbox::Errno;
 use roma_sandbox::fdpass::packet_pair;
 use roma_sandbox::step::{Step, StepFailure};
 
@@ -30,10 +31,7 @@ fn another_binary_than_announced_is_refused(mode: Mode) {
     let refused = host.send_load(plain_load(PoolId(1), probe()), &code).err();
     assert_eq!(
         refused,
-        Some(StepFailure {
-            step: Step::CheckDigest,
-            errno: libc::EBADMSG
-        })
+        Some(StepFailure::new(Step::CheckDigest, Errno::EBADMSG))
     );
     assert_ended(&host);
     assert_eq!(host.load(probe(), |_| {}).answer("echo x"), "x");
@@ -45,10 +43,7 @@ fn a_binary_cut_short_is_refused(mode: Mode) {
     let refused = host.send_load(load, &probe()[1..]).err();
     assert_eq!(
         refused,
-        Some(StepFailure {
-            step: Step::ReceiveCode,
-            errno: libc::ENODATA
-        })
+        Some(StepFailure::new(Step::ReceiveCode, Errno::ENODATA))
     );
     assert_ended(&host);
 }
@@ -64,10 +59,7 @@ fn a_missing_library_is_refused(mode: Mode) {
         .err();
     assert_eq!(
         refused,
-        Some(StepFailure {
-            step: Step::MountLibrary,
-            errno: libc::ENOENT
-        })
+        Some(StepFailure::new(Step::MountLibrary, Errno::ENOENT))
     );
     assert_ended(&host);
 }
@@ -77,10 +69,7 @@ fn what_is_no_program_fails_at_exec(mode: Mode) {
     let mut pool = host.load(b"no program", |_| {});
     for _ in 0..3 {
         let worker = pool.spawn();
-        let failure = StepFailure {
-            step: Step::Exec,
-            errno: libc::ENOEXEC,
-        };
+        let failure = StepFailure::new(Step::Exec, Errno::ENOEXEC);
         assert_eq!(
             pool.receive(0),
             Some(FromSpawner::Failed(worker.id, failure))
@@ -92,10 +81,7 @@ fn a_malformed_message_ends_it(mode: Mode) {
     let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     host.send_control(b"nonsense", &[]);
-    let failure = StepFailure {
-        step: Step::AcceptLoad,
-        errno: libc::EPROTO,
-    };
+    let failure = StepFailure::new(Step::AcceptLoad, Errno::EPROTO);
     assert_eq!(host.receive(), Some(FromRunWorkers::Broken(failure)));
     assert!(!host.wait().success());
     assert_eq!(pool.receive(0), None);
@@ -106,10 +92,7 @@ fn a_load_without_descriptors_is_refused(mode: Mode) {
     let mut host = start(mode);
     let load = plain_load(PoolId(9), probe());
     host.send_control(&ToRunWorkers::Load(Box::new(load)).encode(), &[]);
-    let failure = StepFailure {
-        step: Step::AcceptLoad,
-        errno: libc::EBADF,
-    };
+    let failure = StepFailure::new(Step::AcceptLoad, Errno::EBADF);
     let refused = FromRunWorkers::LoadRefused(PoolId(9), failure);
     assert_eq!(host.receive(), Some(refused));
     assert_eq!(host.load(probe(), |_| {}).answer("echo x"), "x");
@@ -142,10 +125,7 @@ fn steps_of_run_workers_itself_can_fail(mode: Mode) {
     // Only where there is no gVisor does it make the outer namespaces.
     let isolates = matches!(mode, Mode::Direct).then_some(Step::Isolate);
     for step in isolates.into_iter().chain([Step::PrepareSignals]) {
-        let failure = StepFailure {
-            step,
-            errno: libc::EIO,
-        };
+        let failure = StepFailure::new(step, Errno::EIO);
         assert_eq!(try_with_fault(mode, step).err(), Some(failure));
     }
     let step = Step::ForkPool;
@@ -157,10 +137,7 @@ fn steps_of_run_workers_itself_can_fail(mode: Mode) {
     );
     let inside = [code.1.as_fd(), spawner.1.as_fd()];
     host.send_control(&ToRunWorkers::Load(Box::new(load)).encode(), &inside);
-    let failure = StepFailure {
-        step,
-        errno: libc::EIO,
-    };
+    let failure = StepFailure::new(step, Errno::EIO);
     let refused = FromRunWorkers::LoadRefused(roma_protocol::PoolId(9), failure);
     assert_eq!(host.receive(), Some(refused));
     assert!(host.end().success());
@@ -187,13 +164,7 @@ fn every_step_of_a_pool_can_fail(mode: Mode) {
     ] {
         let mut host = with_fault(mode, step);
         let refused = host.try_load(probe(), |load| load.spawners = 2).err();
-        assert_eq!(
-            refused,
-            Some(StepFailure {
-                step,
-                errno: libc::EIO
-            })
-        );
+        assert_eq!(refused, Some(StepFailure::new(step, Errno::EIO)));
         assert_ended(&host);
         assert!(host.end().success());
     }
@@ -222,10 +193,7 @@ fn every_step_of_a_worker_can_fail(mode: Mode) {
             load.tmp_bytes = Some(1 << 20);
             load.proc = is_privileged(mode);
         });
-        let failure = StepFailure {
-            step,
-            errno: libc::EIO,
-        };
+        let failure = StepFailure::new(step, Errno::EIO);
         match pool {
             // A step that the pool itself takes too.
             Err(refused) => assert_eq!(refused, failure),
