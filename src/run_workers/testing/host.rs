@@ -1,5 +1,5 @@
 //! Plays the host, for tests and measurements: starts `run_workers`, directly or inside gVisor, and
-//! talks to it over socket pairs. Blocking, with generous time-outs so that nothing hangs for ever.
+//! talks to it over socket pairs. Blocking, with generous time-outs so that nothing hangs.
 #![allow(
     dead_code,
     missing_docs,
@@ -29,17 +29,17 @@ use roma_sandbox::name::ExecutionName;
 use roma_sandbox::seccomp::FilterLevel;
 use roma_sandbox::step::StepFailure;
 
-/// Against hangs only.
+/// How long to wait before a test fails as hung.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where `run_workers` runs.
+/// How `run_workers` is isolated: by itself, or by gVisor on this platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Direct,
     Gvisor(&'static str),
 }
 
-/// One `run_workers`, with all that runs in it.
+/// One `run_workers`, with everything that runs in it.
 pub struct Host {
     pub mode: Mode,
     pub hello: Hello,
@@ -53,7 +53,7 @@ pub struct Start<'a> {
     pub mode: Mode,
     pub program: &'a Path,
     pub faults: &'a str,
-    /// Run as this user and not as the one who runs the test.
+    /// The user to run as, if not the one that runs the test.
     pub user: Option<u32>,
 }
 
@@ -90,7 +90,7 @@ impl Host {
                 let _ = process.wait();
                 return Err(failure);
             }
-            other => panic!("no hello but {other:?}"),
+            other => panic!("expected Hello, got {other:?}"),
         };
         Ok(Self {
             mode: start.mode,
@@ -132,7 +132,7 @@ impl Host {
         spawners
             .iter()
             .for_each(|spawner| set_patience(spawner.as_fd()));
-        // A pool that fails early closes its end.
+        // A pool that fails early closes its end of the connection.
         let _ = connection.write_all(code);
         drop(connection);
         let ready = spawners
@@ -163,12 +163,12 @@ impl Host {
         self.control.as_ref().expect("not ended").as_fd()
     }
 
-    /// Of the process that was started (`run_workers` itself, or runsc).
+    /// The process that was started: `run_workers` itself, or runsc.
     pub fn pid(&self) -> u32 {
         self.process.id()
     }
 
-    /// Closes the control connection, and waits for the end.
+    /// Closes the control connection and waits until the process ends.
     pub fn end(&mut self) -> ExitStatus {
         drop(self.control.take());
         self.wait()
@@ -206,7 +206,7 @@ impl Drop for Host {
     }
 }
 
-/// What the connection for a binary brings.
+/// Returns what the host writes to a code connection.
 pub fn with_digest(binary: &[u8]) -> Vec<u8> {
     [binary, blake3::hash(binary).as_bytes().as_slice()].concat()
 }
@@ -232,7 +232,7 @@ fn receive_ready(spawner: &OwnedFd) -> Result<Ready, StepFailure> {
     match receive_spawner(spawner) {
         Some(FromSpawner::Ready(ready)) => Ok(ready),
         Some(FromSpawner::SetupFailed(failure)) => Err(failure),
-        other => panic!("neither ready nor failed but {other:?}"),
+        other => panic!("expected Ready or SetupFailed, got {other:?}"),
     }
 }
 
@@ -299,17 +299,17 @@ impl Pool {
     pub fn exited(&self, spawner: usize) -> Exited {
         match self.receive(spawner) {
             Some(FromSpawner::Exited(exited)) => exited,
-            other => panic!("not exited but {other:?}"),
+            other => panic!("expected Exited, got {other:?}"),
         }
     }
 
-    /// Starts a worker that cannot start, and says why.
+    /// Starts a worker that cannot start, and returns why.
     pub fn failure(&mut self) -> StepFailure {
         let mut worker = self.spawn();
         assert!(!worker.is_ready(), "it started");
         match self.receive(worker.spawner) {
             Some(FromSpawner::Failed(_, failure)) => failure,
-            other => panic!("not failed but {other:?}"),
+            other => panic!("expected Failed, got {other:?}"),
         }
     }
 
@@ -317,11 +317,14 @@ impl Pool {
         self.exited(0);
     }
 
-    /// A whole cycle: start, ask, answer, end.
+    /// Runs a whole cycle: start, request, response, end.
     pub fn ask(&mut self, request: &str) -> (String, Exited) {
         let mut worker = self.spawn();
         if !worker.is_ready() {
-            panic!("not ready but {:?}", self.receive(worker.spawner));
+            panic!(
+                "expected a readiness byte, got {:?}",
+                self.receive(worker.spawner)
+            );
         }
         let response = worker.ask(request);
         (response, self.exited(worker.spawner))
@@ -331,7 +334,7 @@ impl Pool {
         self.ask(request).0
     }
 
-    /// A pool for each spawner.
+    /// Splits the pool into one for each spawner.
     pub fn split(self) -> Vec<Self> {
         let Self {
             id,
@@ -360,7 +363,7 @@ impl Started {
         assert!(self.is_ready(), "no readiness byte");
     }
 
-    /// Waits for the readiness byte. `false` at the end of the connection.
+    /// Waits for the readiness byte. Returns `false` at the end of the connection.
     pub fn is_ready(&mut self) -> bool {
         self.data.read(&mut [0]).expect("to read") == 1
     }
@@ -389,7 +392,7 @@ pub fn read_message(stream: &mut UnixStream) -> Vec<u8> {
         match stream.read(&mut buffer).expect("to read") {
             0 => break,
             count => {
-                decoder.push(&buffer[..count]).expect("a good frame");
+                decoder.push(&buffer[..count]).expect("a valid frame");
             }
         }
     }
@@ -399,27 +402,27 @@ pub fn read_message(stream: &mut UnixStream) -> Vec<u8> {
 fn receive_control(control: BorrowedFd<'_>) -> Option<FromRunWorkers> {
     let mut buffer = vec![0; MAX_MESSAGE_BYTES];
     let bytes = receive_packet(control, &mut buffer)?;
-    Some(FromRunWorkers::decode(&buffer[..bytes]).expect("a good message"))
+    Some(FromRunWorkers::decode(&buffer[..bytes]).expect("a valid message"))
 }
 
 fn receive_spawner(spawner: &OwnedFd) -> Option<FromSpawner> {
     let mut buffer = [0; MESSAGE_BYTES];
     let bytes = receive_packet(spawner.as_fd(), &mut buffer)?;
-    Some(FromSpawner::decode(&buffer[..bytes]).expect("a good message"))
+    Some(FromSpawner::decode(&buffer[..bytes]).expect("a valid message"))
 }
 
-/// `None` at the end of the connection.
+/// Receives one packet. Returns `None` at the end of the connection.
 fn receive_packet(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Option<usize> {
     match fdpass::receive(socket, buffer, Gate::NONE) {
         Ok(packet) => (packet.bytes > 0).then_some(packet.bytes),
         Err(Errno::ECONNRESET) => None,
-        Err(Errno::EAGAIN) => panic!("no message came for {PATIENCE:?}"),
+        Err(Errno::EAGAIN) => panic!("no message for {PATIENCE:?}"),
         Err(errno) => panic!("receiving failed: {errno}"),
     }
 }
 
 fn set_patience(socket: BorrowedFd<'_>) {
-    // A stream socket's method does it for any socket.
+    // This method of a stream socket works for any socket.
     let copy = UnixStream::from(socket.try_clone_to_owned().expect("a copy"));
     copy.set_read_timeout(Some(PATIENCE)).expect("a time-out");
 }
@@ -437,7 +440,7 @@ fn direct(start: &Start<'_>) -> Command {
     command
 }
 
-/// What runsc needs on disk: removed with it.
+/// What runsc needs on disk. Dropping it removes the files.
 pub struct Bundle {
     folder: PathBuf,
     id: String,
@@ -478,25 +481,25 @@ impl Drop for Bundle {
     }
 }
 
-/// Whether the tests run as root. An ordinary user may make less, depending on the machine.
+/// Returns whether the tests run as root. An ordinary user may do less, depending on the machine.
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// Whether a pool is set up by root, who can mount `/proc` (Linux lets an ordinary user only where
-/// another one is in sight, which is not so in a pool's root) and give each worker a user of its own.
-/// Inside gVisor it always is.
+/// Returns whether a pool is set up by root, who can mount `/proc` (Linux allows it to an ordinary user
+/// only if another one is visible, which is not so in a pool's root) and give each worker a user of its
+/// own. Inside gVisor it always is.
 pub fn is_privileged(mode: Mode) -> bool {
     mode != Mode::Direct || is_root()
 }
 
-/// The runsc to test with. Tests that need it fail where there is none.
+/// Returns the runsc to test with. Tests that need it fail if there is none.
 pub fn runsc() -> PathBuf {
     if let Some(path) = std::env::var_os("ROMA_RUNSC") {
         let path = PathBuf::from(path);
         assert!(
             path.is_file(),
-            "ROMA_RUNSC names {}, which is no file",
+            "ROMA_RUNSC is {}, which is not a file",
             path.display()
         );
         return path;
@@ -505,7 +508,7 @@ pub fn runsc() -> PathBuf {
     std::env::split_paths(&path)
         .map(|folder| folder.join("runsc"))
         .find(|file| file.is_file())
-        .expect("this test needs gVisor: put runsc on PATH, or name it in ROMA_RUNSC")
+        .expect("this test needs gVisor: put runsc on PATH or set ROMA_RUNSC to its path")
 }
 
 fn config(faults: &str) -> String {

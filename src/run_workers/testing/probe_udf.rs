@@ -1,5 +1,5 @@
-//! A UDF for tests: does what its request says and tells what came of it. Requests are words:
-//! a command and its arguments.
+//! A UDF for tests: does what its request says and responds with the result. A request is a command and
+//! its arguments, separated by spaces.
 #![allow(unsafe_code, clippy::expect_used)]
 
 use std::fs::{self, File};
@@ -26,7 +26,7 @@ fn main() {
 }
 
 fn stream(number: RawFd) -> ManuallyDrop<File> {
-    // SAFETY: the contract of UDFs: the descriptor is open. It is never closed by us.
+    // SAFETY: by the contract of UDFs the descriptor is open. This program never closes it.
     ManuallyDrop::new(unsafe { File::from_raw_fd(number) })
 }
 
@@ -37,13 +37,13 @@ fn read_message(stream: &mut File) -> Vec<u8> {
         match stream.read(&mut buffer).expect("to read") {
             0 => break,
             count => {
-                decoder.push(&buffer[..count]).expect("a good frame");
+                decoder.push(&buffer[..count]).expect("a valid frame");
             }
         }
     }
     match decoder.finish() {
         Ok(message) => message,
-        // The host went away without a request: an idle worker's usual end.
+        // The host closed the connection without a request: the usual end of an idle worker.
         Err(_) => std::process::exit(0),
     }
 }
@@ -85,21 +85,21 @@ fn answer(request: &str) -> String {
     }
 }
 
-/// What happens after the response was written.
+/// Ends the program as the request says, after the response was written.
 fn end(request: &str) {
     match request.split_once(' ') {
         Some(("exit", code)) => std::process::exit(code.parse().expect("a number")),
         Some(("signal", number)) => {
             let number = number.parse().expect("a number");
-            // SAFETY: takes numbers. The defaults apply again, so that the signal has its effect
-            // also where this process is number 1, which signals of its own do not kill otherwise.
+            // SAFETY: takes numbers. The defaults are restored, so that the signal has its effect even if
+            // this process is process 1, which its own signals do not kill otherwise.
             unsafe {
                 libc::signal(number, libc::SIG_DFL);
                 libc::kill(libc::getpid(), number);
             }
         }
         Some(("fault", _)) => {
-            // SAFETY: none; that is the point: the kernel kills even number 1 for it.
+            // SAFETY: none. That is the purpose: the kernel kills even process 1 for it.
             unsafe { std::ptr::null_mut::<u8>().add(8).write_volatile(1) }
         }
         _ => {}
@@ -207,7 +207,7 @@ fn capabilities() -> String {
     format!("{words:?} no_new_privs {no_new_privileges} seccomp {seccomp}")
 }
 
-/// Any system call with numbers as arguments; the answer is its result or error number.
+/// Makes any system call with numbers as arguments. Responds with its result or error number.
 fn syscall(rest: &str) -> String {
     let mut numbers = rest
         .split(' ')
@@ -219,10 +219,10 @@ fn syscall(rest: &str) -> String {
         .zip(numbers)
         .for_each(|(to, from)| *to = from);
     let [a, b, c, d, e, f] = arguments;
-    // SAFETY: tests ask only for calls that fail, or that change nothing that this program uses.
+    // SAFETY: tests request only calls that fail or that change nothing that this program uses.
     let result = unsafe { libc::syscall(call, a, b, c, d, e, f) };
     if result == 0 && call == libc::SYS_clone {
-        // A copy of this program, which must not answer as well.
+        // A copy of this program, which must not respond as well.
         std::process::exit(0);
     }
     if result < 0 {
@@ -243,11 +243,11 @@ fn limit(resource: &str) -> String {
     format!("{result} {} {}", limit.rlim_cur, limit.rlim_max)
 }
 
-/// How many processes can live at once, this one included.
+/// Counts how many processes can be alive at the same time, including this one.
 fn processes() -> String {
     let mut count = 1;
     loop {
-        // SAFETY: the child does nothing but wait for its end.
+        // SAFETY: the child only waits until it is killed.
         match unsafe { libc::fork() } {
             0 => loop {
                 // SAFETY: takes nothing.
@@ -263,7 +263,7 @@ fn processes() -> String {
     count.to_string()
 }
 
-/// Which signals are blocked and which ignored at the start.
+/// Returns which signals are blocked, and the action of SIGCHLD, at the start.
 fn mask() -> String {
     let mut blocked = 0u64;
     let mut action = [0u64; 4];
@@ -281,14 +281,14 @@ fn mask() -> String {
     format!("blocked {blocked} sigchld {}", action[0])
 }
 
-/// Never answers, has children and grandchildren, ignores what can be ignored.
+/// Never responds, has children and grandchildren, ignores the signals that can be ignored.
 fn hang() -> String {
     for signal in [libc::SIGTERM, libc::SIGHUP, libc::SIGINT] {
-        // SAFETY: SIG_IGN is no handler.
+        // SAFETY: SIG_IGN is not a handler.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
     for _ in 0..2 {
-        // SAFETY: the children run on in this same function.
+        // SAFETY: the children continue in this function.
         unsafe { libc::fork() };
         // SAFETY: takes nothing.
         unsafe { libc::setsid() };

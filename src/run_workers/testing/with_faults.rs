@@ -1,5 +1,5 @@
-//! `run_workers` that fails where the environment variable `ROMA_FAULT` says: `step=errno`, several
-//! with commas between. For tests; never shipped.
+//! `run_workers` that fails at the steps in the environment variable `ROMA_FAULT`: `step=errno`,
+//! separated by commas. For tests; never shipped.
 
 use std::process::ExitCode;
 

@@ -1,11 +1,10 @@
-//! `run_workers` without the guard whose name stands after the last line of its own file. For tests;
-//! never shipped.
+//! `run_workers` without the guard whose name is appended to its own file. For tests; never shipped.
 
 use std::process::ExitCode;
 
 use roma_sandbox::guard;
 
-/// What is written before the name. A program that holds this can be weakened; what is shipped does not.
+/// Precedes the name. A program that contains this can be weakened; no shipped program contains it.
 const MARK: &[u8] = b"\nwithout-guard:";
 
 fn main() -> ExitCode {

@@ -1,5 +1,5 @@
-//! What holds inside the sandbox, tried by a UDF that tries it: directly and inside gVisor, at every
-//! filter level.
+//! What holds inside the sandbox, tested by a UDF that tries to break it: directly and inside gVisor, at
+//! every filter level.
 #![allow(missing_docs, clippy::expect_used, clippy::panic)]
 
 #[path = "../testing/host.rs"]
@@ -18,7 +18,7 @@ use std::path::Path;
 
 use host::{Host, Mode};
 
-/// The UDF that does what it is asked to.
+/// The UDF that does what its request says.
 fn probe() -> &'static [u8] {
     static PROBE: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
     PROBE.get_or_init(|| std::fs::read(env!("CARGO_BIN_EXE_probe_udf")).expect("the probe"))
@@ -36,7 +36,7 @@ fn start(mode: Mode) -> Host {
     Host::start(mode, run_workers())
 }
 
-/// Each of these functions becomes a test in every mode.
+/// Makes each of these functions a test in every mode.
 macro_rules! in_every_mode {
     ($($name:ident)*) => {
         mod direct {

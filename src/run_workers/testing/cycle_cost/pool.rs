@@ -1,6 +1,6 @@
-//! The same cycles through `run_workers`: a thread for each spawner keeps some workers warm, takes the
-//! oldest, has their replacements started, asks them, and takes note of their ends. The number of
-//! requests under way at once is the same for any number of spawners, so that only that differs.
+//! The same cycles through `run_workers`: a thread for each spawner keeps some workers ready, takes the
+//! oldest, starts their replacements, sends them requests and waits until they end. The number of requests
+//! in flight is the same for any number of spawners, so that only that number differs.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use roma_sandbox::seccomp::FilterLevel;
 use crate::Options;
 use crate::host::{Host, Pool, read_message, write_message};
 
-/// Requests under way at once, over all spawners; as many workers again are started ahead.
-const UNDER_WAY: usize = 4;
+/// Requests in flight over all spawners. As many workers again are started ahead.
+const IN_FLIGHT: usize = 4;
 
-/// Cycles a second.
+/// Returns the cycles per second.
 pub fn measure(options: &Options, udf: &[u8], filter: FilterLevel, spawners: u16) -> f64 {
     let program = crate::sibling("run_workers");
     let mut host = Host::start(options.mode, &program);
@@ -25,12 +25,12 @@ pub fn measure(options: &Options, udf: &[u8], filter: FilterLevel, spawners: u16
         })
         .split();
     let time = options.time;
-    let under_way = UNDER_WAY / usize::from(spawners);
+    let in_flight = IN_FLIGHT / usize::from(spawners);
     let threads: Vec<_> = pools
         .into_iter()
-        .map(|pool| std::thread::spawn(move || cycles(pool, under_way, time)))
+        .map(|pool| std::thread::spawn(move || cycles(pool, in_flight, time)))
         .collect();
-    // All pools live until the last thread is done: the end of the first spawner ends the rest.
+    // All pools are kept until the last thread is done, because the end of the first spawner ends the others.
     let results: Vec<_> = threads
         .into_iter()
         .map(|thread| thread.join().expect("a count"))
@@ -39,13 +39,13 @@ pub fn measure(options: &Options, udf: &[u8], filter: FilterLevel, spawners: u16
     count as f64 / time.as_secs_f64()
 }
 
-fn cycles(mut pool: Pool, under_way: usize, time: Duration) -> (u64, Pool) {
-    let mut warm: VecDeque<_> = (0..2 * under_way).map(|_| pool.spawn()).collect();
+fn cycles(mut pool: Pool, in_flight: usize, time: Duration) -> (u64, Pool) {
+    let mut warm: VecDeque<_> = (0..2 * in_flight).map(|_| pool.spawn()).collect();
     let begun = Instant::now();
     let mut count = 0;
     while begun.elapsed() < time {
-        let mut asked: Vec<_> = warm.drain(..under_way).collect();
-        warm.extend((0..under_way).map(|_| pool.spawn()));
+        let mut asked: Vec<_> = warm.drain(..in_flight).collect();
+        warm.extend((0..in_flight).map(|_| pool.spawn()));
         for worker in &mut asked {
             worker.await_ready();
             write_message(&mut worker.data, crate::REQUEST.as_bytes());
@@ -59,8 +59,7 @@ fn cycles(mut pool: Pool, under_way: usize, time: Duration) -> (u64, Pool) {
     (count, pool)
 }
 
-/// What a request waits for where a worker stands ready: the middle one of many, and the middle times
-/// of a start.
+/// Returns the median response time of a worker that is ready, and the median times of a start.
 pub fn latency(options: &Options, udf: &[u8], filter: FilterLevel) -> (Duration, StartTimes) {
     let program = crate::sibling("run_workers");
     let mut host = Host::start(options.mode, &program);
@@ -77,7 +76,7 @@ pub fn latency(options: &Options, udf: &[u8], filter: FilterLevel) -> (Duration,
     for _ in 0..300 {
         let mut worker = pool.spawn();
         worker.await_ready();
-        // It has still to get from writing that byte to waiting for the request.
+        // After writing that byte the worker has yet to start waiting for the request.
         std::thread::sleep(Duration::from_millis(1));
         let begun = Instant::now();
         write_message(&mut worker.data, crate::REQUEST.as_bytes());
@@ -85,7 +84,7 @@ pub fn latency(options: &Options, udf: &[u8], filter: FilterLevel) -> (Duration,
         asked.push(begun.elapsed());
         starts.push(pool.exited(0).start);
     }
-    let middle = |of: fn(&StartTimes) -> u32| {
+    let median = |of: fn(&StartTimes) -> u32| {
         let mut times: Vec<_> = starts.iter().map(of).collect();
         times.sort_unstable();
         times[times.len() / 2]
@@ -94,9 +93,9 @@ pub fn latency(options: &Options, udf: &[u8], filter: FilterLevel) -> (Duration,
     (
         asked[asked.len() / 2],
         StartTimes {
-            clone_nanos: middle(|start| start.clone_nanos),
-            setup_nanos: middle(|start| start.setup_nanos),
-            exec_nanos: middle(|start| start.exec_nanos),
+            clone_nanos: median(|start| start.clone_nanos),
+            setup_nanos: median(|start| start.setup_nanos),
+            exec_nanos: median(|start| start.exec_nanos),
         },
     )
 }

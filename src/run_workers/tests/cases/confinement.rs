@@ -1,4 +1,4 @@
-//! What every worker is confined to, whatever the options.
+//! How every worker is confined, whatever the options.
 
 use roma_sandbox::seccomp::FilterLevel;
 
@@ -7,14 +7,14 @@ use crate::{in_every_mode, probe, start};
 
 in_every_mode! {
     each_request_has_a_process_of_its_own
-    no_capabilities_at_any_level
-    only_four_descriptors
+    a_worker_has_no_capabilities_at_any_filter_level
+    a_worker_has_four_descriptors
     the_root_holds_the_binary_and_nothing_else
-    nothing_can_be_written
-    no_network
-    no_user_namespace_even_without_a_filter
+    no_file_can_be_written
+    a_worker_has_no_network
+    namespaces_cannot_be_created_even_without_a_filter
     arguments_and_environment_are_as_documented
-    signals_are_as_at_a_fresh_start
+    a_worker_starts_with_default_signals
 }
 
 const LEVELS: [FilterLevel; 3] = [FilterLevel::None, FilterLevel::Engine, FilterLevel::Strict];
@@ -29,7 +29,7 @@ fn at_every_level(mode: Mode, check: impl Fn(FilterLevel, &mut Pool)) {
 
 fn each_request_has_a_process_of_its_own(mode: Mode) {
     at_every_level(mode, |_, pool| {
-        // Number 1 of a PID namespace of its own, each time; nobody; a host without a name.
+        // Process 1 of its own PID namespace, each time; an unmapped user; a neutral host name.
         for _ in 0..3 {
             let identity = pool.answer("identity");
             assert_eq!(
@@ -37,7 +37,7 @@ fn each_request_has_a_process_of_its_own(mode: Mode) {
                 "pid 1 parent 0 session 0 uid 65534 gid 65534 host roma"
             );
         }
-        // Two that live at once are not one.
+        // Two workers at the same time are two processes.
         let (mut first, mut second) = (pool.spawn(), pool.spawn());
         first.await_ready();
         second.await_ready();
@@ -48,7 +48,7 @@ fn each_request_has_a_process_of_its_own(mode: Mode) {
     });
 }
 
-fn no_capabilities_at_any_level(mode: Mode) {
+fn a_worker_has_no_capabilities_at_any_filter_level(mode: Mode) {
     at_every_level(mode, |level, pool| {
         let seccomp = if level == FilterLevel::None { 0 } else { 2 };
         let expected = format!("[0, 0, 0, 0, 0, 0] no_new_privs 1 seccomp {seccomp}");
@@ -56,7 +56,7 @@ fn no_capabilities_at_any_level(mode: Mode) {
     });
 }
 
-fn only_four_descriptors(mode: Mode) {
+fn a_worker_has_four_descriptors(mode: Mode) {
     at_every_level(mode, |_, pool| {
         assert_eq!(pool.answer("descriptors"), "0 1 2 3")
     });
@@ -66,7 +66,7 @@ fn the_root_holds_the_binary_and_nothing_else(mode: Mode) {
     at_every_level(mode, |_, pool| assert_eq!(pool.answer("files"), "/udf\n"));
 }
 
-fn nothing_can_be_written(mode: Mode) {
+fn no_file_can_be_written(mode: Mode) {
     at_every_level(mode, |_, pool| {
         for path in ["/new", "/udf", "/tmp/new", "/dev/null", "/proc/self/mem"] {
             let answer = pool.answer(&format!("write {path}"));
@@ -75,7 +75,7 @@ fn nothing_can_be_written(mode: Mode) {
     });
 }
 
-fn no_network(mode: Mode) {
+fn a_worker_has_no_network(mode: Mode) {
     at_every_level(mode, |level, pool| {
         for family in [
             libc::AF_INET,
@@ -85,7 +85,7 @@ fn no_network(mode: Mode) {
         ] {
             let socket = format!("syscall {} {family} {} 0", libc::SYS_socket, libc::SOCK_RAW);
             let answer = pool.answer(&socket);
-            // Without a filter a socket for asking the kernel may be had; it has nothing to tell.
+            // Without a filter a netlink socket can be created. It reveals nothing.
             let harmless = level == FilterLevel::None && family == libc::AF_NETLINK;
             assert!(
                 harmless || answer.starts_with("errno "),
@@ -95,7 +95,7 @@ fn no_network(mode: Mode) {
     });
 }
 
-fn no_user_namespace_even_without_a_filter(mode: Mode) {
+fn namespaces_cannot_be_created_even_without_a_filter(mode: Mode) {
     at_every_level(mode, |level, pool| {
         for flag in [
             libc::CLONE_NEWUSER,
@@ -105,7 +105,7 @@ fn no_user_namespace_even_without_a_filter(mode: Mode) {
         ] {
             let unshare = pool.answer(&format!("syscall {} {flag}", libc::SYS_unshare));
             assert_eq!(unshare, "errno 1");
-            // gVisor asks for no mapped user here. What it lets through ends at its own walls.
+            // gVisor does not require a mapped user here. What it allows stays inside gVisor.
             if level == FilterLevel::None && mode != Mode::Direct {
                 continue;
             }
@@ -139,7 +139,7 @@ fn arguments_and_environment_are_as_documented(mode: Mode) {
     );
 }
 
-fn signals_are_as_at_a_fresh_start(mode: Mode) {
+fn a_worker_starts_with_default_signals(mode: Mode) {
     let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     assert_eq!(pool.answer("mask"), "blocked 0 sigchld 0");

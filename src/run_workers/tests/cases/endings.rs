@@ -1,4 +1,4 @@
-//! How workers, spawners, pools and the whole end, and what is told about it.
+//! How workers, spawners, pools and `run_workers` end, and what is reported about it.
 
 use std::io::Read;
 
@@ -10,19 +10,19 @@ use crate::host::{Mode, Pool, Started};
 use crate::{in_every_mode, probe, start};
 
 in_every_mode! {
-    exit_codes_and_signals_are_told
-    usage_is_told
-    a_hung_tree_is_killed_at_once
-    killing_who_is_gone_is_no_error
+    exit_codes_and_signals_are_reported
+    usage_is_reported
+    a_hung_process_tree_is_killed_at_once
+    killing_an_exited_worker_is_ignored
     the_end_of_a_spawner_ends_its_workers
     the_end_of_the_control_connection_ends_everything
-    a_pool_that_ends_is_told
-    starts_are_told_where_asked_for
-    two_workers_cannot_have_one_number
-    a_worker_without_its_connection_is_refused
+    the_end_of_a_pool_is_reported
+    a_start_is_reported_if_requested
+    a_worker_id_in_use_is_refused
+    a_spawn_with_a_missing_descriptor_is_refused
 }
 
-fn exit_codes_and_signals_are_told(mode: Mode) {
+fn exit_codes_and_signals_are_reported(mode: Mode) {
     let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     for code in [0, 1, 42, 255] {
@@ -39,7 +39,7 @@ fn exit_codes_and_signals_are_told(mode: Mode) {
     );
 }
 
-fn usage_is_told(mode: Mode) {
+fn usage_is_reported(mode: Mode) {
     let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     let (_, exited) = pool.ask("burn 300");
@@ -61,12 +61,13 @@ fn hang(pool: &mut Pool) -> Started {
     let mut worker = pool.spawn();
     worker.await_ready();
     worker.send("hang");
-    // Time to make its children; killed earlier, it would be no less dead.
+    // Time to start its children. The test also holds if it is killed earlier.
     std::thread::sleep(std::time::Duration::from_millis(100));
     worker
 }
 
-/// Every process of a worker holds its data connection: it ends when the last of them is gone.
+/// Waits for the end of the data connection, which every process of a worker holds: it ends with the last
+/// of them.
 fn assert_gone(worker: &mut Started) {
     assert_eq!(
         worker
@@ -77,7 +78,7 @@ fn assert_gone(worker: &mut Started) {
     );
 }
 
-fn a_hung_tree_is_killed_at_once(mode: Mode) {
+fn a_hung_process_tree_is_killed_at_once(mode: Mode) {
     let mut host = start(mode);
     for filter in [roma_sandbox::seccomp::FilterLevel::None, Default::default()] {
         let mut pool = host.load(probe(), |load| load.filter = filter);
@@ -93,7 +94,7 @@ fn a_hung_tree_is_killed_at_once(mode: Mode) {
     }
 }
 
-fn killing_who_is_gone_is_no_error(mode: Mode) {
+fn killing_an_exited_worker_is_ignored(mode: Mode) {
     let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     let mut worker = pool.spawn();
@@ -119,7 +120,7 @@ fn the_end_of_a_spawner_ends_its_workers(mode: Mode) {
     assert_eq!(pool.exited(0).worker, other.id);
 }
 
-fn a_pool_that_ends_is_told(mode: Mode) {
+fn the_end_of_a_pool_is_reported(mode: Mode) {
     let mut host = start(mode);
     let mut pool = host.load(probe(), |load| load.spawners = 3);
     let mut workers = [hang(&mut pool), hang(&mut pool)];
@@ -143,21 +144,21 @@ fn the_end_of_the_control_connection_ends_everything(mode: Mode) {
     assert_eq!(pool.receive(1), None);
 }
 
-fn starts_are_told_where_asked_for(mode: Mode) {
+fn a_start_is_reported_if_requested(mode: Mode) {
     let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     let mut worker = pool.spawn_on(0, |spawn| spawn.report_start = true, &[]);
-    let told = pool.receive(0);
+    let message = pool.receive(0);
     assert!(
-        matches!(told, Some(FromSpawner::Started(id, _)) if id == worker.id),
-        "{told:?}"
+        matches!(message, Some(FromSpawner::Started(id, _)) if id == worker.id),
+        "{message:?}"
     );
     worker.await_ready();
     assert_eq!(worker.ask("echo x"), "x");
     assert_eq!(pool.exited(0).worker, worker.id);
 }
 
-fn two_workers_cannot_have_one_number(mode: Mode) {
+fn a_worker_id_in_use_is_refused(mode: Mode) {
     let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     let mut first = pool.spawn();
@@ -167,7 +168,7 @@ fn two_workers_cannot_have_one_number(mode: Mode) {
     assert_eq!(first.ask("echo x"), "x");
 }
 
-fn a_worker_without_its_connection_is_refused(mode: Mode) {
+fn a_spawn_with_a_missing_descriptor_is_refused(mode: Mode) {
     let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     let worker = pool.spawn_on(0, |spawn| spawn.host_functions = true, &[]);

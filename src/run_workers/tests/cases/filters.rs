@@ -1,4 +1,4 @@
-//! What each filter level lets a real process do.
+//! What each filter level allows a real process.
 
 use roma_sandbox::seccomp::FilterLevel;
 
@@ -6,11 +6,11 @@ use crate::host::Mode;
 use crate::{in_every_mode, probe, start};
 
 in_every_mode! {
-    what_two_requests_could_meet_through_is_closed
+    calls_that_could_connect_two_requests_are_denied
     the_sandbox_cannot_be_changed
-    levels_differ_where_they_should
-    arguments_are_looked_at
-    threads_and_processes_work
+    dup_is_denied_only_at_the_strict_level
+    dangerous_arguments_are_denied
+    a_worker_can_fork_under_a_filter
 }
 
 const FILTERED: [FilterLevel; 2] = [FilterLevel::Engine, FilterLevel::Strict];
@@ -26,7 +26,7 @@ fn each(mode: Mode, calls: &[(i64, &str)], expected: &str) {
     }
 }
 
-fn what_two_requests_could_meet_through_is_closed(mode: Mode) {
+fn calls_that_could_connect_two_requests_are_denied(mode: Mode) {
     let calls = [
         (libc::SYS_msgget, "1 512"),
         (libc::SYS_semget, "1 1 512"),
@@ -56,7 +56,7 @@ fn the_sandbox_cannot_be_changed(mode: Mode) {
     each(mode, &calls, "errno 1");
 }
 
-fn levels_differ_where_they_should(mode: Mode) {
+fn dup_is_denied_only_at_the_strict_level(mode: Mode) {
     let mut host = start(mode);
     let dup = format!("syscall {} 3", libc::SYS_dup);
     let dup3 = format!("syscall {} 3 9 0", libc::SYS_dup3);
@@ -79,10 +79,10 @@ fn levels_differ_where_they_should(mode: Mode) {
     );
 }
 
-fn arguments_are_looked_at(mode: Mode) {
+fn dangerous_arguments_are_denied(mode: Mode) {
     let new_user = libc::CLONE_NEWUSER | libc::SIGCHLD;
     let calls = [
-        // With a guess at the secret.
+        // With a wrong secret.
         (libc::SYS_clone, &*format!("{new_user} 0 0 1 1")),
         (
             libc::SYS_unshare,
@@ -100,7 +100,7 @@ fn arguments_are_looked_at(mode: Mode) {
     each(mode, &calls, "errno 1");
 }
 
-fn threads_and_processes_work(mode: Mode) {
+fn a_worker_can_fork_under_a_filter(mode: Mode) {
     let mut host = start(mode);
     for level in FILTERED {
         let mut pool = host.load(probe(), |load| load.filter = level);

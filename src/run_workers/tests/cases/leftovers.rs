@@ -1,4 +1,4 @@
-//! What is left behind: nothing.
+//! Nothing is left behind: no process, no mount, no control group.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ fn mounts() -> String {
     fs::read_to_string("/proc/self/mountinfo").expect("a list of mounts")
 }
 
-/// Processes whose program is ours, or that descend from `pid`.
+/// Returns the descendants of `pid`.
 fn children_of(pid: u32) -> Vec<u32> {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let own = fs::read_to_string(path).unwrap_or_default();
@@ -31,13 +31,13 @@ fn assert_gone(processes: &[u32]) {
     for pid in processes {
         assert!(
             !fs::exists(format!("/proc/{pid}")).expect("/proc"),
-            "process {pid} is left"
+            "process {pid} is still there"
         );
     }
 }
 
 #[test]
-fn no_process_and_no_mount_after_an_orderly_end() {
+fn no_process_or_mount_is_left_after_an_orderly_end() {
     let before = mounts();
     let mut host = start(Mode::Direct);
     let mut pool = host.load(probe(), |load| {
@@ -56,7 +56,7 @@ fn no_process_and_no_mount_after_an_orderly_end() {
 }
 
 #[test]
-fn no_process_after_run_workers_was_killed() {
+fn no_process_is_left_after_run_workers_is_killed() {
     let mut host = start(Mode::Direct);
     let mut pool = host.load(probe(), |load| load.spawners = 2);
     let mut worker = pool.spawn();
@@ -65,7 +65,7 @@ fn no_process_after_run_workers_was_killed() {
     let processes = children_of(host.pid());
     host.kill();
     host.wait();
-    // The kernel tells the connections when the last process is gone.
+    // The kernel closes the connections when the last process has ended.
     assert_eq!(pool.receive(0), None);
     assert_eq!(pool.receive(1), None);
     assert_eq!(host.receive(), None);
@@ -86,7 +86,7 @@ fn assert_gone_soon(processes: &[u32]) {
 }
 
 #[test]
-fn a_pool_of_a_thousand_workers_leaves_none() {
+fn a_pool_of_a_thousand_workers_leaves_no_process() {
     let mut host = start(Mode::Direct);
     let mut pool = host.load(probe(), |_| {});
     let mut workers: Vec<_> = (0..1000).map(|_| pool.spawn()).collect();
@@ -102,7 +102,7 @@ fn a_pool_of_a_thousand_workers_leaves_none() {
 }
 
 #[test]
-fn groups_hold_while_a_pool_lives_and_are_removed_with_it() {
+fn control_groups_exist_as_long_as_their_pool() {
     let limits = PoolLimits {
         memory: Some(256 << 20),
         processes: Some(60),
@@ -127,7 +127,7 @@ fn groups_hold_while_a_pool_lives_and_are_removed_with_it() {
 }
 
 #[test]
-fn groups_are_removed_when_the_inside_dies() {
+fn control_groups_are_removed_when_the_inner_process_dies() {
     let mut host = start(Mode::Direct);
     let limits = PoolLimits {
         processes: Some(60),
@@ -152,10 +152,10 @@ fn groups(prefix: &str) -> usize {
 }
 
 #[test]
-fn works_without_any_privilege() {
-    // Only root can become somebody else; who is not root tests this by running at all.
+fn run_workers_works_without_privileges() {
+    // Only root can change to another user. For any other user, this process has no privileges already.
     let user = nix::unistd::getuid().is_root().then_some(65_534);
-    // Nobody may not be allowed into the folder where the program was built, nor to execute it.
+    // User 65534 may have no access to the folder where the program was built.
     let name = format!("roma-test-{}-run_workers", std::process::id());
     let program = std::env::temp_dir().join(name);
     fs::copy(run_workers(), &program).expect("a copy");

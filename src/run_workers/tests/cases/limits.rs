@@ -6,13 +6,13 @@ use crate::host::Mode;
 use crate::{in_every_mode, probe, start};
 
 in_every_mode! {
-    limits_are_set_for_good
+    limits_are_set_soft_and_hard
     cpu_time_is_limited
     memory_is_limited
     processes_are_limited_for_each_request_alone
 }
 
-fn limits_are_set_for_good(mode: Mode) {
+fn limits_are_set_soft_and_hard(mode: Mode) {
     let mut host = start(mode);
     let mut pool = host.load(probe(), |load| {
         load.worker_limits = WorkerLimits {
@@ -67,7 +67,7 @@ fn processes_are_limited_for_each_request_alone(mode: Mode) {
     let mut pool = host.load(probe(), |load| load.worker_limits.processes = Some(10));
     let mut workers: Vec<_> = (0..3).map(|_| pool.spawn()).collect();
     workers.iter_mut().for_each(|worker| worker.await_ready());
-    // All at once: none takes from the others.
+    // All at the same time: none counts against another.
     workers
         .iter_mut()
         .for_each(|worker| worker.send("processes"));

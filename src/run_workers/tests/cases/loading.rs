@@ -13,18 +13,18 @@ use crate::host::{Host, Mode, Start, is_privileged, plain_load, with_digest};
 use crate::{in_every_mode, probe, run_workers_with_faults, start};
 
 in_every_mode! {
-    another_binary_than_announced_is_refused
+    a_binary_with_another_digest_is_refused
     a_binary_cut_short_is_refused
     a_missing_library_is_refused
-    what_is_no_program_fails_at_exec
-    a_malformed_message_ends_it
+    a_file_that_is_not_a_program_fails_at_exec
+    a_malformed_message_ends_run_workers
     a_load_without_descriptors_is_refused
     steps_of_run_workers_itself_can_fail
     every_step_of_a_pool_can_fail
     every_step_of_a_worker_can_fail
 }
 
-fn another_binary_than_announced_is_refused(mode: Mode) {
+fn a_binary_with_another_digest_is_refused(mode: Mode) {
     let mut host = start(mode);
     let mut code = with_digest(probe());
     code[0] ^= 1;
@@ -64,7 +64,7 @@ fn a_missing_library_is_refused(mode: Mode) {
     assert_ended(&host);
 }
 
-fn what_is_no_program_fails_at_exec(mode: Mode) {
+fn a_file_that_is_not_a_program_fails_at_exec(mode: Mode) {
     let mut host = start(mode);
     let mut pool = host.load(b"no program", |_| {});
     for _ in 0..3 {
@@ -77,7 +77,7 @@ fn what_is_no_program_fails_at_exec(mode: Mode) {
     }
 }
 
-fn a_malformed_message_ends_it(mode: Mode) {
+fn a_malformed_message_ends_run_workers(mode: Mode) {
     let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     host.send_control(b"nonsense", &[]);
@@ -122,7 +122,7 @@ fn try_with_fault(mode: Mode, step: Step) -> Result<Host, StepFailure> {
 }
 
 fn steps_of_run_workers_itself_can_fail(mode: Mode) {
-    // Only where there is no gVisor does it make the outer namespaces.
+    // It creates the outer namespaces only without gVisor.
     let isolates = matches!(mode, Mode::Direct).then_some(Step::Isolate);
     for step in isolates.into_iter().chain([Step::PrepareSignals]) {
         let failure = StepFailure::new(step, Errno::EIO);
@@ -184,8 +184,8 @@ fn every_step_of_a_worker_can_fail(mode: Mode) {
         Step::SetWorkerLimits,
         Step::Exec,
     ] {
-        let for_the_privileged = matches!(step, Step::MountProc | Step::SetUser);
-        if for_the_privileged && !is_privileged(mode) {
+        let needs_privileges = matches!(step, Step::MountProc | Step::SetUser);
+        if needs_privileges && !is_privileged(mode) {
             continue;
         }
         let mut host = with_fault(mode, step);
@@ -195,7 +195,7 @@ fn every_step_of_a_worker_can_fail(mode: Mode) {
         });
         let failure = StepFailure::new(step, Errno::EIO);
         match pool {
-            // A step that the pool itself takes too.
+            // A step of the pool as well.
             Err(refused) => assert_eq!(refused, failure),
             Ok(mut pool) => {
                 let worker = pool.spawn();

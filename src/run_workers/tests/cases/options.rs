@@ -1,4 +1,4 @@
-//! What a pool gets only where it was asked for.
+//! What a pool gets only if the load asks for it.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -14,12 +14,12 @@ use crate::{in_every_mode, probe, start};
 
 in_every_mode! {
     tmp_is_private_and_capped
-    proc_shows_only_its_own_and_namespaces_differ
-    libraries_are_there_read_only
-    logs_go_where_they_were_sent
+    proc_shows_own_processes_only_and_namespaces_differ
+    libraries_are_mounted_read_only
+    output_goes_to_the_log_descriptor
     host_functions_are_on_descriptor_four
     several_spawners_share_one_root
-    confinement_is_the_same_with_everything_on
+    confinement_holds_with_every_option_on
 }
 
 fn tmp_is_private_and_capped(mode: Mode) {
@@ -36,7 +36,7 @@ fn tmp_is_private_and_capped(mode: Mode) {
             format!("{} errno {}", 1 << 20, libc::ENOSPC)
         );
         assert!(pool.answer("write /new").starts_with("errno "));
-        // Two at once do not see each other's either.
+        // Nor do two workers at the same time see each other's files.
         let (mut first, mut second) = (pool.spawn(), pool.spawn());
         first.await_ready();
         second.await_ready();
@@ -45,7 +45,7 @@ fn tmp_is_private_and_capped(mode: Mode) {
     }
 }
 
-fn proc_shows_only_its_own_and_namespaces_differ(mode: Mode) {
+fn proc_shows_own_processes_only_and_namespaces_differ(mode: Mode) {
     let mut host = start(mode);
     let mut pool = host.load(probe(), |load| load.proc = true);
     if !is_privileged(mode) {
@@ -53,10 +53,10 @@ fn proc_shows_only_its_own_and_namespaces_differ(mode: Mode) {
         return;
     }
     let mut seen = HashSet::new();
-    // They live at once: numbers of namespaces that are gone may be used again.
+    // They are alive at the same time, because the numbers of namespaces are reused.
     let mut workers: Vec<_> = (0..4).map(|_| pool.spawn()).collect();
     workers.iter_mut().for_each(|worker| worker.await_ready());
-    // Which gVisor knows too.
+    // Those that gVisor has too.
     for (worker, kind) in workers.iter_mut().zip(["pid", "pid", "user", "user"]) {
         let link = worker.ask(&format!("link /proc/self/ns/{kind}"));
         assert!(link.starts_with(kind), "{link}");
@@ -87,9 +87,9 @@ fn proc_shows_only_its_own_and_namespaces_differ(mode: Mode) {
     assert_eq!(pool.answer("read /proc/self/uid_map"), "");
 }
 
-fn libraries_are_there_read_only(mode: Mode) {
+fn libraries_are_mounted_read_only(mode: Mode) {
     let mut host = start(mode);
-    // A folder that is certain to exist there.
+    // A folder that exists in this mode.
     let source = match mode {
         Mode::Direct => b"/usr/lib".to_vec(),
         Mode::Gvisor(_) => b"/sys".to_vec(),
@@ -106,7 +106,7 @@ fn libraries_are_there_read_only(mode: Mode) {
     assert!(pool.answer("write /lib/new").starts_with("errno "));
 }
 
-fn logs_go_where_they_were_sent(mode: Mode) {
+fn output_goes_to_the_log_descriptor(mode: Mode) {
     let mut host = start(mode);
     let mut pool = host.load(probe(), |_| {});
     let mut worker = pool.spawn();
@@ -146,7 +146,7 @@ fn several_spawners_share_one_root(mode: Mode) {
     }
 }
 
-fn confinement_is_the_same_with_everything_on(mode: Mode) {
+fn confinement_holds_with_every_option_on(mode: Mode) {
     let mut host = start(mode);
     for filter in [FilterLevel::None, FilterLevel::Engine, FilterLevel::Strict] {
         let mut pool = host.load(probe(), |load| {
