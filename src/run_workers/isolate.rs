@@ -11,7 +11,6 @@ use roma_sandbox::clone::{Forked, fork_into};
 use roma_sandbox::step::{self, Step, StepFailure};
 use roma_sandbox::{mounts, namespaces, signals, wait};
 
-use crate::Options;
 use crate::control::Control;
 
 /// Which process this is after [`enter`].
@@ -35,19 +34,19 @@ pub(crate) struct Context {
 /// Names of control groups are `roma-<pid>-<pool>`.
 const GROUP_PREFIX: &str = "roma-";
 
-/// Isolates this process if the options ask for it.
-pub(crate) fn enter(options: Options, control: Control) -> Entered {
+/// Prepares this process to serve. With `isolated`, forks into namespaces of its own first.
+pub(crate) fn enter(isolated: bool, control: Control) -> Entered {
     let hierarchies = Hierarchies::discover();
     remove_groups(&hierarchies, is_stale);
     let group_prefix = format!("{GROUP_PREFIX}{}-", std::process::id());
     let context = |rootless| Context {
         control,
-        isolated: options.isolate,
+        isolated,
         rootless,
         hierarchies,
         group_prefix: group_prefix.clone(),
     };
-    if !options.isolate {
+    if !isolated {
         return Entered::Inside(context(false));
     }
     let rootless = namespaces::need_user_namespace();

@@ -52,7 +52,7 @@ impl Options {
 pub fn run(options: Options) -> ExitCode {
     let started = Instant::now();
     let control = Control(roma_sandbox::descriptors::take_standard_input());
-    let context = match isolate::enter(options, control) {
+    let context = match isolate::enter(options.isolate, control) {
         isolate::Entered::Inside(context) => context,
         isolate::Entered::Ended(code) => return code,
     };

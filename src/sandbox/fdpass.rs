@@ -99,7 +99,7 @@ pub fn send(
 
 /// # Safety
 ///
-/// `message` must have been filled by `recvmsg`, its control buffer must still live, and this must be
+/// `message` must have been filled by `recvmsg`, its control buffer must be live, and this must be
 /// the only call for it: the descriptors become owned.
 unsafe fn take_descriptors(message: &libc::msghdr) -> Vec<OwnedFd> {
     let mut taken = Vec::new();

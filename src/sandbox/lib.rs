@@ -1,4 +1,5 @@
-//! Linux primitives of Roma's sandbox. It knows nothing of any engine or of its messages.
+//! Linux primitives of Roma's sandbox. This crate does not depend on any engine or its
+//! messages.
 //!
 //! | to find | look at |
 //! |---|---|

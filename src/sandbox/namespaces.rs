@@ -48,7 +48,7 @@ pub fn user_namespaces_are_unprivileged() -> bool {
         )
 }
 
-/// Sets the same neutral name in every UTS namespace.
+/// Gives the current UTS namespace a neutral host name.
 pub fn hide_host_name() -> Result<(), Errno> {
     nix::unistd::sethostname("roma")?;
     // SAFETY: the pointer and the length describe a static string. gVisor counts the final NUL.
