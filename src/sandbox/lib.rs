@@ -1,5 +1,4 @@
-//! Linux primitives of Roma's sandbox. This crate does not depend on any engine or its
-//! messages.
+//! Linux primitives of Roma's sandbox. This crate does not depend on any engine or its messages.
 //!
 //! | to find | look at |
 //! |---|---|
