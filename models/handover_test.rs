@@ -1,5 +1,5 @@
-//! A worker that is handed to a request in the moment in which the request gives up belongs to one of
-//! the two, and never to nobody.
+//! A worker that is handed to a request at the moment in which the request gives up belongs to one of
+//! the two, never to neither.
 
 use std::time::Instant;
 
@@ -29,15 +29,15 @@ fn give_up() {
     let got = future::block_on(wait_until(waiting, Instant::now()));
     pool.join().unwrap();
     clock.join().unwrap();
-    assert!(matches!(got, Err(Missed::GivenUp | Missed::TooLate)));
+    assert!(matches!(got, Err(Missed::SenderGone | Missed::TooLate)));
 }
 
 #[test]
-fn nothing_is_lost_in_the_moment_of_giving_up() {
+fn a_worker_is_not_lost_when_the_request_gives_up() {
     every_schedule(hand_over);
 }
 
 #[test]
-fn who_waits_for_nobody_is_told() {
+fn a_request_learns_that_the_sender_is_gone() {
     every_schedule(give_up);
 }

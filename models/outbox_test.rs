@@ -81,7 +81,7 @@ fn exchange() {
         changed: Notify::new(),
         arrived: Notify::new(),
     });
-    let outbox = Arc::new(Outbox::new());
+    let outbox = Arc::new(Outbox::default());
     for sender in 0..SENDERS {
         let (link, outbox) = (Arc::clone(&link), Arc::clone(&outbox));
         thread::spawn(move || {
@@ -104,7 +104,7 @@ fn exchange() {
         }
     });
     reader.join().unwrap();
-    assert!(!outbox.has_kept());
+    assert!(!outbox.has_queued());
 }
 
 async fn read_all(link: &Link) {

@@ -221,7 +221,6 @@ impl ServiceBuilder {
     /// [`Error::Config`] names an option, or two, that cannot be; [`Error::SandboxStart`] tells why one
     /// of the sandboxes did not start, with its output.
     pub async fn start(mut self) -> Result<Service, Error> {
-        self.sandbox.apply_environment();
         self.check()?;
         let config = self.sandbox.resolve().await?;
         let mode = config.mode;
@@ -255,7 +254,12 @@ impl ServiceBuilder {
                 reason: "either IPC namespaces or a filter must keep executions from leaving messages",
             });
         }
-        self.sandbox.check()
+        Ok(())
+    }
+
+    /// Returns the options of the sandboxes, for programs that start a sandbox without a service.
+    pub fn into_sandbox_options(self) -> SandboxOptions {
+        self.sandbox
     }
 }
 
@@ -293,9 +297,13 @@ mod tests {
     }
 
     #[test]
-    fn wrong_options_of_sandboxes_are_refused() {
-        let text = refused(ServiceBuilder::default().watchdog(Duration::ZERO));
-        assert!(text.contains("watchdog"), "{text}");
+    fn options_of_sandboxes_are_passed_on() {
+        let builder = ServiceBuilder::default()
+            .watchdog(Duration::ZERO)
+            .sandboxes(3);
+        let options = builder.into_sandbox_options();
+        assert_eq!(options.sandboxes, Some(3));
+        assert!(options.check().is_err(), "the watchdog");
     }
 
     #[test]

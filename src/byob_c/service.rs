@@ -47,7 +47,7 @@ impl Service {
             .build()
             .map_err(|error| Error::Host {
                 doing: "start threads",
-                source: Arc::new(error),
+                cause: Arc::new(error),
             })?;
         let service = runtime.block_on(builder.start())?;
         let (unanswered, all_answered) = mpsc::channel(1);

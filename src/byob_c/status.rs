@@ -49,11 +49,18 @@ impl From<Error> for Status {
     fn from(error: Error) -> Self {
         Self {
             code: code(&error),
-            message: error.to_string(),
+            message: message(&error),
             cause: error.name(),
             fault: error.fault().name(),
             retryable: error.retryable(),
         }
+    }
+}
+
+fn message(error: &Error) -> String {
+    match error.advice() {
+        None => error.to_string(),
+        Some(advice) => format!("{error}\nTo fix it: {advice}"),
     }
 }
 

@@ -62,11 +62,20 @@ async fn main() -> ExitCode {
         .await
         .unwrap_or_else(|error| {
             eprintln!("error: {error:#}");
+            if let Some(advice) = advice(&error) {
+                eprintln!("To fix it: {advice}");
+            }
             match error.is::<WrongUse>() {
                 true => ExitCode::from(2),
                 false => ExitCode::FAILURE,
             }
         })
+}
+
+/// Returns what would fix an error, if that is known.
+fn advice(error: &anyhow::Error) -> Option<&'static str> {
+    let mut causes = error.chain();
+    causes.find_map(|cause| cause.downcast_ref::<roma_byob::Error>()?.advice())
 }
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {

@@ -4,8 +4,7 @@ use std::path::{Component, Path};
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use roma_byob::LibraryMount;
-use roma_byob::parsers::check_binary;
+use roma_byob::{LibraryMount, check_binary};
 use roma_sandbox::elf::{Binary, inspect};
 use tempfile::TempDir;
 

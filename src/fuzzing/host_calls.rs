@@ -1,7 +1,7 @@
 //! Calls of host functions.
 
 use bytes::BytesMut;
-use roma_byob::parsers::{HostCallRequest, take_host_call};
+use roma_byob::host_call_wire::{HostCallRequest, take_request};
 
 use crate::pieces::Pieces;
 
@@ -32,7 +32,7 @@ fn take_all<'a>(
     for piece in pieces {
         received.extend_from_slice(piece);
         loop {
-            match take_host_call(&mut received, limit) {
+            match take_request(&mut received, limit) {
                 Ok(Some(call)) => calls.push(call),
                 Ok(None) => break,
                 Err(_) => return (calls, true),

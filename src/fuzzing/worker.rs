@@ -1,13 +1,14 @@
 //! All that a worker says on its data connection: readiness, then a response.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use bytes::Bytes;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, send, shutdown, socketpair,
 };
-use roma_byob::parsers::converse;
+use roma_io::{Broken, Exchange, Outgoing, until_ready};
 use roma_protocol::byob::frame::FrameError;
 use tokio::runtime::{Builder, Runtime};
 
@@ -43,6 +44,20 @@ pub fn run(input: &[u8]) {
         unreachable!("the host waits for a worker that is gone");
     };
     check(answer.map(Vec::from), &pieces);
+}
+
+/// The host's side: readiness, an empty request, the response.
+async fn converse(data: OwnedFd, max_response: usize) -> Result<Bytes, FrameError> {
+    let talk = async {
+        until_ready(data.as_fd()).await?;
+        let mut exchange = Exchange::new(data.as_fd(), Outgoing::new(Bytes::new()), max_response)?;
+        exchange.until_sent().await?;
+        exchange.until_answered().await
+    };
+    talk.await.map_err(|broken: Broken| match broken {
+        Broken::Frame(error) => error,
+        Broken::Closed | Broken::Io(_) => FrameError::Missing,
+    })
 }
 
 fn check(answer: Result<Vec<u8>, FrameError>, pieces: &Pieces<'_>) {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, sendmsg};
-use roma_protocol::frame::{FrameDecoder, FrameError, LengthPrefix};
+use roma_protocol::byob::frame::{FrameDecoder, FrameError, LengthPrefix};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use roma_core::{Caller, Error, ExecutionId, ExitStatus, ResponseError};
 use roma_io::{Broken, Exchange, Outgoing};
 use roma_pool::{End, Lease, WorkerEnd};
-use roma_protocol::frame::FrameError;
+use roma_protocol::byob::frame::FrameError;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 

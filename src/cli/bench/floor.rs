@@ -12,6 +12,7 @@ use roma_byob::ServiceBuilder;
 use roma_protocol::byob::frame::LengthPrefix;
 use roma_sandbox::fdpass;
 use roma_sandbox::gate::Gate;
+use roma_supervise::Outer;
 
 use super::cpu;
 use crate::summary::Summary;
@@ -69,7 +70,10 @@ pub async fn measure(
     udf: &Bytes,
     request: &Bytes,
 ) -> anyhow::Result<Floor> {
-    let (outer, control) = builder.launch_instead(program.to_owned()).await?;
+    let mut config = builder.into_sandbox_options().resolve().await?;
+    config.run_workers = program.to_owned();
+    let (control, inside) = fdpass::packet_pair()?;
+    let outer = Outer::launch(&config, inside)?;
     let (mut code, code_inside) = UnixStream::pair()?;
     let mut order = loops.to_le_bytes().to_vec();
     order.extend(u32::try_from(time.as_millis())?.to_le_bytes());

@@ -253,7 +253,7 @@ fn mend(error: &Error, asked: &Asked) -> String {
         Error::Died { .. } => "write the response before it ends".to_owned(),
         Error::Deadline { .. } => format!("answer within {limit:?}, or allow more: --deadline"),
         Error::Response(defect) => mend_response(defect).to_owned(),
-        Error::Binary(_) => "see above what it needs".to_owned(),
+        Error::Engine(_) => "see above what it needs".to_owned(),
         _ => format!(
             "if others load: the binary; if not: roma doctor --mode {}",
             asked.mode

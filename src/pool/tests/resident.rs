@@ -28,7 +28,7 @@ struct ResidentEngine {
 }
 
 impl ResidentEngine {
-    async fn start(options: &SandboxOptions) -> Self {
+    async fn start(mut options: SandboxOptions) -> Self {
         let config = options.resolve().await.unwrap();
         Self {
             slots: Slots::start(&config, options.sandbox_count())
@@ -184,7 +184,7 @@ fn run<F: Future<Output = ()>>(mode: Mode, test: impl FnOnce(Arc<ResidentEngine>
         .build()
         .unwrap();
     runtime.block_on(async {
-        let engine = Arc::new(ResidentEngine::start(&options).await);
+        let engine = Arc::new(ResidentEngine::start(options).await);
         let test = test(Arc::clone(&engine));
         tokio::time::timeout(PATIENCE * 2, test)
             .await

@@ -62,7 +62,7 @@ impl Default for SandboxOptions {
 
 impl SandboxOptions {
     /// Turns gVisor off if the environment says so.
-    pub fn apply_environment(&mut self) {
+    fn apply_environment(&mut self) {
         let value = std::env::var(banner::DISABLE_VARIABLE).ok();
         if self.obey_environment
             && self.mode.is_gvisor()
@@ -131,20 +131,23 @@ impl SandboxOptions {
         }
     }
 
-    /// Finds the programs and the run directory, clears away what killed services left there, and
-    /// chooses the platform. On a new machine that measures the platforms, which takes seconds.
+    /// Applies the environment, checks the options, finds the programs and the run directory, removes
+    /// what killed services left there, and chooses the platform. On a new machine that measures the
+    /// platforms, which takes seconds.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] for what is missing, [`Error::SandboxStart`] if no platform works.
-    pub async fn resolve(&self) -> Result<OuterConfig, Error> {
+    /// [`Error::Config`] for what is wrong or missing, [`Error::SandboxStart`] if no platform works.
+    pub async fn resolve(&mut self) -> Result<OuterConfig, Error> {
+        self.apply_environment();
+        self.check()?;
         let mut config = self.outer_config()?;
         clear_stale(&config);
         config.platform = platform::resolve(&config).await?;
         Ok(config)
     }
 
-    /// Returns how many sandboxes there will be.
+    /// Returns how many sandboxes there will be, once the options are resolved.
     #[must_use]
     pub fn sandbox_count(&self) -> u32 {
         match self.mode.is_gvisor() {
