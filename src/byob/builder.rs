@@ -13,7 +13,8 @@ use roma_supervise::{
     LibraryMount, Mode, Platform, SandboxOptions, Slots, SyscallFilter, banner, cores,
 };
 
-use crate::registry::{Policy, Registry};
+use crate::policy::Policy;
+use crate::registry::Registry;
 use crate::service::Service;
 
 /// Sets up a [`Service`]. Options that are not given have safe defaults.
@@ -40,6 +41,13 @@ pub struct ServiceBuilder {
     private_ipc: bool,
     functions: HostFunctions,
     error: Option<ConfigError>,
+}
+
+impl Service {
+    /// Returns a builder with safe defaults.
+    pub fn builder() -> ServiceBuilder {
+        ServiceBuilder::default()
+    }
 }
 
 impl Default for ServiceBuilder {

@@ -32,7 +32,9 @@
 mod binary;
 mod builder;
 mod host_calls;
+mod in_flight;
 mod options;
+mod policy;
 mod registry;
 mod request;
 mod service;

@@ -7,20 +7,12 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use roma_core::metrics::ExecutionMetrics;
 use roma_core::{CodeStatus, CodeToken, Error, HostFunctions};
 use roma_pool::{Deployments, Pool};
-use roma_supervise::{OuterConfig, Slots, SyscallFilter};
+use roma_supervise::{OuterConfig, Slots};
 
 use crate::binary::Image;
+use crate::in_flight::InFlight;
 use crate::options::{LoadOptions, Logs};
-use crate::request::InFlight;
-
-/// What applies to all code of a service.
-#[derive(Debug, Clone)]
-pub(crate) struct Policy {
-    pub(crate) filter: SyscallFilter,
-    pub(crate) private_ipc: bool,
-    /// How many spawners code has by default.
-    pub(crate) spawners: u32,
-}
+use crate::policy::Policy;
 
 /// One piece of loaded code.
 #[derive(Debug)]

@@ -12,7 +12,6 @@ use roma_core::{
 use roma_supervise::{Mode, Platform, SyscallFilter, banner};
 
 use crate::binary::{self, Image};
-use crate::builder::ServiceBuilder;
 use crate::options::{Binary, LoadOptions};
 use crate::registry::{Loaded, Registry};
 use crate::request::{self, Request};
@@ -48,11 +47,6 @@ struct Handle {
 }
 
 impl Service {
-    /// Returns a builder with safe defaults.
-    pub fn builder() -> ServiceBuilder {
-        ServiceBuilder::default()
-    }
-
     pub(crate) fn new(registry: Registry) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let handle = Handle {

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::execution::{BoxFuture, ExecuteOptions, Execution};
+use crate::execution::{ExecuteOptions, Execution};
+use crate::future::BoxFuture;
 use crate::status::CodeStatus;
 use crate::token::CodeToken;
 

@@ -9,8 +9,12 @@ mod error;
 mod execution;
 mod exit;
 mod failure;
+mod future;
 mod grpc;
+#[cfg(feature = "tonic")]
+mod grpc_status;
 mod host_functions;
+mod metadata;
 pub mod metrics;
 mod status;
 mod token;
@@ -18,13 +22,13 @@ mod token;
 pub use engine::{Code, Engine};
 pub use error::{ConfigError, Error, ResponseError, SandboxFailure};
 pub use execution::{
-    BoxFuture, Canceller, ExecuteOptions, Execution, Finished, LogTail, Outcome, Report, Times,
+    Canceller, ExecuteOptions, Execution, Finished, LogTail, Outcome, Report, Times,
 };
 pub use exit::{Exit, ExitStatus, Usage};
 pub use failure::{Failure, Fault};
+pub use future::BoxFuture;
 pub use grpc::GrpcCode;
-pub use host_functions::{
-    Caller, HostCall, HostCallError, HostCallLimits, HostFunctions, Metadata,
-};
+pub use host_functions::{Caller, HostCall, HostCallError, HostCallLimits, HostFunctions};
+pub use metadata::Metadata;
 pub use status::{CodeStatus, Counts, InForce};
-pub use token::{CodeToken, ExecutionId};
+pub use token::{CodeToken, ExecutionId, InvalidToken};

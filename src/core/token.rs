@@ -4,8 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::error::ConfigError;
-
 /// Names code that a service has loaded. Valid in that service only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CodeToken {
@@ -34,20 +32,21 @@ impl fmt::Display for CodeToken {
 }
 
 impl FromStr for CodeToken {
-    type Err = ConfigError;
+    type Err = InvalidToken;
 
     /// Reads the text that [`Display`](fmt::Display) writes, for callers that can only keep text.
-    fn from_str(text: &str) -> Result<Self, ConfigError> {
+    fn from_str(text: &str) -> Result<Self, InvalidToken> {
         let numbers = text.strip_prefix("code-").and_then(|it| it.split_once('-'));
         let parsed = numbers
             .and_then(|(service, code)| Some(Self::new(service.parse().ok()?, code.parse().ok()?)));
-        parsed.ok_or_else(|| ConfigError::UnknownValue {
-            option: "code token",
-            value: text.to_owned(),
-            allowed: "those that loading returned",
-        })
+        parsed.ok_or_else(|| InvalidToken(text.to_owned()))
     }
 }
+
+/// A text that is not the name of loaded code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid code token `{0}`; use one that loading returned")]
+pub struct InvalidToken(String);
 
 /// Names one execution, for logs. The UDF never sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

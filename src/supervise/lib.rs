@@ -11,32 +11,29 @@
 
 mod backoff;
 pub mod banner;
+mod cores;
 mod log_capture;
 mod options;
 mod outer;
+mod platform;
 mod pool_code;
 mod programs;
 mod run_dir;
 mod sandbox;
+mod sandbox_options;
 mod slot;
 mod watchdog;
 
 pub use backoff::{Backoff, STABLE};
+pub use cores::cores;
 pub use log_capture::LogCapture;
 pub use options::{
-    LibraryMount, Mode, Platform, SandboxOptions, SyscallFilter, check_mounts, has_dots,
-    system_libraries,
+    LibraryMount, Mode, Platform, SyscallFilter, check_mounts, has_dots, system_libraries,
 };
 pub use outer::{Outer, OuterConfig};
 pub use pool_code::PoolCode;
 pub use programs::Programs;
 pub use sandbox::{Prepared, Sandbox, unanswered};
+pub use sandbox_options::SandboxOptions;
 pub use slot::{SandboxSlot, Slots};
 pub use watchdog::{Due, Watchdog};
-
-/// Returns the number of processors that this process may use.
-#[must_use]
-pub fn cores() -> u32 {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    u32::try_from(cores).unwrap_or(u32::MAX)
-}

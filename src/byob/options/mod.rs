@@ -11,7 +11,7 @@ use roma_pool::{PoolOptions, Readiness};
 use roma_sandbox::limits::{PoolLimits, WorkerLimits};
 use roma_supervise::PoolCode;
 
-use crate::registry::Policy;
+use crate::policy::Policy;
 
 /// Where the bytes of a UDF come from.
 #[derive(Debug, Clone)]

@@ -1,19 +1,18 @@
 //! One request: takes a worker, exchanges request and response with it, explains failures.
 
 mod exchange;
-mod in_flight;
 mod trace;
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
-pub(crate) use in_flight::InFlight;
 use roma_core::{Canceller, Error, ExecuteOptions, Finished, HostFunctions};
 use roma_io::Outgoing;
 use roma_pool::{Lease, Patience, Worker};
 use trace::Trace;
 
+use crate::in_flight::InFlight;
 use crate::registry::Loaded;
 
 /// A request to execute.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::token::InvalidToken;
+
 /// Why an option is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -16,6 +18,9 @@ pub enum ConfigError {
         /// The values that it can have.
         allowed: &'static str,
     },
+    /// A text is not the name of loaded code.
+    #[error(transparent)]
+    Token(#[from] InvalidToken),
     /// Two options contradict each other.
     #[error("{first} and {second} cannot be combined: {reason}")]
     Conflict {

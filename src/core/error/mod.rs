@@ -17,7 +17,7 @@ pub use sandbox::SandboxFailure;
 use crate::exit::Exit;
 use crate::failure::{Failure, Fault};
 use crate::grpc::GrpcCode;
-use crate::token::CodeToken;
+use crate::token::{CodeToken, InvalidToken};
 
 /// Everything that the calls of an engine can fail with.
 ///
@@ -156,6 +156,12 @@ pub enum Error {
     /// A defect of Roma. Please report it.
     #[error("internal error, please report it: {0}")]
     Internal(&'static str),
+}
+
+impl From<InvalidToken> for Error {
+    fn from(error: InvalidToken) -> Self {
+        Self::Config(error.into())
+    }
 }
 
 /// A suffix for messages, if there was any output.

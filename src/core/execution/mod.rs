@@ -15,10 +15,8 @@ pub use options::ExecuteOptions;
 pub use report::{LogTail, Outcome, Report, Times};
 
 use crate::error::Error;
+use crate::future::BoxFuture;
 use crate::token::ExecutionId;
-
-/// A boxed future, as object-safe traits return them.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What an engine hands to [`Execution::new`] when there is a response, or none will come.
 pub struct Finished {

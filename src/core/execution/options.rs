@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::host_functions::Metadata;
+use crate::metadata::Metadata;
 
 /// How a request is to be executed. Start from `ExecuteOptions::default()`.
 #[derive(Debug, Clone)]

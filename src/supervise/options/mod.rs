@@ -1,7 +1,6 @@
 //! The options of a service's sandboxes.
 
 mod libraries;
-mod sandboxes;
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +9,6 @@ use roma_core::ConfigError;
 use roma_sandbox::seccomp::FilterLevel;
 
 pub use libraries::{LibraryMount, check_mounts, has_dots, system_libraries};
-pub use sandboxes::SandboxOptions;
 
 /// What encloses the whole engine, in addition to the sandbox of each request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

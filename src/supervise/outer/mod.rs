@@ -2,7 +2,6 @@
 
 mod direct;
 mod gvisor;
-pub(crate) mod platform;
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -19,8 +19,8 @@ use roma_sandbox::seccomp::FilterLevel;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::OuterConfig;
 use crate::options::Platform;
+use crate::outer::OuterConfig;
 use crate::pool_code::PoolCode;
 use crate::sandbox::Sandbox;
 

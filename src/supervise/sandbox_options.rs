@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use roma_core::{ConfigError, Error};
 
-use super::{LibraryMount, Mode, Platform, check_mounts};
 use crate::banner;
-use crate::outer::{self, OuterConfig, platform};
+use crate::cores::cores;
+use crate::options::{LibraryMount, Mode, Platform, check_mounts};
+use crate::outer::{self, OuterConfig};
+use crate::platform;
 use crate::programs::{self, Programs};
 use crate::run_dir;
 
@@ -203,7 +205,7 @@ fn clear_stale(config: &OuterConfig) {
 /// One sandbox cannot keep more than a core busy with making processes. More than a few cost memory
 /// that was not asked for.
 fn default_sandboxes() -> u32 {
-    crate::cores().min(4)
+    cores().min(4)
 }
 
 #[cfg(test)]
