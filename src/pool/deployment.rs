@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{timeout, timeout_at};
 
-use crate::pool::{Gone, Pool};
+use crate::follow::Gone;
+use crate::pool::Pool;
 use crate::spawner::Spawner;
 
 /// How long the end of a sandbox may be noticed after the end of a pool in it.

@@ -10,7 +10,9 @@
 //! [`Deployments`] bring the pool into the sandboxes of a service and keep it there: when a sandbox dies
 //! the pool is prepared in the next one. Nothing in this crate knows what a request is.
 
+mod acquire;
 mod deployment;
+mod follow;
 mod handover;
 mod lease;
 mod metrics;

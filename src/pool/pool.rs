@@ -1,30 +1,21 @@
 //! The workers of one piece of loaded code.
 
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use roma_core::deadline::after;
 use roma_core::{CodeToken, Counts, Error, InForce};
 use roma_protocol::WorkerId;
-use roma_protocol::spawner::{Exited, FromSpawner, ToSpawner};
-use roma_sandbox::launch::StartTimes;
 use roma_sandbox::limits::PoolLimits;
-use roma_sandbox::step::StepFailure;
-use roma_supervise::{Due, Watchdog};
 use tokio::sync::{oneshot, watch};
 
-use crate::handover::{Missed, wait_until};
-use crate::lease::{Lease, Unready};
+use crate::lease::Lease;
 use crate::metrics::PoolMetrics;
 use crate::options::{PoolOptions, Readiness};
-use crate::patience::Patience;
 use crate::spawner::Spawner;
-use crate::state::{PoolState, Sizes, Stage};
+use crate::state::{PoolState, Sizes};
 use crate::worker::{self, Record, Worker, WorkerEnd};
 
-/// How many workers may fail to start under one request until the request fails.
-const MOST_STARTS: usize = 3;
 /// How often the deadlines of workers are checked.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(50);
 /// How often a pool that is drained checks for requests in flight.
@@ -33,17 +24,17 @@ const DRAIN_CHECK: Duration = Duration::from_millis(5);
 /// The workers of one piece of loaded code.
 #[derive(Debug)]
 pub struct Pool {
-    token: CodeToken,
-    options: PoolOptions,
-    metrics: PoolMetrics,
+    pub(crate) token: CodeToken,
+    pub(crate) options: PoolOptions,
+    pub(crate) metrics: PoolMetrics,
     state: Mutex<State>,
     /// Why no request is taken any more.
     closed: watch::Sender<Option<Error>>,
 }
 
 #[derive(Debug)]
-struct State {
-    workers: PoolState<Worker, Record, oneshot::Sender<Lease>>,
+pub(crate) struct State {
+    pub(crate) workers: PoolState<Worker, Record, oneshot::Sender<Lease>>,
     /// Empty while there is no sandbox to start workers in.
     spawners: Vec<Arc<Spawner>>,
     in_force: InForce,
@@ -51,15 +42,7 @@ struct State {
     lost: Option<Error>,
     next_worker: u64,
     /// How long the last observed start took.
-    typical_start: Duration,
-}
-
-/// Why there are no more messages from a spawner.
-#[derive(Debug)]
-pub(crate) enum Gone {
-    Failed(StepFailure),
-    Ended,
-    Unanswered,
+    pub(crate) typical_start: Duration,
 }
 
 /// How a pool is doing.
@@ -130,129 +113,7 @@ impl Pool {
         self.pump(&mut state);
     }
 
-    /// Takes a ready worker for a request. Workers that fail to start are replaced by others a few
-    /// times. A worker that is still starting may get the request before it is ready, which saves a
-    /// round trip: `send_early` sends some of it, and what it returns comes with the lease if it was
-    /// this worker that became ready.
-    ///
-    /// The caller calls [`Pool::refill`] as soon as the worker has the request.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::QueueFull`], [`Error::NoWorker`], the reason why the pool is closed, or why workers do
-    /// not start.
-    pub async fn acquire_ready<S>(
-        self: &Arc<Self>,
-        patience: Patience,
-        mut send_early: impl FnMut(&Worker) -> io::Result<S>,
-    ) -> Result<(Lease, Option<S>), Error> {
-        for attempt in 1.. {
-            let mut lease = self.acquire(patience).await?;
-            if lease.worker().ready {
-                return Ok((lease, None));
-            }
-            let mut sent = None;
-            if self.sends_early(patience.left()) {
-                let early = send_early(lease.worker());
-                sent = Some(early.map_err(|e| Error::host("send a request", e))?);
-            }
-            self.refill();
-            match lease.until_ready(patience).await {
-                Ok(()) => {
-                    lease.note_ready();
-                    return Ok((lease, sent));
-                }
-                Err(Unready::Failed(cause)) if attempt >= MOST_STARTS => return Err(cause),
-                Err(Unready::Failed(_)) => {}
-                Err(Unready::NoOther(error)) => return Err(error),
-                Err(Unready::OutOfPatience) => {
-                    if sent.is_none() {
-                        lease.give_back();
-                    }
-                    return Err(Error::NoWorker {
-                        waited: patience.since.elapsed(),
-                        cause: None,
-                    });
-                }
-            }
-        }
-        Err(Error::Internal("the retries of a start ended"))
-    }
-
-    /// Waits until some worker is ready, to learn whether any ever will be.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Pool::acquire_ready`]. A worker that takes too long is not replaced.
-    pub async fn until_first_ready(self: &Arc<Self>) -> Result<(), Error> {
-        let patience = Patience::new(self.options.start_timeout.saturating_mul(2));
-        for attempt in 1.. {
-            let mut lease = self.acquire(patience).await?;
-            if lease.worker().ready {
-                lease.give_back();
-                return Ok(());
-            }
-            match lease.until_ready(patience).await {
-                Ok(()) => {
-                    lease.give_back();
-                    return Ok(());
-                }
-                Err(Unready::Failed(cause @ Error::NeverReady { .. })) => return Err(cause),
-                Err(Unready::Failed(cause)) if attempt >= MOST_STARTS => return Err(cause),
-                Err(Unready::Failed(_)) => {}
-                Err(Unready::NoOther(error)) => return Err(error),
-                Err(Unready::OutOfPatience) => {
-                    return Err(Error::NoWorker {
-                        waited: patience.since.elapsed(),
-                        cause: None,
-                    });
-                }
-            }
-        }
-        Err(Error::Internal("the retries of a start ended"))
-    }
-
-    /// Takes a worker, ready or starting.
-    async fn acquire(self: &Arc<Self>, patience: Patience) -> Result<Lease, Error> {
-        let Patience { since, until } = patience;
-        let may_wait = until > Instant::now();
-        let waiting = {
-            let mut state = self.lock();
-            if let Some(reason) = self.closed() {
-                return Err(reason);
-            }
-            if !state.workers.has_waiters()
-                && let Some(lease) = self.take(&mut state, may_wait)
-            {
-                return Ok(lease);
-            }
-            if !may_wait {
-                return Err(no_worker(&state, since));
-            }
-            let (waiter, waiting) = oneshot::channel();
-            if state
-                .workers
-                .enqueue(waiter, oneshot::Sender::is_closed)
-                .is_err()
-            {
-                return Err(Error::QueueFull {
-                    limit: self.options.max_waiting,
-                });
-            }
-            self.pump(&mut state);
-            waiting
-        };
-        wait_until(waiting, until)
-            .await
-            .map_err(|missed| match missed {
-                Missed::SenderGone => self
-                    .closed()
-                    .unwrap_or(Error::Internal("an open pool dropped a waiting request")),
-                Missed::TooLate => no_worker(&self.lock(), since),
-            })
-    }
-
-    fn take(self: &Arc<Self>, state: &mut State, or_starting: bool) -> Option<Lease> {
+    pub(crate) fn take(self: &Arc<Self>, state: &mut State, or_starting: bool) -> Option<Lease> {
         let by_byte = self.options.readiness == Readiness::Byte;
         let probe = |worker: &mut Worker| by_byte && worker.probe();
         let (id, mut worker) = state.workers.take(probe, or_starting && by_byte)?;
@@ -273,7 +134,7 @@ impl Pool {
     }
 
     /// Hands workers to the requests that wait and starts what is missing.
-    fn pump(self: &Arc<Self>, state: &mut State) {
+    pub(crate) fn pump(self: &Arc<Self>, state: &mut State) {
         loop {
             self.hand_out(state);
             let now = Instant::now();
@@ -340,7 +201,7 @@ impl Pool {
         self.note_start(state, id, since);
     }
 
-    fn note_start(&self, state: &mut State, id: WorkerId, since: Instant) {
+    pub(crate) fn note_start(&self, state: &mut State, id: WorkerId, since: Instant) {
         state.typical_start = since.elapsed();
         self.metrics.start_time.record(state.typical_start);
         self.stop_diagnosing(state, id);
@@ -381,70 +242,6 @@ impl Pool {
         }
     }
 
-    /// Reads the messages of one spawner until it is gone, or does not answer for `limit`.
-    pub(crate) async fn follow(self: &Arc<Self>, spawner: &Spawner, limit: Duration) -> Gone {
-        let mut watchdog = Watchdog::new(limit);
-        loop {
-            let next = tokio::select! {
-                biased;
-                next = spawner.next() => next,
-                due = watchdog.due() => match due {
-                    Due::Ask => {
-                        spawner.send(ToSpawner::Ping, Vec::new());
-                        continue;
-                    }
-                    Due::GiveUp => return Gone::Unanswered,
-                },
-            };
-            watchdog.heard();
-            match next {
-                Ok(Some(FromSpawner::Ready(_) | FromSpawner::Pong)) => {}
-                Ok(Some(FromSpawner::SetupFailed(failure))) => return Gone::Failed(failure),
-                Ok(Some(FromSpawner::Started(id, times))) => self.started(id, &times),
-                Ok(Some(FromSpawner::Failed(id, failure))) => {
-                    self.ended(id, WorkerEnd::NotStarted(failure));
-                }
-                Ok(Some(FromSpawner::Exited(exited))) => self.exited(&exited),
-                Ok(None) => return Gone::Ended,
-                Err(error) => {
-                    tracing::warn!(code = %self.token, %error, "a spawner sent an invalid message");
-                    return Gone::Ended;
-                }
-            }
-        }
-    }
-
-    fn started(self: &Arc<Self>, id: WorkerId, times: &StartTimes) {
-        let nanos: u32 = worker::start_steps(times).iter().sum();
-        let since = Instant::now() - Duration::from_nanos(nanos.into());
-        let mut state = self.lock();
-        state.workers.ready(id);
-        self.note_start(&mut state, id, since);
-        self.pump(&mut state);
-    }
-
-    fn exited(self: &Arc<Self>, exited: &Exited) {
-        self.metrics.exited(exited);
-        self.ended(exited.worker, WorkerEnd::Exited(worker::exit_of(exited)));
-    }
-
-    fn ended(self: &Arc<Self>, id: WorkerId, end: WorkerEnd) {
-        let mut state = self.lock();
-        let Some(ended) = state.workers.ended(id) else {
-            return;
-        };
-        // The end of a worker that has a request is reported by the request.
-        if matches!(ended.stage, Stage::Starting | Stage::Ready) {
-            let late = ended.idle.is_some_and(|worker| {
-                !worker.ready && self.start_deadline(worker.since) <= Instant::now()
-            });
-            let cause = self.start_error(&end, late, ended.payload.log_tail());
-            self.note_start_failure(&mut state, cause);
-        }
-        ended.payload.report(end);
-        self.pump(&mut state);
-    }
-
     /// Returns why a worker that ended was not ready. A worker that was `late` was killed for it.
     pub(crate) fn start_error(&self, end: &WorkerEnd, late: bool, log_tail: String) -> Error {
         match end {
@@ -466,13 +263,6 @@ impl Pool {
         after(since, self.options.start_timeout)
     }
 
-    /// Returns whether to send a request to a worker before that is ready: it saves a round trip, but the
-    /// worker is lost if the request runs out of patience first.
-    fn sends_early(&self, time_left: Duration) -> bool {
-        self.options.readiness == Readiness::Byte
-            && time_left > self.lock().typical_start.saturating_mul(20)
-    }
-
     /// Notes that the worker of a request ended before it was ready.
     pub(crate) fn start_failed(self: &Arc<Self>, cause: Error) {
         let mut state = self.lock();
@@ -480,7 +270,7 @@ impl Pool {
         self.pump(&mut state);
     }
 
-    fn note_start_failure(&self, state: &mut State, cause: Error) {
+    pub(crate) fn note_start_failure(&self, state: &mut State, cause: Error) {
         tracing::debug!(code = %self.token, %cause, "a worker did not start");
         self.metrics.start_failed(&cause);
         let was_healthy = !state.workers.backoff().is_unhealthy();
@@ -594,25 +384,18 @@ impl Pool {
         let _ = closed.wait_for(Option::is_some).await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
     /// Returns why no worker starts, if that is so.
-    fn failure(&self) -> Option<Error> {
+    pub(crate) fn failure(&self) -> Option<Error> {
         self.lost
             .as_ref()
             .or_else(|| self.workers.backoff().cause())
             .cloned()
-    }
-}
-
-fn no_worker(state: &State, since: Instant) -> Error {
-    Error::NoWorker {
-        waited: since.elapsed(),
-        cause: state.failure().map(Box::new),
     }
 }
 

@@ -3,12 +3,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::thread::JoinHandle;
 
 use roma_io::Seqpacket;
-use roma_protocol::spawner::MESSAGE_BYTES;
+use roma_protocol::spawner::{FromSpawner, MESSAGE_BYTES, ToSpawner};
 use roma_sandbox::fdpass;
 use roma_sandbox::gate::Gate;
 use roma_sandbox::step::{Step, StepFailure};
 
 use super::*;
+use crate::patience::Patience;
 
 fn pool(options: PoolOptions) -> Arc<Pool> {
     Arc::new(Pool::new(CodeToken::new(1, 1), options))

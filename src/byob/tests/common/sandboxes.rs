@@ -16,10 +16,10 @@ pub fn sandbox_process(service: &Service) -> Pid {
 /// The processes of a service's first sandbox that are not workers: `run_workers` and spawners, or
 /// gVisor's own. Empty while there is no sandbox.
 pub fn processes_without_workers(bed: &TestBed, service: &Service) -> Vec<Pid> {
-    if service.sandbox_processes().is_empty() {
+    let Some(sandbox) = service.sandbox_processes().first().copied() else {
         return Vec::new();
-    }
-    let sandbox = sandbox_process(service);
+    };
+    let sandbox = Pid::from_raw(sandbox as i32);
     let name = match bed.is_gvisor() {
         true => bed.run_dir_text(),
         false => "run_workers".to_owned(),
