@@ -12,8 +12,9 @@ mod outbox_test;
 
 /// Replaces `src/io/sync.rs`.
 mod sync {
-    pub(crate) use shuttle::sync::{Mutex, MutexGuard};
     pub(crate) use std::sync::PoisonError;
+
+    pub(crate) use shuttle::sync::{Mutex, MutexGuard};
 }
 
 /// Tries many schedules: random ones, and those with few switches, which find rare errors.

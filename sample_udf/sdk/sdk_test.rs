@@ -45,6 +45,7 @@ Response Answer(const Request& request) {
 const RUST_EMPTY: &str = "fn answer(_request: Request) -> Response {\n    Response::default()\n";
 const RUST_FILLED: &str = "\
 use std::cmp::Reverse;
+
 use host_shopper::ShopperClient;
 use udf_interface::shop::v1::CountPurchasesRequest;
 

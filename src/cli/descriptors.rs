@@ -174,8 +174,9 @@ pub fn decode(kind: &MessageDescriptor, bytes: &[u8]) -> anyhow::Result<String> 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::{Value, json};
+
+    use super::*;
 
     const PROTO: &str = r#"
         syntax = "proto3";

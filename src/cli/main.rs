@@ -25,7 +25,6 @@ mod wrong_use;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
 use wrong_use::WrongUse;
 
 /// Runs other people's binaries on private data, a fresh sandboxed process for each request.

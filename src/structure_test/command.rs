@@ -1,16 +1,5 @@
 //! Tests of the image's programs.
 
-use crate::container::{Becoming, Container, Report};
-use crate::expand::expand;
-use crate::layout::Image;
-use crate::suite::{CommandTest, Suite};
-use crate::text;
-use crate::user::{self, User};
-use anyhow::{Context, Result};
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::wait;
-use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::env;
 use std::fs::File;
@@ -18,6 +7,19 @@ use std::io::{Read, Seek};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use anyhow::{Context, Result};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::wait;
+use nix::unistd::Pid;
+
+use crate::container::{Becoming, Container, Report};
+use crate::expand::expand;
+use crate::layout::Image;
+use crate::suite::{CommandTest, Suite};
+use crate::text;
+use crate::user::{self, User};
 
 /// The `PATH` of programs if the image sets none.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -1,8 +1,10 @@
 //! A copy of an image in memory and its own namespaces, for programs to run in.
 
-use crate::copy;
-use crate::tree::Tree;
-use crate::user::User;
+use std::fs::{self, File, Permissions};
+use std::io::{self, PipeWriter, Read, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, Result, anyhow};
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
@@ -11,10 +13,10 @@ use roma_sandbox::caps::{self, Capability, CapabilitySet};
 use roma_sandbox::clone::{Forked, fork_into};
 use roma_sandbox::{mounts, namespaces, signals, wait};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, Permissions};
-use std::io::{self, PipeWriter, Read, Write};
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+
+use crate::copy;
+use crate::tree::Tree;
+use crate::user::User;
 
 /// The bytes that programs may add to the copy.
 const FREE_BYTES: u64 = 1 << 30;

@@ -1,16 +1,18 @@
 //! Copying an image's files into a folder.
 
-use crate::tree::{Kind, Node, Tree};
-use anyhow::{Context, Result};
-use nix::sys::stat::Mode;
-use nix::unistd::mkfifo;
-use roma_sandbox::Errno;
 use std::collections::HashMap;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+
+use anyhow::{Context, Result};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use roma_sandbox::Errno;
+
+use crate::tree::{Kind, Node, Tree};
 
 const PAGE_BYTES: usize = 4096;
 
@@ -78,8 +80,9 @@ fn is_about_users(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::os::unix::fs::MetadataExt;
+
+    use super::*;
 
     #[test]
     fn a_copy_keeps_kinds_modes_and_links() {

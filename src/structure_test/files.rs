@@ -1,12 +1,13 @@
 //! Tests of files: existence, permissions, owner and content.
 
+use std::path::Path;
+
 use crate::expand::expand;
 use crate::layout::Image;
 use crate::mode;
 use crate::suite::{Class, FileContentTest, FileExistenceTest};
 use crate::text;
 use crate::tree::Node;
-use std::path::Path;
 
 /// Returns how a file differs from the expectation.
 #[must_use]

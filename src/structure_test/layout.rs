@@ -1,13 +1,15 @@
 //! Reading an image from a folder in the OCI image layout.
 
-use crate::tree::Tree;
-use anyhow::{Context, Result, bail};
-use flate2::read::MultiGzDecoder;
-use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use flate2::read::MultiGzDecoder;
+use serde::{Deserialize, Deserializer};
+
+use crate::tree::Tree;
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTANDARD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];

@@ -1,8 +1,9 @@
 //! Tests of licences, by words in their texts.
 
+use std::path::Path;
+
 use crate::suite::LicenseTest;
 use crate::tree::{Kind, Tree};
-use std::path::Path;
 
 /// The folder with the licences of Debian's packages.
 const DEBIAN: &str = "/usr/share/doc";

@@ -19,13 +19,14 @@ mod text;
 mod tree;
 mod user;
 
-use anyhow::{Context, Result, bail};
-use container::Report;
-use layout::Image;
 use std::collections::BTreeSet;
 use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use container::Report;
+use layout::Image;
 use suite::Suite;
 
 const USAGE: &str = "usage: roma-structure-test IMAGE TEST_FILE...";

@@ -1,9 +1,10 @@
 //! The test of an image's settings.
 
-use crate::layout::Settings;
-use crate::suite::{Expected, MetadataTest, Value};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+
+use crate::layout::Settings;
+use crate::suite::{Expected, MetadataTest, Value};
 
 /// Returns how the settings differ from the expectation.
 #[must_use]

@@ -48,8 +48,9 @@ fn special(node: &Node) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::rc::Rc;
+
+    use super::*;
 
     fn printed(kind: Kind, mode: u32) -> String {
         text(&Node {

@@ -3,9 +3,10 @@
 //! The syntaxes differ in a few characters. In Go, a brace that does not begin a count and a
 //! bracket in a class are literals, and `\d`, `\s`, `\w` and `\b` match ASCII only.
 
+use std::fmt;
+
 use regex::Regex;
 use serde::de::{Deserialize, Deserializer, Error};
-use std::fmt;
 
 /// A compiled expression, which prints as it was written.
 #[derive(Debug)]

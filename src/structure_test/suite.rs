@@ -1,11 +1,13 @@
 //! The format of a test file. Unknown keys are errors.
 
-use crate::pattern::Pattern;
+use std::fs;
+use std::path::Path;
+
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
-use std::fs;
-use std::path::Path;
+
+use crate::pattern::Pattern;
 
 const SCHEMA: &str = "2.0.0";
 

@@ -1,12 +1,13 @@
 //! The file system of an image's layers, in memory, with the metadata of their tar headers.
 
-use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
+
+use anyhow::{Context, Result, bail};
 use tar::{Entry, EntryType};
 
 /// The number of symbolic links that Linux follows.
@@ -284,8 +285,9 @@ fn names(path: &Path) -> impl Iterator<Item = &OsStr> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use tar::{Builder, Header};
+
+    use super::*;
 
     /// A layer under construction.
     struct Layer(Builder<Vec<u8>>);

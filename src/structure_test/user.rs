@@ -1,8 +1,10 @@
 //! The user that an image's programs run as.
 
-use crate::tree::Tree;
-use anyhow::{Context, Result};
 use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::tree::Tree;
 
 const USERS: &str = "/etc/passwd";
 const GROUPS: &str = "/etc/group";

@@ -1,8 +1,7 @@
 //! What each fact about the machine means for Roma, and what to do about it.
 
-use crate::checks::Check;
-
 use super::machine::{ControlGroups, Machine, NamespaceLimits};
+use crate::checks::Check;
 
 /// The oldest kernel that has every system call that Roma makes (close_range is the youngest).
 const OLDEST_KERNEL: (u32, u32) = (5, 9);
@@ -162,10 +161,11 @@ fn not_usable(groups: &ControlGroups) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use roma_sandbox::cgroup::InForce;
+
     use super::super::machine::Process;
     use super::*;
     use crate::checks::Verdict;
-    use roma_sandbox::cgroup::InForce;
 
     /// An ordinary user's good machine.
     fn good() -> Machine {

@@ -16,14 +16,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
+use script::{Chain, Next, run_file, run_lines};
+use session::{Session, Settings};
 
 use crate::descriptors::ApiArgs;
 use crate::duration;
 use crate::loading::LoadArgs;
 use crate::target::Target;
 use crate::wrong_use::WrongUse;
-use script::{Chain, Next, run_file, run_lines};
-use session::{Session, Settings};
 
 /// Where, what and how.
 #[derive(Debug, Args)]

@@ -8,7 +8,6 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use prost_reflect::{MethodDescriptor, ServiceDescriptor};
 use roma_byob::{Error, ExecuteOptions, Execution, LogTail, Outcome, Report, Service};
-
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::answer;

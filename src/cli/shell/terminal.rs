@@ -159,8 +159,9 @@ impl Helper for Line {}
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use rustyline::history::DefaultHistory;
+
+    use super::*;
 
     fn completed(line: &str) -> Vec<String> {
         let rpcs = ["GetAll", "get_all"].map(str::to_owned).to_vec();

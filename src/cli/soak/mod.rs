@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use clap::Args;
+use load::{Load, Udfs};
+use report::{HEADING, Judgement, Row};
 use roma_byob::Service;
+use sample::Held;
 
 use crate::hostile;
 use crate::output::Output;
 use crate::programs;
 use crate::target::Target;
-use load::{Load, Udfs};
-use report::{HEADING, Judgement, Row};
-use sample::Held;
 
 /// How many surprises are told in full.
 const TOLD: usize = 10;

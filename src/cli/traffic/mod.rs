@@ -16,9 +16,13 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use bytes::Bytes;
+use call::Function;
 use clap::Args;
+use clock::Machine;
+use generate::{Answer, Measured, Plan, Progress, generate};
 use prost_reflect::MethodDescriptor;
 use roma_byob::{CodeToken, ExecuteOptions, LoadOptions, Service};
+use search::Lengths;
 use serde_json::{Value, json};
 
 use crate::programs;
@@ -26,10 +30,6 @@ use crate::request::{Given, RequestArgs};
 use crate::target::Target;
 use crate::terminal;
 use crate::wrong_use::WrongUse;
-use call::Function;
-use clock::Machine;
-use generate::{Answer, Measured, Plan, Progress, generate};
-use search::Lengths;
 
 /// How often to tell how far it has got.
 const NEWS: Duration = Duration::from_secs(1);

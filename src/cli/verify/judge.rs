@@ -274,10 +274,11 @@ fn mend_response(defect: &ResponseError) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use roma_byob::{Exit, SyscallFilter, Usage};
+
     use super::*;
     use crate::checks::Verdict;
     use crate::verify::trial::Setting;
-    use roma_byob::{Exit, SyscallFilter, Usage};
 
     fn asked() -> Asked {
         Asked {

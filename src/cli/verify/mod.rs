@@ -11,7 +11,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use judge::Asked;
 use serde_json::{Value, json};
+use trial::Question;
 
 use crate::checks::{Check, table};
 use crate::duration;
@@ -21,8 +23,6 @@ use crate::request::{Given, RequestArgs};
 use crate::target::Target;
 use crate::terminal::{colours, end_progress};
 use crate::wrong_use::WrongUse;
-use judge::Asked;
-use trial::Question;
 
 /// What to verify, and how.
 #[derive(Debug, Args)]

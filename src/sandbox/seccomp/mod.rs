@@ -10,7 +10,6 @@ mod filter;
 mod policy;
 
 pub use filter::{Instruction, Test, Verdict};
-
 use nix::errno::Errno;
 
 use crate::gate::Gate;

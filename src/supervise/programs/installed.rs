@@ -5,9 +5,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use roma_core::ConfigError;
+use serde_json::Value;
 
 /// The file of the layers.
 const CONFIG: &str = "/roma_container/config.json";

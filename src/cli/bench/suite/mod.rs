@@ -17,15 +17,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use language::Language;
+use payload::Payload;
+use plan::Plan;
 use roma_byob::{Mode, SyscallFilter};
 
 use crate::output::Output;
 use crate::request::RequestArgs;
 use crate::target::{self, Means};
 use crate::wrong_use::WrongUse;
-use language::Language;
-use payload::Payload;
-use plan::Plan;
 
 /// What to measure, where, how often, and where to write it.
 #[derive(Debug, Args)]

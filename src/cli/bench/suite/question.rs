@@ -90,8 +90,9 @@ impl Question {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use roma_sample_proto::roma::sample::{PayloadWriteResponse, PrimeSieveResponse};
+
+    use super::*;
 
     fn response(outcome: Outcome) -> Vec<u8> {
         SampleResponse {
