@@ -135,7 +135,7 @@ def roma_byob_app_api_cc_library(name, roma_app_api, **kwargs):
 
     The library's header has the library's name. It declares the class `ByobGreetingService`, with the calls of
     the C++ system: `Create`, `Register`, `RegisterForLogging`, `Delete`, `Cancel`, and for each call of the API a
-    method that notifies and one that calls back. `src/byob_c/roma_byob.hpp` documents them. The namespace is the
+    method that notifies and one that calls back. `src/ffi/roma_byob.hpp` documents them. The namespace is the
     proto's package, or the value of the annotation `cpp_namespace`.
 
     The implementation is a Rust library, linked statically. A program can link only one: several APIs share it,
@@ -161,7 +161,7 @@ def roma_byob_app_api_cc_library(name, roma_app_api, **kwargs):
     cc_library(
         name = name,
         hdrs = [header],
-        deps = roma_app_api.cc_protos + [Label("//src/byob_c:cc")],
+        deps = roma_app_api.cc_protos + [Label("//src/ffi:cc")],
         **kwargs
     )
 

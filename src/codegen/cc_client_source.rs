@@ -126,7 +126,7 @@ fn method(call: &Call, client: &str, descriptors: &DescriptorSet) -> String {
 }
 
 fn includes(service: &Service, descriptors: &DescriptorSet) -> Result<String, Error> {
-    let mut headers = BTreeSet::from(["src/byob_c/roma_byob.hpp".to_owned()]);
+    let mut headers = BTreeSet::from(["src/ffi/roma_byob.hpp".to_owned()]);
     for call in &service.calls {
         for type_name in [&call.request, &call.response] {
             let header = cc_header(descriptors, type_name);

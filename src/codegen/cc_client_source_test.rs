@@ -48,7 +48,7 @@ fn the_headers_are_those_that_have_the_messages() {
 #include \"api/p.pb.h\"
 #include \"google/protobuf/empty.pb.h\"
 #include \"other.pb.h\"
-#include \"src/byob_c/roma_byob.hpp\"
+#include \"src/ffi/roma_byob.hpp\"
 
 namespace"
     ));

@@ -1,6 +1,7 @@
 //! `roma bench suite`: loading and asking, over languages, payloads, workers, modes and filters.
 
 mod benchmarks;
+mod escape;
 mod language;
 mod measure;
 mod page;

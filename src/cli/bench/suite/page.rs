@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::super::record::{Case, Record, families};
 use super::super::statistics::median;
+use super::escape::escaped;
 use super::payload::size;
 use super::plot::{self, Row};
 use super::table::{spread, time};
@@ -52,22 +53,6 @@ pub fn html(record: &Record) -> String {
     }
     page.push_str("</body>\n</html>\n");
     page
-}
-
-/// Text that says what it says, wherever in a page it stands.
-pub fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }
 
 fn context(record: &Record) -> String {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::super::statistics::median;
-use super::page::escaped;
+use super::escape::escaped;
 use super::table::time;
 
 const WIDTH: f64 = 720.0;

@@ -12,10 +12,11 @@ use std::ptr;
 use bytes::Bytes;
 use roma_byob::{Canceller, GrpcCode, HostCallError};
 
+use crate::error_status::Status;
 use crate::host_function::{HostAnswer, code_of};
 use crate::service::Service;
-use crate::status::Status;
-use crate::views::{Callback, CodeOptions, Config, Failure, Outcome, RequestView, Text, Token};
+use crate::text::Text;
+use crate::views::{Callback, CodeOptions, Config, Failure, Outcome, RequestView, Token};
 
 /// `roma_byob_callback`, which C may leave out.
 type CallbackFunction = Option<unsafe extern "C" fn(*mut c_void, *const Outcome)>;

@@ -11,7 +11,7 @@ use roma_byob::{
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
-use crate::status::Status;
+use crate::error_status::Status;
 
 /// What a handle stands for.
 pub(crate) struct Service {

@@ -1,6 +1,6 @@
 // What the C ABI refuses. What it does is tested through the header for C++.
 
-#include "src/byob_c/roma_byob.h"
+#include "src/ffi/roma_byob.h"
 
 #include <string>
 #include <string_view>

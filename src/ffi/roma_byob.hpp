@@ -39,7 +39,7 @@
 #include <vector>
 
 #include "google/protobuf/message_lite.h"
-#include "src/byob_c/roma_byob.h"
+#include "src/ffi/roma_byob.h"
 
 namespace roma::byob {
 

@@ -7,8 +7,8 @@ use std::ptr;
 use bytes::Bytes;
 use roma_byob::{GrpcCode, HostCall, HostCallError, ServiceBuilder};
 
-use crate::status::Status;
-use crate::views::Text;
+use crate::error_status::Status;
+use crate::text::Text;
 
 /// `roma_byob_host_function`.
 #[repr(C)]

@@ -1,29 +1,18 @@
 //! The structures of `roma_byob.h`, field by field.
 #![allow(unsafe_code)]
 
-use std::ffi::{OsStr, c_void};
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::ffi::c_void;
 use std::ptr;
 use std::slice;
 use std::time::Duration;
 
 use bytes::Bytes;
-use roma_byob::{
-    Binary, CodeToken, ExecuteOptions, LibraryMount, LoadOptions, Metadata, ServiceBuilder,
-};
+use roma_byob::{Binary, ExecuteOptions, LibraryMount, LoadOptions, Metadata, ServiceBuilder};
 
+use crate::error_status::Status;
 use crate::host_function::{ForeignMetadata, HostFunction};
 use crate::service::{Answer, Request};
-use crate::status::Status;
-
-/// `roma_byob_text`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Text {
-    data: *const u8,
-    size: usize,
-}
+use crate::text::Text;
 
 /// `roma_byob_failure`.
 #[repr(C)]
@@ -117,75 +106,6 @@ impl Callback {
         // SAFETY: the caller of `roma_byob_execute` passed both for this call, and all that the outcome
         // points to lives until it returns.
         unsafe { (self.function)(self.context, &raw const outcome) }
-    }
-}
-
-impl Text {
-    pub(crate) const NONE: Self = Self {
-        data: ptr::null(),
-        size: 0,
-    };
-
-    pub(crate) fn of(bytes: &[u8]) -> Self {
-        Self {
-            data: bytes.as_ptr(),
-            size: bytes.len(),
-        }
-    }
-
-    /// The bytes; none if nothing was given.
-    ///
-    /// # Safety
-    ///
-    /// `data` must be null or point to `size` bytes that live and stay unchanged for `'a`.
-    pub(crate) unsafe fn bytes<'a>(self) -> Result<&'a [u8], Status> {
-        if self.size == 0 {
-            return Ok(&[]);
-        }
-        if self.data.is_null() || isize::try_from(self.size).is_err() {
-            return Err(Status::refused(
-                "a text has a size, and no data that could have it",
-            ));
-        }
-        // SAFETY: not null, of a size that can be, and alive by this function's contract.
-        Ok(unsafe { slice::from_raw_parts(self.data, self.size) })
-    }
-
-    /// UTF-8; none if nothing was given.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Text::bytes`].
-    pub(crate) unsafe fn utf8<'a>(self) -> Result<Option<&'a str>, Status> {
-        // SAFETY: this function's contract is that of the called one.
-        let bytes = unsafe { self.bytes() }?;
-        let text = str::from_utf8(bytes).map_err(|_| Status::refused("a text is not UTF-8"))?;
-        Ok((!text.is_empty()).then_some(text))
-    }
-
-    /// A path; none if nothing was given.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Text::bytes`].
-    unsafe fn path(self) -> Result<Option<PathBuf>, Status> {
-        // SAFETY: this function's contract is that of the called one.
-        let bytes = unsafe { self.bytes() }?;
-        Ok((!bytes.is_empty()).then(|| OsStr::from_bytes(bytes).into()))
-    }
-
-    /// The token of code; none if nothing was given.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Text::bytes`].
-    pub(crate) unsafe fn token(self) -> Result<Option<CodeToken>, Status> {
-        // SAFETY: this function's contract is that of the called one.
-        let text = unsafe { self.utf8() }?;
-        Ok(text
-            .map(str::parse)
-            .transpose()
-            .map_err(roma_byob::Error::from)?)
     }
 }
 

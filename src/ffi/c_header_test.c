@@ -1,6 +1,6 @@
 /* That the header is C, and that a program in C can be linked with the library. */
 
-#include "src/byob_c/roma_byob.h"
+#include "src/ffi/roma_byob.h"
 
 int main(void) {
   roma_byob_config config = {0};
