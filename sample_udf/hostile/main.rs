@@ -1,7 +1,7 @@
 //! A UDF that tries to break its sandbox: one trick for each request.
 //!
 //! A request is the trick's name, a token, and what else the trick needs, with spaces between. The
-//! process, its threads and all that it starts carry the token as their name, so that whoever looks
+//! process, its threads and all that it starts carry the token as their name, so that an observer
 //! for what was left behind knows it. The answer is an [`answer::Answer`]. README.md lists the tricks
 //! and how each is to fail.
 

@@ -176,7 +176,7 @@ fn lease(command: i32, kind: libc::c_int) -> Answer {
     keep(leased)
 }
 
-/// A lease to read is refused where somebody else writes, one to write where anybody else reads.
+/// A read lease is refused while another process writes, a write lease while another process reads.
 fn find_lease() -> Answer {
     found_by_refusal(lease(libc::F_SETLEASE, libc::F_WRLCK))
 }
@@ -238,7 +238,7 @@ fn find_flags(fd: usize) -> Answer {
     }
 }
 
-/// Locks a part of standard input, or asks who has. Done if somebody else does.
+/// Locks a part of standard input, or queries the lock. Done if another process holds it.
 fn record_lock(command: i32) -> Answer {
     let (kind, from) = (libc::F_RDLCK as u64, 0x5ec4e7);
     let asked = if command == libc::F_GETLK {

@@ -1,4 +1,4 @@
-//! Tricks that want to reach somebody: over the network, by a name, or over the data connection.
+//! Tricks that try to reach another process: over the network, by a name, or over the data connection.
 
 use std::ffi::c_int;
 use std::io;

@@ -141,7 +141,7 @@ fn dump_core() -> Answer {
 
 #[allow(unsafe_code)]
 fn fault() -> Answer {
-    // SAFETY: none; that is the point. Nobody reads what this would have changed.
+    // SAFETY: none; that is the point. Nothing reads what this would have changed.
     unsafe { std::ptr::without_provenance_mut::<u8>(8).write_volatile(1) };
     Answer::done()
 }

@@ -96,7 +96,7 @@ fn method(call: &Call, client: &str, descriptors: &DescriptorSet) -> String {
         "
 {documentation}  //
   // Notifies when `response` is there; until then both, and this client, have to live. A failure
-  // that is returned is none of the UDF's: nothing is executed, and nobody notified.
+  // that is returned is none of the UDF's: nothing is executed, and nothing is notified.
   ::roma::byob::StatusOr<::roma::byob::ExecutionToken> {name}(
       ::roma::byob::Notification& notification,
       const {request}& request,

@@ -14,7 +14,7 @@ pub(crate) fn cc_path(descriptors: &DescriptorSet, full_name: &str) -> String {
     namespace.collect::<String>() + "::" + &cc_identifier(&within)
 }
 
-/// The header that has this message. Types that nobody declares have none.
+/// Returns the header that declares this message. Types that are not declared have none.
 pub(crate) fn cc_header(descriptors: &DescriptorSet, full_name: &str) -> Option<String> {
     let name = declaring_file(descriptors, full_name)?.name();
     Some(name.strip_suffix(".proto").unwrap_or(name).to_owned() + ".pb.h")

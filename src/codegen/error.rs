@@ -135,7 +135,7 @@ pub enum Error {
         call: String,
         /// What its method would be called.
         method: String,
-        /// Who has that name.
+        /// What has that name.
         taken_by: String,
     },
 

@@ -9,7 +9,7 @@ use crate::{DescriptorSet, Error, ExternFile};
 const TAKEN: [&str; 1] = ["new"];
 
 /// Generates the source of a crate for the host's side of the service that `file` declares: a trait with
-/// an async method for each call, and a function that registers whoever implements it.
+/// an async method for each call, and a function that registers an implementation.
 ///
 /// `service` chooses among several. The messages are those of other crates, as `externs` says. The
 /// source depends on `roma_byob`.
@@ -35,7 +35,7 @@ pub fn host_source(
         {documentation}
         ///
         /// Implemented with `async fn`. The [`HostCall`] says which execution calls, and has the metadata
-        /// of whoever asked for it.
+        /// of the execution that it belongs to.
         pub trait {name}: Send + Sync + 'static {{
             {methods}
         }}

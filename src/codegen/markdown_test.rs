@@ -14,7 +14,7 @@ fn a_page_tells_calls_messages_and_enums_in_the_order_in_which_they_are_met() {
             // Finds one.
             rpc Find(Query) returns (Found);
         }
-        // Nobody needs it.
+        // It is not needed.
         message Unused {}
         enum Kind {
             // Not known.

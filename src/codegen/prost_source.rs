@@ -12,7 +12,7 @@ use crate::{DescriptorSet, Error, ExternFile};
 /// How `Error::TwoOwners` calls the crate that is being generated.
 const THIS_CRATE: &str = "this crate";
 
-/// The lints of whoever includes the source must not judge what they did not write.
+/// The lints of the including crate must not apply to generated code.
 const ATTRIBUTES: &str = "#[allow(missing_docs, clippy::all, rustdoc::all)]";
 
 /// Generates one self-contained source file with the types of `files`.

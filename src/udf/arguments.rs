@@ -37,7 +37,7 @@ fn adopt_socket(descriptor: RawFd) -> Result<File, HostError> {
     match file.metadata() {
         Ok(metadata) if metadata.file_type().is_socket() => Ok(file),
         _ => {
-            // It belongs to whoever opened it.
+            // It belongs to the code that opened it.
             let _ = file.into_raw_fd();
             Err(HostError::NotOffered)
         }
@@ -60,7 +60,7 @@ fn parse(argument: &OsString) -> Option<RawFd> {
 
 #[allow(unsafe_code)]
 fn adopt(descriptor: RawFd) -> Result<File, Error> {
-    // SAFETY: whoever started this process opened the descriptor for it, nothing else here knows
+    // SAFETY: the parent process opened the descriptor for this process, nothing else here knows
     // its number, and `TAKEN` or `HOST_TAKEN` lets this happen once. Should nothing be open there, the owner is
     // given up below before it could close anything.
     let file = unsafe { File::from_raw_fd(descriptor) };

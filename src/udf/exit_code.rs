@@ -7,7 +7,7 @@ pub const USAGE: u8 = 64;
 /// The request is truncated, too large or not the expected message.
 pub const BAD_REQUEST: u8 = 65;
 
-/// The connection was closed before any request came: nobody needs this process any more.
+/// The connection was closed before any request came: this process is not needed any more.
 pub const NO_REQUEST: u8 = 69;
 
 /// The UDF's own code returned an error.

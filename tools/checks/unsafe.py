@@ -34,7 +34,7 @@ from the SAFETY comments; `tools/check unsafe` fails where a reason is missing, 
 outside `src/sandbox` and not among the exceptions below, or where this page is not current.
 """
 
-# The type of a pointer to an unsafe function is none: whoever calls it needs a block.
+# The type of a pointer to an unsafe function does not count: calling it needs a block.
 UNSAFE = re.compile(r"\bunsafe\s*(?!extern \"C\" fn\()(\{|fn\b|impl\b|extern\b|trait\b)|#\[unsafe\(")
 FUNCTION = re.compile(r"^\s*(?:pub(?:\(.+?\))? )?(?:const |async |unsafe |extern \"C\" )*fn (\w+)")
 CONSTANT = re.compile(r"^\s*(?:pub(?:\(.+?\))? )?(?:const|static) (\w+)")

@@ -59,7 +59,7 @@ enum class [[nodiscard]] Status : int {
   kUsage = 64,
   // The request is truncated, too large or not the expected message.
   kBadRequest = 65,
-  // The connection was closed before any request came: nobody needs this process any more.
+  // The connection was closed before any request came: this process is not needed any more.
   kNoRequest = 69,
   // The UDF's own code gave no response, or threw.
   kFailed = 70,
