@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Runs the demo's images in podman: with what docs/containers.md says is enough, and with less.
+"""Runs the demo's images in podman: with the flags that docs/containers.md calls enough, and with fewer.
 
-With --rebuild it builds all images a second time instead, in another folder and with nothing cached,
-and compares: that takes as long as a first build.
+With --rebuild, builds all images a second time instead, in another folder and with nothing cached,
+and compares the results. That takes as long as a first build.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ import tempfile
 WORKSPACE = pathlib.Path(__file__).resolve().parents[2]
 PROFILE = WORKSPACE / "container/seccomp.json"
 
-# podman's defaults ask for more than a machine without systemd, or one inside another, can give.
+# podman's default limits are higher than a machine without systemd, or a container, may set.
 PODMAN_ULIMITS = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"]
 PODMAN_LIMITS = [*PODMAN_ULIMITS, "--network=none"]
 
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 class Podman:
-    """A podman with storage of its own; called, it runs one of its commands."""
+    """A podman with its own storage. Calling it runs a command of podman."""
 
     def __init__(self, scratch: pathlib.Path):
         self._command = ["podman", f"--root={scratch}/storage", f"--runroot={scratch}/run", "--storage-driver=vfs"]
@@ -65,7 +65,7 @@ class Podman:
         return self
 
     def __exit__(self, *_):
-        # (`system reset` would reach beyond this storage)
+        # `system reset` would also delete what is outside this storage.
         self("rm", "--all", "--force")
 
     def command(self, runtime="runc") -> list:
@@ -82,9 +82,9 @@ def demo(engine, user: str, flags: list, words: list, **how) -> subprocess.Compl
 
 
 def answers(engine) -> None:
-    """Each set of flags that the documentation calls enough."""
+    """Checks each set of flags that the documentation calls enough."""
     for user in USERS:
-        # (the kernel asks for it of who maps root into a user namespace)
+        # The kernel requires SETFCAP for mapping root into a user namespace.
         hardened = HARDENED + (["--cap-add=SETFCAP"] if user == "root" else [])
         answered(f"gvisor, {user}, podman's defaults", demo(engine, user, [], GVISOR))
         answered(f"gvisor, {user}, hardened", demo(engine, user, hardened, GVISOR))
@@ -96,7 +96,7 @@ def answers(engine) -> None:
 
 
 def integrator(engine) -> None:
-    """The image of another workspace, which follows docs/containers.md."""
+    """Checks the image of another workspace, which follows docs/containers.md."""
     there = WORKSPACE / "tools/consumer_test"
     output("../bazel", "build", "--noshow_progress", "//:image.tar", cwd=there)
     engine("load", "--input", pathlib.Path(output("../bazel", "info", "bazel-bin", cwd=there).strip()) / "image.tar")
@@ -106,7 +106,7 @@ def integrator(engine) -> None:
 
 
 def composed(engine, scratch: pathlib.Path) -> None:
-    """The compose files."""
+    """Checks the compose files."""
     wrapper = scratch / "podman"
     wrapper.write_text(f"#!/bin/sh\nexec {shlex.join(engine.command())} \"$@\"\n")
     wrapper.chmod(0o755)
@@ -119,7 +119,7 @@ def composed(engine, scratch: pathlib.Path) -> None:
 
 
 def external(engine, out: pathlib.Path, scratch: pathlib.Path) -> None:
-    """gVisor around the whole container, as podman's own runtime."""
+    """Checks gVisor around the whole container, as podman's runtime."""
     path = "usr/byob/gvisor/bin/runsc"
     output("tar", "-x", "-f", out / "gvisor_tar_root.tar", "-C", scratch, path)
     runtime = scratch / "runsc"
@@ -130,18 +130,18 @@ def external(engine, out: pathlib.Path, scratch: pathlib.Path) -> None:
 
 
 def refusals(engine, scratch: pathlib.Path) -> None:
-    """What is refused, and that it says what to do."""
+    """Checks what is refused, and that the message says what to do."""
     no_namespaces = scratch / "no_namespaces.json"
     no_namespaces.write_text(json.dumps(without_namespaces(json.loads(PROFILE.read_text()))))
     cases = [
-        ("minimal, podman's defaults", "nonroot", [], MINIMAL, r"To mend it: a filter of the container.*seccomp\.json"),
-        ("gvisor, no chroot", "nonroot", ["--cap-drop=ALL"], GVISOR, r"To mend it: gVisor may not call chroot"),
-        ("gvisor, root without SETFCAP", "root", ["--cap-drop=ALL"], GVISOR, r"To mend it: .*CAP_SETFCAP"),
-        ("minimal, root without SETFCAP", "root", HARDENED, MINIMAL, r"To mend it: .*CAP_SETFCAP"),
-        ("gvisor, no namespaces", "nonroot", [f"--security-opt=seccomp={no_namespaces}"], GVISOR, r"To mend it: .*container/seccomp\.json"),
-        ("minimal, no namespaces", "nonroot", [f"--security-opt=seccomp={no_namespaces}"], MINIMAL, r"To mend it: .*container/seccomp\.json"),
+        ("minimal, podman's defaults", "nonroot", [], MINIMAL, r"To fix it: a filter of the container.*seccomp\.json"),
+        ("gvisor, no chroot", "nonroot", ["--cap-drop=ALL"], GVISOR, r"To fix it: gVisor may not call chroot"),
+        ("gvisor, root without SETFCAP", "root", ["--cap-drop=ALL"], GVISOR, r"To fix it: .*CAP_SETFCAP"),
+        ("minimal, root without SETFCAP", "root", HARDENED, MINIMAL, r"To fix it: .*CAP_SETFCAP"),
+        ("gvisor, no namespaces", "nonroot", [f"--security-opt=seccomp={no_namespaces}"], GVISOR, r"To fix it: .*container/seccomp\.json"),
+        ("minimal, no namespaces", "nonroot", [f"--security-opt=seccomp={no_namespaces}"], MINIMAL, r"To fix it: .*container/seccomp\.json"),
         ("read-only root", "nonroot", ["--read-only"], GVISOR, r"run directory /run_workers: .*Read-only"),
-        ("a run directory that is not there", "nonroot", ["--env=ROMA_RUN_DIR=/no/such"], GVISOR, r"run directory /no/such"),
+        ("a run directory that does not exist", "nonroot", ["--env=ROMA_RUN_DIR=/no/such"], GVISOR, r"run directory /no/such"),
         ("another user's folder", "nonroot", ["--tmpfs=/run_workers"], GVISOR, r"only its owner, this user, can write"),
         ("root's layers", "root", ["--user=65532:65532"], GVISOR, r"for user 0, .* user 65532: take the layers"),
         ("nonroot's layers", "nonroot", ["--user=0:0"], GVISOR, r"for user 65532, .* user 0: take the layers"),
@@ -149,11 +149,11 @@ def refusals(engine, scratch: pathlib.Path) -> None:
     for title, user, flags, words, expected in cases:
         done = demo(engine, user, flags, words)
         expect(done.returncode == 1 and re.search(expected, done.stderr), f"{title}: {done}")
-        print(f"refused, with what to do: {title}")
+        print(f"refused with advice: {title}")
 
 
 def without_namespaces(profile: dict) -> dict:
-    """The profile made as narrow as Docker's is about namespaces, for who lacks CAP_SYS_ADMIN."""
+    """Returns the profile without namespaces, as Docker's is for a container without CAP_SYS_ADMIN."""
     kept_back = {"clone", "clone3", "mount", "pivot_root", "setdomainname", "sethostname", "setns", "umount2", "unshare"}
     allowed = profile["syscalls"][0]
     allowed["names"] = [name for name in allowed["names"] if name not in kept_back]
@@ -171,7 +171,7 @@ def answered(title: str, done: subprocess.CompletedProcess) -> None:
 
 def rebuild() -> int:
     dirty = output("git", "status", "--porcelain")
-    expect(not dirty, f"commit first, the second build is of what is committed:\n{dirty}")
+    expect(not dirty, f"there are uncommitted changes, which the second build would not have: commit them first\n{dirty}")
     first = digests([])
     with tempfile.TemporaryDirectory(dir=pathlib.Path.home() / ".cache") as folder:
         clone = pathlib.Path(folder) / "clone"
@@ -181,15 +181,15 @@ def rebuild() -> int:
             second = digests(startup, clone)
         finally:
             output("tools/bazel", *startup, "clean", "--expunge", cwd=clone)
-    # (the first folder may hold what earlier builds left)
+    # The first folder may also hold files of earlier builds.
     different = [name for name in second if second[name] != first.get(name)]
     expect(second and not different, f"these differ: {', '.join(different)}")
-    print(f"a second build elsewhere: the same {len(second)} images and layers")
+    print(f"a second build in another folder: the same {len(second)} images and layers")
     return 0
 
 
 def digests(startup: list, workspace: pathlib.Path = WORKSPACE) -> dict:
-    """Builds everything; the digest of each image and layer."""
+    """Builds everything and returns the digest of each image and layer."""
     flags = ["--noshow_progress"] + (["--disk_cache="] if startup else [])
     output("tools/bazel", *startup, "build", *flags, "//container/...", cwd=workspace)
     out = pathlib.Path(output("tools/bazel", *startup, "info", "bazel-bin", cwd=workspace).strip()) / "container"

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Checks licences, duplicates and sources of crates with cargo-deny, as deny.toml says.
 
-With `--advisories` it looks for known vulnerabilities instead, which fetches the advisory database.
+With `--advisories`, looks for known vulnerabilities instead, which fetches the advisory database.
 
-cargo-deny is taken from PATH, or else built once by Cargo, in the version below, and kept in the
-cache.
+Uses cargo-deny from PATH, or else has Cargo build the version below once and keeps it in the cache.
 """
 
 import os
@@ -23,7 +22,7 @@ def main() -> int:
     deny = shutil.which("cargo-deny") or built()
     if "--advisories" in sys.argv[1:]:
         return subprocess.run([deny, "--locked", "check", "advisories"], cwd=WORKSPACE).returncode
-    # Clippy or a build has fetched every crate by now; else Cargo does.
+    # A no-op if Clippy or a build has fetched every crate before.
     subprocess.run(["cargo", "fetch", "--locked", "--quiet"], cwd=WORKSPACE, check=True)
     return subprocess.run(
         [deny, "--locked", "--offline", "check", "licenses", "bans", "sources"], cwd=WORKSPACE
@@ -31,7 +30,7 @@ def main() -> int:
 
 
 def built() -> str:
-    """The program that Cargo built, once."""
+    """Returns cargo-deny, built by Cargo if it is not in the cache."""
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "roma"
     root = cache / f"cargo-deny-{VERSION}"
     program = root / "bin" / "cargo-deny"

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Checks that Bazel and Cargo build every crate with the same dependencies.
 
-Both take third-party crates and their versions from Cargo.toml and Cargo.lock. What could differ is
-which crates Bazel knows of, and what each of its targets depends on.
+Both take third-party crates and their versions from Cargo.toml and Cargo.lock. What can differ is
+which crates Bazel has, and what each of its targets depends on.
 """
 
 import json
@@ -30,10 +30,10 @@ def main() -> int:
 
 
 def cargo_members() -> dict:
-    """For each crate's folder, the names of its dependencies and of those that only tests need.
+    """Returns for each crate's folder its dependencies and those of its tests.
 
-    A crate of this workspace goes by its folder. Build scripts are left out: Bazel has rules in
-    their place.
+    A crate of this workspace is named by its folder. Dependencies of build scripts are left out:
+    Bazel has rules in their place.
     """
     text = output("cargo", "metadata", "--no-deps", "--locked", "--format-version=1")
     members = {}
@@ -49,7 +49,7 @@ def cargo_members() -> dict:
 
 
 def unknown_to_bazel(members: dict) -> list:
-    """Crates that MODULE.bazel does not hand to crate_universe, and the other way round."""
+    """Returns a problem for each crate that only one of MODULE.bazel and Cargo.toml lists."""
     listed = set(re.findall(r'"//(.+):Cargo\.toml"', (WORKSPACE / "MODULE.bazel").read_text()))
     return [
         f"MODULE.bazel and Cargo.toml do not both list {folder}" for folder in sorted(listed ^ set(members))
@@ -57,7 +57,7 @@ def unknown_to_bazel(members: dict) -> list:
 
 
 def bazel_packages() -> dict:
-    """For each package, what its Rust targets depend on, and what its Rust tests do."""
+    """Returns for each package the dependencies of its Rust targets and of its Rust tests."""
     query = 'kind("rust_(library|binary|proc_macro|static_library|test) rule", //...)'
     text = output("tools/bazel", "query", "--output=xml", "--noshow_progress", "--ui_event_filters=-info", query)
     packages = {}
@@ -75,7 +75,7 @@ def bazel_packages() -> dict:
 
 
 def crate(label: str) -> str:
-    """How Cargo's side calls what a Bazel label stands for."""
+    """Returns the name that Cargo's side has for a Bazel label."""
     match = re.search(r"(?:roma_crates//:|roma_crates__|//third_party/crates:)([A-Za-z0-9_-]+?)(?:-\d[^/]*)?(?://.*)?$", label)
     return match.group(1) if match else re.sub(r"^@*(_main)?//", "", label).split(":")[0]
 

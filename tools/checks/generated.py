@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""The Rust that the macros generate is formatted as rustfmt would, down to the last byte."""
+"""Checks that the Rust that the macros generate is formatted exactly as rustfmt formats it."""
 
 import pathlib
 import subprocess
 import sys
 
 WORKSPACE = pathlib.Path(__file__).resolve().parents[2]
-# Whatever a proto can have is in one of these.
+# Together, the protos of these packages use every feature that the generator supports.
 PACKAGES = ["bzl/tests", "sample_udf/client", "sample_udf/host_calls", "sample_udf/proto", "sample_udf/sdk"]
 
 
@@ -18,7 +18,7 @@ def main() -> int:
     folders = [pathlib.Path(out.stdout.strip()) / package for package in PACKAGES]
     files = sorted(file for folder in folders for file in folder.glob("*_source.rs"))
     if not files:
-        sys.exit("no generated file was found")
+        sys.exit("the build made no *_source.rs: PACKAGES in tools/checks/generated.py is out of date")
     done = subprocess.run(["rustfmt", "--edition=2024", "--check", *files], stdin=subprocess.DEVNULL)
     print(f"{len(files)} generated files")
     return done.returncode

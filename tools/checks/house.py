@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Checks that tracked files name no machine, no mirror and no registry.
 
-What a build fetches comes from wherever the machine's own apt, Cargo and Bazel are set up to fetch
-it from. A few public addresses are part of the project and stand in ALLOWED_HOSTS.
+A build fetches from where the machine's apt, Cargo and Bazel are configured to. The public
+addresses that are part of the project are in ALLOWED_HOSTS.
 """
 
 import pathlib
@@ -13,9 +13,9 @@ import sys
 WORKSPACE = pathlib.Path(__file__).resolve().parent.parent.parent
 
 ALLOWED_HOSTS = {
-    # The licence names its own home.
+    # The licence.
     "www.apache.org",
-    # Where Cargo.lock says that crates come from, whatever mirror stands in for it; projects.
+    # The source of crates in Cargo.lock, even with a mirror; projects.
     "github.com",
     # gVisor: its releases, pinned by checksum, and its documentation.
     "gvisor.dev",
@@ -32,7 +32,7 @@ def main() -> int:
     problems = [problem for file in tracked_files() for problem in problems_in(file)]
     for problem in problems:
         print(problem)
-    print(f"{len(problems)} names of machines, mirrors or registries")
+    print(f"{len(problems)} names of machines, mirrors or registries" + (": remove them" if problems else ""))
     return 1 if problems else 0
 
 

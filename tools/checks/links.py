@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that links between tracked Markdown files lead to a file, and to a heading in it."""
+"""Checks that each link in a tracked Markdown file has a target: a file, and a heading in it."""
 
 import pathlib
 import re
@@ -17,7 +17,7 @@ def main() -> int:
     problems = [problem for page in pages() for problem in problems_in(page)]
     for problem in problems:
         print(problem)
-    print(f"{len(problems)} links lead nowhere")
+    print(f"{len(problems)} broken links")
     return 1 if problems else 0
 
 
@@ -36,14 +36,14 @@ def problems_in(page: pathlib.Path) -> list:
         aim = page.parent / target if target else page
         name = page.relative_to(WORKSPACE)
         if not aim.exists():
-            found.append(f"{name}: there is no {target}")
+            found.append(f"{name}: {target} does not exist")
         elif anchor and aim.suffix == ".md" and anchor not in anchors(aim):
-            found.append(f"{name}: {target or 'it'} has no heading #{anchor}")
+            found.append(f"{name}: {target or 'this page'} has no heading #{anchor}")
     return found
 
 
 def anchors(page: pathlib.Path) -> set:
-    """How headings are linked to: in lower case, with dashes, without other punctuation."""
+    """Returns the anchors of a page: its headings in lower case, with dashes, without other punctuation."""
     text = CODE.sub("", page.read_text(encoding="utf-8"))
     plain = (re.sub(r"[^\w\- ]", "", heading.strip().lower()) for heading in HEADING.findall(text))
     return {heading.replace(" ", "-") for heading in plain}

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Keeps docs/udf/syscalls.md: which system calls a UDF has at each filter level, from the filter's source.
+"""Keeps docs/udf/syscalls.md: which system calls a UDF may make at each filter level, from the filter's source.
 
-Without arguments, fails where the page is not current, or where the source has something that this
-program does not know how to tell. With `--write`, writes the page.
+Without arguments, fails if the page is out of date, or if the source has something that this program
+cannot describe. With `--write`, writes the page.
 """
 
 import pathlib
@@ -28,7 +28,7 @@ This page is made of the filter's source: `tools/checks/syscalls.py --write`.
 Calls with a star (\\*) exist on x86-64 only; all others on x86-64 and AArch64.
 """
 
-# How each list of the source is told: by whom it is used, and what becomes of its calls.
+# How the lists of the source and the tests of arguments are described.
 FORBIDDEN = "FORBIDDEN"
 KNOWN_LISTS = {"CONDITIONAL", "ENGINE_ONLY_CONDITIONAL", "STRICT_ONLY_CONDITIONAL", "STRICTLY_FORBIDDEN", "NEEDED"}
 TESTS = {
@@ -44,7 +44,7 @@ def main() -> int:
         PAGE.write_text(page)
     current = PAGE.exists() and PAGE.read_text() == page
     if not current:
-        print(f"{PAGE.relative_to(WORKSPACE)} is not current: tools/checks/syscalls.py --write")
+        print(f"{PAGE.relative_to(WORKSPACE)} is out of date: run tools/checks/syscalls.py --write")
     print(f"{page.count('`')//2} names on the page of system calls, {0 if current else 1} problems")
     return 0 if current else 1
 
@@ -54,7 +54,7 @@ def written(source: str) -> str:
     groups = re.findall(r"\(Guard::\w+, (\w+)\)", lists[FORBIDDEN][1])
     unknown = set(lists) - KNOWN_LISTS - set(groups) - {FORBIDDEN, "LEGACY_STRICTLY_FORBIDDEN", "LEGACY_NEEDED"}
     if unknown:
-        sys.exit(f"tools/checks/syscalls.py does not know what becomes of {', '.join(sorted(unknown))}")
+        sys.exit(f"tools/checks/syscalls.py does not know these lists of the policy: {', '.join(sorted(unknown))}")
     both = forbidden_groups(lists, groups)
     conditional = rows(lists["CONDITIONAL"][1])
     return "\n".join(
@@ -84,7 +84,7 @@ def written(source: str) -> str:
 
 
 def lists_of(source: str) -> dict:
-    """The constants of the policy that hold lists, as (comment, text). Those of AArch64 are empty."""
+    """Returns the lists of the policy as (comment, text). Those of AArch64 are empty."""
     pattern = r"((?:^///[^\n]*\n)*)(?:^#\[[^\n]*\]\n)*^const (\w+): &\[.*?\] = &\[(.*?)\];$"
     found = {}
     for comment, name, text in re.findall(pattern, source, re.M | re.S):
@@ -121,7 +121,7 @@ def forbidden_groups(lists: dict, groups: list) -> str:
 
 
 def needed(lists: dict) -> str:
-    """The calls that are needed, by the comments between them."""
+    """Returns the calls that are needed, grouped by the comments between them."""
     text = ""
     for title, part in re.findall(r"//([^\n]*)\n((?:\s*SYS_[^\n]*\n)+)", lists["NEEDED"][1]):
         text += line(title.strip().rstrip(".").lower(), named(calls(part)))
@@ -129,7 +129,7 @@ def needed(lists: dict) -> str:
 
 
 def rows(text: str) -> list:
-    """What (call, verdict) entries say, as (call, condition)."""
+    """Returns (call, verdict) entries as (call, condition)."""
     text = re.sub(r"//[^\n]*", "", text)
     found = []
     for entry in re.split(r"(?=\(\s*SYS_)", text)[1:]:
@@ -142,10 +142,10 @@ def condition(entry: str) -> str:
     if "Errno(ENOSYS)" in entry:
         return "never: unknown"
     tests = re.findall(r"Test::(\w+)\(\s*(\d+),\s*(?:&\[(.*?)\]|(\w+))", entry, re.S)
-    told = [TESTS[kind].format(place, values(several or one)) for kind, place, several, one in tests]
-    if not told and "GATED" not in entry:
-        sys.exit(f"tools/checks/syscalls.py cannot tell the condition of {entry.strip()}")
-    return " and ".join(told) or "never: forbidden, but for Roma's own processes"
+    conditions = [TESTS[kind].format(place, values(several or one)) for kind, place, several, one in tests]
+    if not conditions and "GATED" not in entry:
+        sys.exit(f"tools/checks/syscalls.py cannot describe the condition of {entry.strip()}")
+    return " and ".join(conditions) or "never: forbidden, but for Roma's own processes"
 
 
 def values(text: str) -> str:

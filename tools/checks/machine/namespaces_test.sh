@@ -1,5 +1,5 @@
 #!/bin/sh
-# A test can make namespaces and give them a root of their own.
+# Tests that a test can make namespaces and give them a root of their own.
 set -eu
 
 [ "$PWD" != "${PWD#*/sandbox/}" ] || { echo "this test does not run in Bazel's linux-sandbox: $PWD"; exit 1; }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The runsc of the build runs programs, and it is gVisor that runs them.
+# Tests that the runsc of the build runs programs in gVisor.
 set -eu
 
 runsc=$(readlink -f "$1")
@@ -9,5 +9,5 @@ said=$("$runsc" --root "$TEST_TMPDIR/state" --network=none --ignore-cgroups $roo
 echo "$said"
 case $said in
     *gVisor*"exit of a child: 7"*) ;;
-    *) echo "that is not gVisor speaking"; exit 1 ;;
+    *) echo "the output above is not that of gVisor, or the exit code of the child is wrong"; exit 1 ;;
 esac

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Hands an image that Bazel built to the programs that people run images with.
+"""Checks an image that Bazel built with the usual programs for images.
 
-It has to pass `skopeo inspect` and `umoci unpack`, `podman load` and `podman run` have to run it,
-and a second build in another place has to give the same bytes.
+It has to pass `skopeo inspect` and `umoci unpack`, to run with `podman load` and `podman run`, and a
+second build in another folder has to give the same bytes.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import tempfile
 WORKSPACE = pathlib.Path(__file__).resolve().parents[3]
 PACKAGE = "tools/checks/oci"
 
-# podman's defaults ask for more than a machine without systemd, or one inside another, can give.
+# podman's default limits are higher than a machine without systemd, or a container, may set.
 PODMAN_LIMITS = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024", "--network=none"]
 
 
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def build(startup: list) -> tuple:
-    """Builds the image; its layout folder, and what `oci_load` would load."""
+    """Builds the image and returns its layout folder and the tarball that `oci_load` loads."""
     targets = [f"//{PACKAGE}:runnable", f"//{PACKAGE}:runnable_tarball"]
     output("tools/bazel", *startup, "build", "--noshow_progress", "--disk_cache=", *targets)
     out = pathlib.Path(output("tools/bazel", *startup, "info", "bazel-bin").strip())
@@ -50,7 +50,7 @@ def inspect(image: pathlib.Path) -> None:
 
 
 def unpack(image: pathlib.Path, scratch: pathlib.Path) -> None:
-    # umoci wants a tag, which a layout of one image does not need to have.
+    # umoci needs a tag, which a layout of one image may lack.
     output("skopeo", "--insecure-policy", "copy", f"oci:{image}", f"oci:{scratch}/tagged:check")
     output("umoci", "unpack", "--image", f"{scratch}/tagged:check", f"{scratch}/bundle")
     said = output(f"{scratch}/bundle/rootfs/bin/hello", "umoci")
@@ -66,7 +66,7 @@ def run(tarball: pathlib.Path, scratch: pathlib.Path) -> None:
         said = output(*podman, "run", "--rm", *PODMAN_LIMITS, "localhost/roma/runnable:check", "podman")
         expect(said == "Hello from podman\n", said)
     finally:
-        # (`system reset` would reach beyond this storage)
+        # `system reset` would also delete what is outside this storage.
         subprocess.run([*podman, "rm", "--all", "--force"], stdin=subprocess.DEVNULL, capture_output=True)
     print("podman load, podman run: passed")
 
@@ -79,7 +79,7 @@ def rebuild(expected: str) -> None:
             expect(digest(image) == expected, "the second build differs from the first")
         finally:
             output("tools/bazel", *startup, "clean", "--expunge")
-    print("a second build elsewhere: the same bytes")
+    print("a second build in another folder: the same bytes")
 
 
 def digest(image: pathlib.Path) -> str:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reads the images of this package as the OCI image specification says, and compares them with what was asked for.
+"""Reads the images of this package by the OCI image specification and compares them with their rules.
 
 Arguments: the layouts of the images base, app, arm and multi, the digest file and the tarball of app.
 """
@@ -37,7 +37,7 @@ def texts_in(data: bytes) -> dict[str, str]:
 
 
 class Layout:
-    """Reads a layout and checks on the way that all of it is well formed."""
+    """A layout, all parts of which are checked when they are read."""
 
     def __init__(self, test: unittest.TestCase, root: Path) -> None:
         self.test = test
@@ -46,7 +46,7 @@ class Layout:
         for blob in (root / "blobs" / "sha256").iterdir():
             test.assertEqual(digest_of(blob.read_bytes()), "sha256:" + blob.name)
         index = json.loads((root / "index.json").read_bytes())
-        # rules_oci leaves these out of some layouts, which all readers bear.
+        # rules_oci leaves these out of some layouts, which all readers accept.
         test.assertEqual(index.get("schemaVersion", 2), 2)
         test.assertEqual(index.get("mediaType", INDEX), INDEX)
         [self.descriptor] = index["manifests"]
@@ -130,7 +130,7 @@ class ImageTest(unittest.TestCase):
         self.assertEqual(
             config["config"],
             {
-                # Cmd is gone: the new entrypoint has dropped the base's.
+                # There is no Cmd: the new entrypoint drops that of the base.
                 "Entrypoint": ["/bin/app", "--flag=a,b"],
                 "Env": ["PATH=/srv/app/bin:/bin", "HOME=/home/app", "APP=/srv/app", "OPTIONS=a=b c"],
                 "ExposedPorts": {"53/udp": {}, "80/tcp": {}, "443/tcp": {}},
