@@ -47,7 +47,7 @@ class Specification(unittest.TestCase):
 
 class Commits(unittest.TestCase):
     def test_a_good_message_has_no_problems(self):
-        for title in ("pool: Split the engine", "core, io: Split the engine", "docs: `roma` has a page"):
+        for title in ("pool: Split the engine", "core, io: Split the engine", "docs/udf: `roma` has a page"):
             self.assertEqual(commits.problems_of(f"{title}\n\nBecause of the second engine.\n"), [], title)
 
     def test_each_offence_is_named(self):

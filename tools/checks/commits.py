@@ -12,7 +12,7 @@ import sys
 WORKSPACE = pathlib.Path(__file__).resolve().parent.parent.parent
 MOST_COLUMNS = 72
 # One area or several: a crate, a folder, `docs`, `tests`.
-TITLE = re.compile(r"[a-z][\w.-]*(?:, [a-z][\w.-]*)*: [A-Z`]\S*.*[^.]")
+TITLE = re.compile(r"[a-z][\w./-]*(?:, [a-z][\w./-]*)*: [A-Z`]\S*.*[^.]")
 
 
 def main() -> int:
