@@ -32,14 +32,16 @@ def main() -> int:
 def cargo_members() -> dict:
     """Returns for each crate's folder its dependencies and those of its tests.
 
-    A crate of this workspace is named by its folder. Dependencies of build scripts are left out:
-    Bazel has rules in their place.
+    A crate of this workspace is named by its folder. Dependencies of build scripts are left out, because
+    Bazel has rules in their place, and so are those of optional features, which Bazel does not build.
     """
     text = output("cargo", "metadata", "--no-deps", "--locked", "--format-version=1")
     members = {}
     for package in json.loads(text)["packages"]:
         names = {None: set(), "dev": set(), "build": set()}
         for dependency in package["dependencies"]:
+            if dependency["optional"]:
+                continue
             own = dependency.get("path")
             name = str(pathlib.Path(own).relative_to(WORKSPACE)) if own else dependency["name"]
             names[dependency["kind"]].add(name)
