@@ -16,8 +16,8 @@
  *   more wait for one to return, so they should not all wait for others. It changes no signal
  *   handler and no other setting of the process, and never ends it. */
 
-#ifndef SRC_BYOB_C_ROMA_BYOB_H_
-#define SRC_BYOB_C_ROMA_BYOB_H_
+#ifndef SRC_FFI_ROMA_BYOB_H_
+#define SRC_FFI_ROMA_BYOB_H_
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -224,4 +224,4 @@ void roma_byob_execution_free(roma_byob_execution* execution);
 }
 #endif
 
-#endif  /* SRC_BYOB_C_ROMA_BYOB_H_ */
+#endif  /* SRC_FFI_ROMA_BYOB_H_ */

@@ -17,8 +17,8 @@
 //
 // Nothing here throws.
 
-#ifndef SRC_BYOB_C_ROMA_BYOB_HPP_
-#define SRC_BYOB_C_ROMA_BYOB_HPP_
+#ifndef SRC_FFI_ROMA_BYOB_HPP_
+#define SRC_FFI_ROMA_BYOB_HPP_
 
 #include <chrono>
 #include <condition_variable>
@@ -600,4 +600,4 @@ class Client {
 
 }  // namespace roma::byob
 
-#endif  // SRC_BYOB_C_ROMA_BYOB_HPP_
+#endif  // SRC_FFI_ROMA_BYOB_HPP_

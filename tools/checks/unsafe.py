@@ -18,10 +18,7 @@ HOME = "src/sandbox/"
 ELSEWHERE = {
     "sample_udf/": "programs for the sandbox, which try what Rust's own library does not offer",
     "src/byob/test_udf/": "a program for the sandbox",
-    "src/ffi/abi.rs": "the functions that C calls, whose arguments are known only by contract",
-    "src/ffi/host_function.rs": "functions of C that UDFs call, likewise",
-    "src/ffi/text.rs": "the texts that C passes, likewise",
-    "src/ffi/views.rs": "the structures that C passes, likewise",
+    "src/ffi/abi/": "the C ABI: functions and structures whose pointers are known only by contract",
     "src/cli/floor/launcher.rs": "the cheapest start of a process, which Roma is measured against",
     "src/run_workers/testing/": "a program for the sandbox",
     "src/udf/arguments.rs": "adopts the descriptor that a worker is born with, inside the sandbox",

@@ -12,11 +12,14 @@ use std::ptr;
 use bytes::Bytes;
 use roma_byob::{Canceller, GrpcCode, HostCallError};
 
+use super::code_options::CodeOptions;
+use super::config::Config;
+use super::host_function::{HostAnswer, code_of};
+use super::outcome::{Callback, Failure, Outcome};
+use super::request::RequestView;
+use super::text::{Text, Token};
 use crate::error_status::Status;
-use crate::host_function::{HostAnswer, code_of};
 use crate::service::Service;
-use crate::text::Text;
-use crate::views::{Callback, CodeOptions, Config, Failure, Outcome, RequestView, Token};
 
 /// `roma_byob_callback`, which C may leave out.
 type CallbackFunction = Option<unsafe extern "C" fn(*mut c_void, *const Outcome)>;

@@ -1,4 +1,4 @@
-//! Texts that C passes: a pointer and a size.
+//! Texts, bytes, paths and tokens as they cross the C ABI.
 #![allow(unsafe_code)]
 
 use std::ffi::OsStr;
@@ -17,6 +17,12 @@ use crate::error_status::Status;
 pub struct Text {
     data: *const u8,
     size: usize,
+}
+
+/// `roma_byob_token`: a name that ends with a NUL.
+#[repr(C)]
+pub struct Token {
+    text: [u8; Self::SIZE],
 }
 
 impl Text {
@@ -85,5 +91,31 @@ impl Text {
             .map(str::parse)
             .transpose()
             .map_err(roma_byob::Error::from)?)
+    }
+}
+
+impl Token {
+    /// A word, 64 bits as one or two numbers, and a NUL.
+    const SIZE: usize = 32;
+
+    pub(crate) fn of(name: impl ToString) -> Self {
+        let mut text = [0; Self::SIZE];
+        let name = name.to_string();
+        for (to, from) in text[..Self::SIZE - 1].iter_mut().zip(name.bytes()) {
+            *to = from;
+        }
+        Self { text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `roma_byob_test.cc` asserts the same of the header.
+    #[test]
+    fn a_text_and_a_token_have_the_sizes_that_the_header_gives_them() {
+        assert_eq!(size_of::<Text>(), 16);
+        assert_eq!(size_of::<Token>(), 32);
     }
 }

@@ -7,8 +7,9 @@ use std::ptr;
 use bytes::Bytes;
 use roma_byob::{GrpcCode, HostCall, HostCallError, ServiceBuilder};
 
+use super::metadata::ForeignMetadata;
+use super::text::Text;
 use crate::error_status::Status;
-use crate::text::Text;
 
 /// `roma_byob_host_function`.
 #[repr(C)]
@@ -31,26 +32,6 @@ pub struct HostCallView {
 
 /// `roma_byob_host_answer`.
 pub struct HostAnswer(pub(crate) Result<Bytes, HostCallError>);
-
-/// A request's metadata, of whatever type it is.
-pub(crate) struct ForeignMetadata {
-    pub(crate) value: *mut c_void,
-    pub(crate) free: Option<unsafe extern "C" fn(*mut c_void)>,
-}
-
-// SAFETY: the header says that handlers, on other threads, get to see the value.
-unsafe impl Send for ForeignMetadata {}
-// SAFETY: as above, many of them at once.
-unsafe impl Sync for ForeignMetadata {}
-
-impl Drop for ForeignMetadata {
-    fn drop(&mut self) {
-        if let Some(free) = self.free {
-            // SAFETY: the header says that this is called with the value, once.
-            unsafe { free(self.value) }
-        }
-    }
-}
 
 #[derive(Clone, Copy)]
 struct BoundHandler {
