@@ -5,14 +5,14 @@ use std::io::Write;
 use clap::{Args, CommandFactory};
 use clap_complete::{Shell, generate};
 
-/// For which shell.
+/// The shell to complete for.
 #[derive(Debug, Args)]
 #[command(after_help = "For bash: source <(roma completions bash)")]
 pub struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Writes a script for the shell of this tool with these options.
+/// Writes the completion script for a shell.
 pub fn run<Tool: CommandFactory>(arguments: &CompletionsArgs, to: &mut impl Write) {
     generate(arguments.shell, &mut Tool::command(), "roma", to);
 }

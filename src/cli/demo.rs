@@ -1,4 +1,4 @@
-//! `roma demo`: starts a service, runs sample UDFs in it, and tells what isolated each answer.
+//! `roma demo`: starts a service, runs sample UDFs in it, and prints what isolated each answer.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -8,12 +8,13 @@ use clap::Args;
 use prost::Message;
 use roma_byob::{ExecuteOptions, LoadOptions, Mode, Outcome, Report, Service, SyscallFilter};
 
-use crate::summary::{Summary, short};
-use crate::target::Target;
+use crate::error::Explain;
+use crate::options::target::Target;
+use crate::output::summary::{Summary, short};
 
-/// How often each UDF is asked for the latency picture.
+/// The number of requests to each UDF from which latencies are computed.
 const ROUNDS: usize = 200;
-/// The longest bar.
+/// The length of the longest bar.
 const WIDTH: f64 = 40.0;
 
 /// What to show.
@@ -32,7 +33,7 @@ struct Text {
     text: String,
 }
 
-/// The sample API: task 1 asks for a greeting, outcome 1 is one.
+/// The sample API: task 1 requests a greeting, and outcome 1 holds it.
 #[derive(Clone, PartialEq, Message)]
 struct Wrapped {
     #[prost(message, optional, tag = "1")]
@@ -101,7 +102,11 @@ async fn show(service: &Service, udf: &Path) -> anyhow::Result<()> {
         .outcome()
         .await
     {
-        println!("  nonsense  {:?} is to blame: {error}", error.fault());
+        println!(
+            "  nonsense  {:?} is to blame: {}",
+            error.fault(),
+            error.explained()
+        );
     }
     println!();
     Ok(service.delete(&code).await?)
@@ -181,9 +186,12 @@ fn layers(service: &Service) -> Vec<String> {
 }
 
 fn explain(error: &roma_byob::Error) {
-    eprintln!("\n*** The service did not start. ***\n{error}\n");
+    eprintln!(
+        "\n*** The service did not start. ***\n{}\n",
+        error.explained()
+    );
     eprintln!("What may help:");
-    eprintln!("  - roma doctor: what this machine can do, and how to mend what it cannot");
+    eprintln!("  - roma doctor: whether Roma works on this machine, and how to fix what does not");
     eprintln!("  - a runsc that works here: name it with --runsc or ROMA_RUNSC");
     eprintln!("  - inside containers: the flags that docs/containers.md lists");
     eprintln!("  - another platform: --platform ptrace");

@@ -1,31 +1,22 @@
 //! `roma`: what UDF developers and integrators run by hand.
 
 mod bench;
-mod checks;
 mod completions;
 mod demo;
-mod descriptors;
 mod doctor;
-mod duration;
-mod hostile;
-mod loading;
+mod error;
+mod options;
 mod output;
-mod programs;
-mod request;
-mod sample_request;
+mod samples;
 mod shell;
 mod soak;
-mod summary;
-mod target;
-mod terminal;
 mod traffic;
 mod verify;
-mod wrong_use;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use wrong_use::WrongUse;
+use error::{Explain, WrongUse};
 
 /// Runs other people's binaries on private data, a fresh sandboxed process for each request.
 #[derive(Debug, Parser)]
@@ -37,19 +28,19 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measures Roma on this machine, beside the cheapest loop that could do the same.
+    /// Measures Roma on this machine, compared with the cheapest loop that could do the same.
     Bench(Box<bench::BenchArgs>),
-    /// Prints what a command line shell needs to complete this tool's options.
+    /// Prints a script with which a command line shell completes this tool's options.
     Completions(completions::CompletionsArgs),
-    /// Starts a service, runs sample UDFs in it and tells what isolated them.
+    /// Starts a service, runs sample UDFs in it and prints what isolated them.
     Demo(demo::DemoArgs),
-    /// Tells what this machine can do, tries it, and says how to mend what does not work.
+    /// Checks whether Roma works on this machine, and says how to fix what does not.
     Doctor(doctor::DoctorArgs),
-    /// Loads UDFs and asks them, by hand or by a script.
+    /// Loads UDFs and sends them requests, by hand or from a script.
     Shell(shell::ShellArgs),
-    /// Runs good, hostile and crashing UDFs for a long time; fails if anything grows or is left.
+    /// Runs good, hostile and crashing UDFs for a long time; fails if anything grows or is left behind.
     Soak(soak::SoakArgs),
-    /// Sends calls at a steady rate, or searches for how much a service takes.
+    /// Sends calls at a steady rate, or searches for the highest rate that a service sustains.
     Traffic(traffic::TrafficArgs),
     /// Checks whether a binary can be a UDF, and advises its developer.
     Verify(verify::VerifyArgs),
@@ -60,21 +51,12 @@ async fn main() -> ExitCode {
     run(Arguments::parse().command)
         .await
         .unwrap_or_else(|error| {
-            eprintln!("error: {error:#}");
-            if let Some(advice) = advice(&error) {
-                eprintln!("To fix it: {advice}");
-            }
+            eprintln!("error: {}", error.explained());
             match error.is::<WrongUse>() {
                 true => ExitCode::from(2),
                 false => ExitCode::FAILURE,
             }
         })
-}
-
-/// Returns what would fix an error, if that is known.
-fn advice(error: &anyhow::Error) -> Option<&'static str> {
-    let mut causes = error.chain();
-    causes.find_map(|cause| cause.downcast_ref::<roma_byob::Error>()?.advice())
 }
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {

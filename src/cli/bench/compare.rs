@@ -1,4 +1,4 @@
-//! `roma bench compare`: what became faster or slower between two suites, and how sure that is.
+//! `roma bench compare`: what became faster or slower between two suites, with a confidence.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -11,15 +11,15 @@ use serde_json::{Value, json};
 
 use super::record::{Case, Record, families};
 use super::statistics::{Ratio, Verdict, least_count, median};
-use crate::summary::short;
-use crate::terminal::{Colour, WIDTH, colours, painted, wrapped};
-use crate::wrong_use::WrongUse;
+use crate::error::WrongUse;
+use crate::output::summary::short;
+use crate::output::terminal::{Colour, WIDTH, colours, painted, wrapped};
 
 /// The width of the column of arguments.
 const ARGUMENTS: usize = 30;
-/// How many names of benchmarks are told that have nothing to be compared with.
+/// The number of names of benchmarks without a counterpart that are printed.
 const TOLD: usize = 5;
-/// What should be the same of both.
+/// The context that should be the same in both files.
 const ALIKE: [&str; 4] = [
     "library_build_type",
     "num_cpus",
@@ -38,11 +38,11 @@ is called faster or slower all the same with a confidence of 99 percent.
 Exit codes: 0, 1 if a benchmark became slower or fails, 2 for a wrong use:
 files that are not there, or no results.")]
 pub struct CompareArgs {
-    /// What `roma bench suite --json` wrote before, or Google Benchmark.
+    /// The old results, written by `roma bench suite --json` or Google Benchmark.
     old: PathBuf,
-    /// What it wrote now.
+    /// The new results.
     new: PathBuf,
-    /// How sure to be, in percent.
+    /// Confidence in percent.
     #[arg(long, value_name = "PERCENT", default_value = "99", value_parser = confidence)]
     confidence: f64,
     /// Print JSON.
@@ -50,14 +50,14 @@ pub struct CompareArgs {
     json: bool,
 }
 
-/// Reads percent.
+/// Parses a percentage.
 fn confidence(text: &str) -> Result<f64, String> {
     let percent = text.parse().ok().filter(|it| (50.0..100.0).contains(it));
     let percent: f64 = percent.ok_or("it must be from 50 up to less than 100")?;
     Ok(percent / 100.0)
 }
 
-/// Reads, compares and prints.
+/// Compares two files and prints the result.
 pub fn run(arguments: &CompareArgs) -> anyhow::Result<ExitCode> {
     let old = Record::read(&arguments.old).map_err(WrongUse::of)?;
     let new = Record::read(&arguments.new).map_err(WrongUse::of)?;
@@ -69,7 +69,7 @@ pub fn run(arguments: &CompareArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(comparison.is_worse())))
 }
 
-/// One benchmark, before and now.
+/// The old and the new times of one benchmark.
 struct Pair<'a> {
     family: &'a str,
     arguments: &'a str,
@@ -78,18 +78,18 @@ struct Pair<'a> {
     ratio: Ratio,
 }
 
-/// All of them.
+/// The comparison of two suites.
 struct Comparison<'a> {
     confidence: f64,
     pairs: Vec<Pair<'a>>,
-    /// What failed now, with the reason.
+    /// The new failures, with their reasons.
     failed: Vec<(&'a str, &'a str)>,
-    /// What only one of both has times of.
+    /// The benchmarks of which only one file has times.
     only_old: Vec<&'a str>,
     only_new: Vec<&'a str>,
-    /// The fewest times that a benchmark has.
+    /// The smallest number of times of a benchmark.
     fewest: usize,
-    /// In what the machines or programs differ.
+    /// The differences between the machines or programs.
     unlike: Vec<String>,
 }
 
@@ -157,7 +157,7 @@ impl<'a> Comparison<'a> {
 
     fn summary(&self) -> String {
         format!(
-            "{} faster, {} slower, {} with no difference that can be told, {} % sure of each.",
+            "{} faster, {} slower, {} with no measurable difference, {} % sure of each.",
             self.count(Verdict::Faster),
             self.count(Verdict::Slower),
             self.count(Verdict::Open),
@@ -208,7 +208,7 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// What both say of their machines and programs, and not alike.
+/// Returns the context values that differ.
 fn unlike(old: &Record, new: &Record) -> Vec<String> {
     let differing = ALIKE.iter().filter_map(|name| {
         let (old, new) = (old.context.get(*name)?, new.context.get(*name)?);
@@ -217,7 +217,7 @@ fn unlike(old: &Record, new: &Record) -> Vec<String> {
     differing.collect()
 }
 
-/// Some names, and how many more there are.
+/// Returns some names, and the number of the others.
 fn told(names: &[&str]) -> String {
     match names.len().saturating_sub(TOLD) {
         0 => names.join(" "),
@@ -225,7 +225,7 @@ fn told(names: &[&str]) -> String {
     }
 }
 
-/// Those that times are known of, each family together.
+/// Returns the benchmarks with times, grouped by family.
 fn timed(record: &Record) -> Vec<Case<'_>> {
     let families = families(record.cases()).into_iter();
     let cases = families.flat_map(|(_, cases)| cases);
@@ -285,7 +285,7 @@ impl Pair<'_> {
     }
 }
 
-/// With as many digits as it is worth.
+/// Formats a ratio with its significant digits.
 fn factor(ratio: f64) -> String {
     match ratio {
         ..0.005 => "<0.01".to_owned(),
@@ -354,7 +354,7 @@ mod tests {
             assert!(line.chars().count() <= WIDTH, "{line}");
         }
         assert!(
-            text.contains("1 faster, 1 slower, 1 with no difference"),
+            text.contains("1 faster, 1 slower, 1 with no measurable difference"),
             "{text}"
         );
         assert!(

@@ -1,12 +1,12 @@
-//! Processor time of the whole machine: the only count that misses none of the processes that take
-//! part, inside and outside sandboxes. Whatever else runs on the machine is in it too.
+//! Processor time of the whole machine: the only measure that includes all processes that take
+//! part, inside and outside sandboxes. It also includes everything else that runs on the machine.
 
 use std::time::Duration;
 
-/// Linux counts in hundredths of a second for every program.
+/// The unit in which Linux counts: hundredths of a second.
 const TICK: Duration = Duration::from_millis(10);
 
-/// The time that all processors have been busy since the machine started.
+/// Returns the busy time of all processors since the machine started.
 pub fn busy() -> Duration {
     let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
     busy_of(&stat)
@@ -20,7 +20,7 @@ fn busy_of(stat: &str) -> Duration {
         .split_whitespace()
         .skip(1);
     let ticks: Vec<u32> = fields.filter_map(|field| field.parse().ok()).collect();
-    // user, nice, system, then idle and waiting for disks, which are not busy; then interrupts.
+    // The fields are user, nice, system, idle, iowait (the last two are not busy), then interrupts.
     let busy = ticks.iter().take(3).chain(ticks.iter().skip(5).take(2));
     TICK * busy.sum::<u32>()
 }

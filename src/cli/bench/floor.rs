@@ -1,4 +1,4 @@
-//! The floor: what the outer sandbox allows at best.
+//! The floor: the best rate that the outer sandbox allows.
 
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -15,27 +15,27 @@ use roma_sandbox::gate::Gate;
 use roma_supervise::Outer;
 
 use super::cpu;
-use crate::summary::Summary;
+use crate::output::summary::Summary;
 
-/// More than one loop's answer has.
+/// A buffer larger than the output of one loop.
 const ANSWER_BYTES: usize = 64 * 1024;
 
-/// What some loops side by side gave.
+/// The result of some loops in parallel.
 #[derive(Debug, Clone)]
 pub struct Floor {
     pub loops: u16,
-    /// What was timed is a question to a process that was ready.
+    /// Whether a request to a ready process was timed.
     pub hot: bool,
     pub cycles: u64,
     pub time: Duration,
     pub cpu: Duration,
     pub samples: Vec<Duration>,
-    /// Cycles a second, each time that it was measured.
+    /// Cycles per second of each measurement.
     pub rates: Vec<f64>,
 }
 
 impl Floor {
-    /// What the same loops gave at two times, as one.
+    /// Merges two measurements of the same loops.
     pub fn and(mut self, later: Self) -> Self {
         self.cycles += later.cycles;
         self.time += later.time;
@@ -45,12 +45,12 @@ impl Floor {
         self
     }
 
-    /// How long its cycles took.
+    /// Returns the times of the cycles.
     pub fn total(&self) -> Summary {
         Summary::of(self.samples.clone())
     }
 
-    /// Cycles a second.
+    /// Returns the cycles per second.
     pub fn rate(&self) -> f64 {
         self.cycles as f64 / self.time.as_secs_f64()
     }
@@ -61,7 +61,7 @@ impl Floor {
     }
 }
 
-/// Runs so many loops for so long.
+/// Runs `loops` loops for `time`.
 pub async fn measure(
     builder: ServiceBuilder,
     program: &Path,

@@ -32,9 +32,9 @@ pub struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measures loading and asking: languages, payloads, workers, modes and filters.
+    /// Measures loads and requests: languages, payloads, workers, modes and filters.
     Suite(Box<suite::SuiteArgs>),
-    /// Tells which benchmarks of a suite became faster or slower, and how sure that is.
+    /// Shows which benchmarks of a suite became faster or slower, with a confidence.
     Compare(compare::CompareArgs),
 }
 
@@ -47,7 +47,7 @@ pub async fn run(arguments: BenchArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Waits until so many workers are ready, or the code is gone.
+/// Waits until `workers` workers are ready, or the code is deleted.
 async fn until_ready(service: &Service, code: &CodeToken, workers: u32) {
     while service
         .status(code)

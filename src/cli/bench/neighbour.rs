@@ -1,21 +1,21 @@
-//! Hostile code at full tilt, beside what is measured.
+//! Hostile code that runs beside a measurement.
 
 use bytes::Bytes;
 use roma_byob::{CodeToken, Error, ExecuteOptions, LoadOptions, PoolLimits, Service};
 use tokio::task::JoinSet;
 
 use super::PATIENCE;
-use crate::hostile;
+use crate::samples::hostile;
 
-/// To use the processor, to use memory, to leave processes behind.
+/// Requests that use the processor, use memory and leave processes behind.
 const TRICKS: [&str; 3] = ["burn", "hoard", "daemon"];
 
-/// What a neighbour may do.
+/// The resources of a neighbour.
 #[derive(Debug, Clone, Copy)]
 pub struct Tenancy {
-    /// So many of its processes are at it at any time.
+    /// The number of its processes that run at any time.
     pub processes: u32,
-    /// Thousandths of a core for all of them, where the machine can limit that.
+    /// Thousandths of a core for all of them, if the machine can limit that.
     pub cpu_millis: Option<u64>,
 }
 
@@ -27,7 +27,7 @@ pub struct Neighbour {
 }
 
 impl Neighbour {
-    /// Loads the code and keeps it busy.
+    /// Loads the code and sends it requests.
     pub async fn move_in(service: &Service, udf: Bytes, tenancy: Tenancy) -> Result<Self, Error> {
         let code = service.load(udf, options(tenancy)).await?;
         let mut tasks = JoinSet::new();
@@ -37,7 +37,7 @@ impl Neighbour {
         Ok(Self { code, tasks })
     }
 
-    /// Ends all of it.
+    /// Stops the requests and deletes the code.
     pub async fn move_out(mut self, service: &Service) -> Result<(), Error> {
         self.tasks.shutdown().await;
         service.delete(&self.code).await
@@ -64,7 +64,7 @@ async fn offend(service: Service, code: CodeToken, first: usize) {
         ..Default::default()
     };
     for trick in TRICKS.iter().cycle().skip(first) {
-        // How it fails is its own affair.
+        // Its failures do not matter.
         let _ = service.execute(&code, *trick, options.clone()).await;
     }
 }

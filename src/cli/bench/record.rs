@@ -1,5 +1,5 @@
-//! What a suite measured, as a file: in the form that Google Benchmark writes, so that the tools that
-//! read it read this, and the C++ system's results can be compared with.
+//! The results of a suite as a file in the format of Google Benchmark, so that the tools that
+//! read that format can read it, and results can be compared with those of the C++ system.
 
 use std::fs;
 use std::path::Path;
@@ -9,12 +9,12 @@ use serde_json::{Map, Value, json};
 
 use super::statistics::median;
 
-/// The version of that form.
+/// The version of that format.
 const VERSION: u64 = 1;
-/// Nanoseconds, some hours: what takes longer was not measured.
+/// The longest valid time in nanoseconds, some hours.
 const LONGEST: f64 = 1e13;
 
-/// All of it.
+/// The whole result.
 #[derive(Debug, Clone)]
 pub struct Record {
     /// The machine and the programs.
@@ -28,11 +28,11 @@ pub struct Run {
     pub name: String,
     /// What the numbers in its name mean.
     pub label: String,
-    /// Where it ran, which is a part of that.
+    /// Where it ran, which is a part of the label.
     pub place: String,
     pub repetition: u64,
     pub iterations: u64,
-    /// Nanoseconds for each, in the mean.
+    /// The mean time of an iteration in nanoseconds.
     pub time: f64,
     /// Of the processors.
     pub cpu: f64,
@@ -41,7 +41,7 @@ pub struct Run {
     pub bytes_per_second: Option<f64>,
     /// The share of iterations that failed.
     pub failure_rate: f64,
-    /// Why, the first time; or why there are no times at all.
+    /// The first failure, or why there are no times.
     pub failure: Option<String>,
 }
 
@@ -55,7 +55,7 @@ pub struct Case<'a> {
 }
 
 impl Run {
-    /// Whether there are times.
+    /// Returns whether there are times.
     fn counts(&self) -> bool {
         self.iterations > 0
     }
@@ -140,18 +140,18 @@ fn nanoseconds(unit: &str) -> anyhow::Result<f64> {
         "us" => Ok(1e3),
         "ms" => Ok(1e6),
         "s" => Ok(1e9),
-        other => bail!("{other} is no unit of time"),
+        other => bail!("{other} is not a unit of time"),
     }
 }
 
-/// For people, who remember by dates.
+/// The date, for people.
 #[expect(clippy::disallowed_types, reason = "a date is what jumps")]
 fn today() -> prost_types::Timestamp {
     std::time::SystemTime::now().into()
 }
 
 impl Record {
-    /// Of this machine and program, with nothing measured yet.
+    /// Returns an empty record of this machine and program.
     pub fn here() -> Self {
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let build = if cfg!(debug_assertions) {
@@ -188,19 +188,19 @@ impl Record {
         json!({ "context": self.context, "benchmarks": runs.collect::<Vec<_>>() })
     }
 
-    /// Reads what this program wrote, or Google Benchmark.
+    /// Reads a file that this program or Google Benchmark wrote.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
         let json = serde_json::from_str(&text)
             .map_err(anyhow::Error::from)
             .and_then(|json| Self::of(&json));
-        json.with_context(|| format!("{} is no result of a suite", path.display()))
+        json.with_context(|| format!("{} is not the result of a suite", path.display()))
     }
 
     fn of(json: &Value) -> anyhow::Result<Self> {
         let context = json.get("context").and_then(Value::as_object);
         let context = context.cloned().unwrap_or_default();
-        // Google Benchmark did not say so in the beginning.
+        // Early versions of Google Benchmark did not write it.
         let version = context
             .get("json_schema_version")
             .unwrap_or(&json!(VERSION))
@@ -241,7 +241,7 @@ impl Record {
     }
 }
 
-/// Those whose names begin alike, together, in the order of the first of each.
+/// Groups benchmarks by family, in the order of the first of each.
 pub fn families<'a>(cases: Vec<Case<'a>>) -> Vec<(&'a str, Vec<Case<'a>>)> {
     let mut families: Vec<(&str, Vec<Case<'_>>)> = Vec::new();
     for case in cases {
@@ -255,12 +255,12 @@ pub fn families<'a>(cases: Vec<Case<'a>>) -> Vec<(&'a str, Vec<Case<'a>>)> {
 }
 
 impl<'a> Case<'a> {
-    /// What its name begins with, and the arguments behind.
+    /// Returns the family and the arguments in its name.
     pub fn parts(&self) -> (&'a str, &'a str) {
         self.name.split_once('/').unwrap_or((self.name, ""))
     }
 
-    /// Nanoseconds of one iteration, for each run that has some.
+    /// Returns the nanoseconds of one iteration for each run with a time.
     pub fn times(&self) -> Vec<f64> {
         self.of_each(|run| run.time)
     }
@@ -290,7 +290,7 @@ impl<'a> Case<'a> {
         (!rates.is_empty()).then(|| median(&rates))
     }
 
-    /// Why something of it failed.
+    /// Returns why a run of it failed.
     pub fn failure(&self) -> Option<&'a str> {
         let failed = self.runs.iter().find(|run| run.failure_rate > 0.0)?;
         Some(
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_result_says_why() {
+    fn an_invalid_result_file_gives_a_reason() {
         let file = |version: &str, benchmark: &str| {
             let context = format!(r#"{{"json_schema_version": {version}}}"#);
             format!(r#"{{"context": {context}, "benchmarks": [{benchmark}]}}"#)
@@ -411,7 +411,7 @@ mod tests {
             ),
             (
                 file("1", r#"{"name": "a", "real_time": 1, "time_unit": "h"}"#),
-                "h is no unit",
+                "h is not a unit",
             ),
         ] {
             let error = format!("{:#}", read(&text).unwrap_err());

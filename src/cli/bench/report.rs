@@ -1,4 +1,4 @@
-//! What was measured, for people and for programs.
+//! The results for people and for programs.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,21 +8,21 @@ use serde_json::{Value, json};
 
 use super::floor::Floor;
 use super::service::Run;
-use crate::summary::{micros, short};
+use crate::output::summary::{micros, short};
 
 /// One measurement of the service.
 #[derive(Debug)]
 pub struct Row {
     pub workers: u32,
     pub concurrency: usize,
-    /// Every request found a worker that was ready.
+    /// Whether every request found a ready worker.
     pub hot: bool,
-    /// So many hostile processes were at work beside it.
+    /// The number of hostile processes beside it.
     pub neighbours: u32,
     pub run: Run,
 }
 
-/// All of them.
+/// The results of a run.
 #[derive(Debug)]
 pub struct Report {
     mode: String,
@@ -115,7 +115,7 @@ const HEADINGS: [&str; COLUMNS] = [
     "CPU each",
 ];
 const COLUMNS: usize = 8;
-/// Of all but the first, which has what is left of 80.
+/// The width of all columns but the first, which has the rest of 80.
 const WIDTHS: [usize; COLUMNS - 1] = [6, 9, 10, 10, 10, 10, 10];
 
 impl fmt::Display for Report {
@@ -204,7 +204,7 @@ fn hot(hot: bool) -> &'static str {
     if hot { " hot" } else { "" }
 }
 
-/// Who waits before each request has no rate worth telling.
+/// A client that waits before each request has no meaningful rate.
 fn rate(rate: f64, hot: bool) -> String {
     if hot {
         String::new()
@@ -229,8 +229,8 @@ fn line(f: &mut fmt::Formatter<'_>, cells: &[String; COLUMNS]) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::summary::Summary;
-    use crate::terminal::WIDTH;
+    use crate::output::summary::Summary;
+    use crate::output::terminal::WIDTH;
 
     #[test]
     fn columns_stay_apart_in_80_columns() {

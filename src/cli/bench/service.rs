@@ -9,9 +9,10 @@ use roma_byob::{CodeToken, ExecuteOptions, Service, Times};
 use tokio::task::JoinSet;
 
 use super::{PATIENCE, cpu};
-use crate::summary::Summary;
+use crate::error::Explain;
+use crate::output::summary::Summary;
 
-/// What one measurement gave.
+/// The result of one measurement.
 #[derive(Debug, Clone, Default)]
 pub struct Run {
     pub requests: usize,
@@ -26,12 +27,12 @@ pub struct Run {
 }
 
 impl Run {
-    /// Answers a second.
+    /// Returns the responses per second.
     pub fn rate(&self) -> f64 {
         (self.requests - self.failures) as f64 / self.time.as_secs_f64()
     }
 
-    /// Processor time of the machine for each request.
+    /// Returns the machine's processor time for each request.
     pub fn cpu_for_each(&self) -> Duration {
         self.cpu / u32::try_from(self.requests.max(1)).unwrap_or(u32::MAX)
     }
@@ -45,17 +46,17 @@ struct Seen {
     failures: Vec<String>,
 }
 
-/// How to ask.
+/// How to send requests.
 #[derive(Debug, Clone, Copy)]
 pub struct Asking {
     pub clients: usize,
     pub requests: usize,
-    /// So many workers have to be ready before each request: the time that a request takes when it
-    /// need not wait for one.
+    /// The number of workers that must be ready before each request, to time requests that do
+    /// not wait for one.
     pub ready: Option<u32>,
 }
 
-/// Asks so many times.
+/// Sends the requests and measures them.
 pub async fn measure(service: &Service, code: CodeToken, request: &Bytes, asking: Asking) -> Run {
     let left = Arc::new(AtomicUsize::new(asking.requests));
     let busy = cpu::busy();
@@ -125,7 +126,7 @@ async fn client(
                 seen.total.push(since.elapsed());
                 seen.stages.extend(execution.times());
             }
-            Err(error) => seen.failures.push(error.to_string()),
+            Err(error) => seen.failures.push(error.explained()),
         }
     }
     seen

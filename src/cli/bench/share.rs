@@ -13,12 +13,12 @@ use super::neighbour::{Neighbour, Tenancy};
 use super::report::{Report, Row};
 use super::service::{self, Asking, Run};
 use super::{floor, until_ready};
-use crate::hostile;
-use crate::output::Output;
-use crate::programs;
-use crate::target::Target;
+use crate::options::target::Target;
+use crate::output::file::OutputFile;
+use crate::samples::hostile;
+use crate::samples::programs;
 
-/// How often the service is asked before times count.
+/// The number of requests before times count.
 const WARM_UP: usize = 50;
 
 /// What to measure.
@@ -26,38 +26,38 @@ const WARM_UP: usize = 50;
 pub struct ShareArgs {
     #[command(flatten)]
     target: Target,
-    /// The UDF: one that answers an echo request. By default $ROMA_ECHO_UDF or echo_udf beside this
+    /// The UDF, which answers an echo request. By default $ROMA_ECHO_UDF or echo_udf beside this
     /// program.
     #[arg(long)]
     udf: Option<PathBuf>,
     /// Ready workers; without it and --concurrency, 1/1, 2/1 --hot and 8/8 are measured.
     #[arg(long)]
     workers: Option<u32>,
-    /// Clients that each wait for their answer before they ask again.
+    /// Clients, each of which waits for its response before its next request.
     #[arg(long)]
     concurrency: Option<usize>,
     /// Wait until all workers are ready before each request (which does not count as its time).
     #[arg(long)]
     hot: bool,
-    /// Measure each case again beside hostile code, so many of whose processes are at work at any time.
+    /// Measure each case again beside this many processes of hostile code.
     #[arg(long, default_value_t = 0)]
     neighbours: u32,
-    /// Thousandths of a core that the hostile code may use, where control groups can limit that.
+    /// Thousandths of a core that the hostile code may use, if control groups can limit that.
     #[arg(long, requires = "neighbours")]
     neighbours_cpu_millis: Option<u64>,
     /// The hostile code. By default $ROMA_MISBEHAVING_UDF or misbehaving_udf beside this program.
     #[arg(long, requires = "neighbours")]
     hostile: Option<PathBuf>,
-    /// Requests of each measurement.
+    /// Requests in each measurement.
     #[arg(long, default_value_t = 2000)]
     requests: usize,
     /// Bytes of payload in each request.
     #[arg(long, default_value_t = 100)]
     payload: usize,
-    /// Processes that start workers. By default what the library chooses.
+    /// Number of spawners. By default the library chooses it.
     #[arg(long)]
     spawners: Option<u32>,
-    /// Milliseconds for each measurement of the floor, half of them after the service; 0 skips it.
+    /// Milliseconds of each floor measurement, half of them after the service; 0 skips it.
     #[arg(long, default_value_t = 2000)]
     floor_millis: u32,
     /// The program roma_floor. By default $ROMA_FLOOR or beside this program.
@@ -76,7 +76,7 @@ struct EchoRequest {
 
 /// Measures and prints.
 pub async fn run(arguments: ShareArgs) -> anyhow::Result<ExitCode> {
-    let json = arguments.json.as_deref().map(Output::at).transpose()?;
+    let json = arguments.json.as_deref().map(OutputFile::at).transpose()?;
     let udf = programs::read_found(arguments.udf.clone(), "ROMA_ECHO_UDF", "echo_udf")?;
     let request = Bytes::from(
         EchoRequest {
@@ -97,7 +97,7 @@ pub async fn run(arguments: ShareArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Measures each case, with code of its own.
+/// Measures each case, with its own code.
 async fn measure(
     arguments: &ShareArgs,
     udf: &Bytes,
@@ -115,7 +115,7 @@ async fn measure(
         let since = Instant::now();
         let code = service.load(udf.clone(), options).await?;
         report.loads.push(since.elapsed());
-        // So that what is measured is not how they get there.
+        // So that the start of workers is not measured.
         until_ready(&service, &code, case.workers).await;
         service::measure(&service, code, request, case.asking(WARM_UP)).await;
         let asking = case.asking(arguments.requests);
@@ -133,7 +133,7 @@ async fn measure(
     Ok(report)
 }
 
-/// The hostile code and what it may do, where it was asked for.
+/// Returns the hostile code and its resources, if it is wanted.
 fn neighbour(arguments: &ShareArgs) -> anyhow::Result<Option<(Bytes, Tenancy)>> {
     if arguments.neighbours == 0 {
         return Ok(None);
@@ -194,8 +194,8 @@ fn cases(arguments: &ShareArgs) -> Vec<Case> {
     }
 }
 
-/// Half of the floor with some numbers of loops, of which the best counts. The other half is measured
-/// on the other side of the service: a machine's fast and slow minutes so meet both.
+/// Measures half of the floor with different numbers of loops, of which the best counts. The other half
+/// is measured after the service, so that a machine's fast and slow minutes affect both.
 async fn floors(
     arguments: &ShareArgs,
     udf: &Bytes,

@@ -1,29 +1,29 @@
 //! Whether two sets of times differ, without assuming how times are spread: the Mann-Whitney test,
 //! as the interval of ratios that it does not rule out.
 
-/// More times of one benchmark than this are not looked at.
+/// The most times of one benchmark that are compared.
 const MOST: usize = 50;
 
-/// How many times as long something takes as before.
+/// The ratio of new times to old times.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ratio {
     /// Of the medians.
     pub of_medians: f64,
-    /// Between these it is, as sure as was asked for; `None` if there are too few times to tell.
+    /// The confidence interval; `None` if there are too few times.
     pub interval: Option<(f64, f64)>,
 }
 
-/// What can be told of it.
+/// The verdict on a ratio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Faster,
     Slower,
-    /// No difference that can be told.
+    /// No measurable difference.
     Open,
 }
 
 impl Ratio {
-    /// Of two sets of times, neither of them empty. The confidence is less than 1.
+    /// Compares two sets of times, neither of which may be empty. `confidence` must be less than 1.
     pub fn of(old: &[f64], new: &[f64], confidence: f64) -> Self {
         let (old, new) = (&old[..old.len().min(MOST)], &new[..new.len().min(MOST)]);
         let pairs = new
@@ -47,7 +47,7 @@ impl Ratio {
     }
 }
 
-/// The middle one, or the mean of the two in the middle. 0 of nothing.
+/// Returns the median; 0 without values.
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -59,7 +59,7 @@ pub fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// How many times of each of two sets it takes to be so sure of anything.
+/// Returns the number of times that each of two sets needs for this confidence.
 pub fn least_count(confidence: f64) -> usize {
     let enough = |count: &usize| ruled_out(*count, *count, confidence).is_some();
     (1..=MOST).find(enough).unwrap_or(MOST)
@@ -71,7 +71,7 @@ fn ruled_out(old: usize, new: usize, confidence: f64) -> Option<usize> {
     let (mut outside, mut both_tails) = (None, 0.0);
     for (value, probability) in distribution(old, new).into_iter().enumerate() {
         both_tails += 2.0 * probability;
-        // Sums of fractions are not exact.
+        // Sums of floating-point fractions are not exact.
         if both_tails > (1.0 - confidence) * (1.0 + 1e-9) {
             break;
         }

@@ -1,7 +1,7 @@
 //! What each fact about the machine means for Roma, and what to do about it.
 
 use super::machine::{ControlGroups, Machine, NamespaceLimits};
-use crate::checks::Check;
+use crate::output::checks::Check;
 
 /// The oldest kernel that has every system call that Roma makes (close_range is the youngest).
 const OLDEST_KERNEL: (u32, u32) = (5, 9);
@@ -9,7 +9,7 @@ const OLDEST_KERNEL: (u32, u32) = (5, 9);
 const MORE_RIGHTS: &str = "docker run --security-opt seccomp=container/seccomp.json ..., \
                            see docs/containers.md";
 
-/// All of them.
+/// Returns a check for each fact.
 pub fn machine(machine: &Machine) -> Vec<Check> {
     vec![
         kernel(&machine.kernel),
@@ -29,7 +29,7 @@ fn kernel(release: &str) -> Check {
         Some(version) if version >= OLDEST_KERNEL => Check::ok("kernel", found),
         Some(_) => Check::missing("kernel", found)
             .fix(format!("boot a kernel of version {major}.{minor} or later")),
-        None => Check::weak("kernel", format!("`{release}` is no version of Linux")).fix(format!(
+        None => Check::weak("kernel", format!("`{release}` is not a Linux version")).fix(format!(
             "make sure that it can do what Linux {major}.{minor} can"
         )),
     }
@@ -51,7 +51,7 @@ fn user(machine: &Machine) -> Check {
     let process = &machine.process;
     match (process.user, process.sys_admin) {
         (0, true) => Check::ok("user", "root, with CAP_SYS_ADMIN"),
-        // Who maps root into a user namespace has to have it.
+        // Mapping root into a user namespace requires it.
         (0, false) if process.setfcap => {
             Check::ok("user", "root, without CAP_SYS_ADMIN: takes user namespaces")
         }
@@ -165,7 +165,7 @@ mod tests {
 
     use super::super::machine::Process;
     use super::*;
-    use crate::checks::Verdict;
+    use crate::output::checks::Verdict;
 
     /// An ordinary user's good machine.
     fn good() -> Machine {
@@ -195,7 +195,7 @@ mod tests {
         }
     }
 
-    /// The machine with a change, judged: the verdict and the fix of the named check.
+    /// Returns the verdict and the fix of the named check for a machine with one change.
     fn judged(name: &str, change: impl FnOnce(&mut Machine)) -> (Verdict, String) {
         let mut changed = good();
         change(&mut changed);

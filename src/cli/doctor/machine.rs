@@ -1,4 +1,4 @@
-//! What the machine says about itself, as far as Roma depends on it.
+//! The facts about this machine that Roma depends on.
 
 use std::fs;
 use std::path::Path;
@@ -6,25 +6,25 @@ use std::path::Path;
 use roma_sandbox::cgroup::{Group, Hierarchies, InForce};
 use roma_sandbox::limits::PoolLimits;
 
-/// The numbers of the capabilities that count.
+/// The numbers of the capabilities that are checked.
 const SYS_ADMIN: u32 = 21;
 const SETFCAP: u32 = 31;
 
-/// What is known of this machine and of this process on it.
+/// The facts about this machine and about this process on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Machine {
     /// The kernel's release, such as `6.1.0-13-amd64`.
     pub kernel: String,
     pub process: Process,
-    /// What kind of container this is, if it is one.
+    /// The kind of container that this process runs in, if any.
     pub container: Option<String>,
     pub namespaces: NamespaceLimits,
-    /// The actions that filters of system calls may take; `None` without such filters.
+    /// The actions that seccomp filters may take; `None` if the kernel has no seccomp filters.
     pub seccomp_actions: Option<String>,
     pub control_groups: ControlGroups,
 }
 
-/// What this process may do.
+/// The rights of this process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Process {
     /// Its effective user.
@@ -33,11 +33,11 @@ pub struct Process {
     pub sys_admin: bool,
     /// It has CAP_SETFCAP.
     pub setfcap: bool,
-    /// A filter of system calls is in force for it already.
+    /// Whether a seccomp filter is already in force.
     pub filtered: bool,
 }
 
-/// What the kernel allows of user namespaces. `None` where it has no such switch.
+/// The kernel's limits on user namespaces. `None` if it has no such setting.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NamespaceLimits {
     pub max_user_namespaces: Option<u64>,
@@ -45,7 +45,7 @@ pub struct NamespaceLimits {
     pub apparmor_restrict_unprivileged_userns: Option<u64>,
 }
 
-/// Which control groups there are, and which limits this process may set with them.
+/// The version of control groups, and the limits that this process may set with them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ControlGroups {
     pub first: bool,
@@ -54,7 +54,7 @@ pub struct ControlGroups {
 }
 
 impl Machine {
-    /// Looks.
+    /// Reads the facts about this machine.
     pub fn look() -> Self {
         Self {
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
@@ -82,7 +82,7 @@ impl Process {
         let effective = field("CapEff").and_then(|set| u64::from_str_radix(set, 16).ok());
         let has = |capability: u32| effective.is_some_and(|set| set & (1 << capability) != 0);
         Self {
-            // Whoever cannot be known is treated as having no rights.
+            // A process whose status cannot be read is treated as having no rights.
             user: user.unwrap_or(u32::MAX),
             sys_admin: has(SYS_ADMIN),
             setfcap: has(SETFCAP),
@@ -114,7 +114,7 @@ fn container() -> Option<String> {
     container_named(&read("/proc/1/environ"), &read("/proc/1/cgroup"))
 }
 
-/// What the environment and the control groups of the first process say.
+/// Derives the container from the environment and the control groups of the first process.
 fn container_named(environment: &str, groups: &str) -> Option<String> {
     let variables = environment.split('\0');
     let named = variables.filter_map(|variable| variable.strip_prefix("container="));
@@ -125,14 +125,14 @@ fn container_named(environment: &str, groups: &str) -> Option<String> {
 }
 
 impl ControlGroups {
-    /// Tries them with a group that nobody is in.
+    /// Tries to set limits in an empty group.
     fn look() -> Self {
         let limits = PoolLimits {
             memory: Some(1 << 30),
             processes: Some(1000),
             cpu_millis: Some(1000),
         };
-        // Named so that the next service clears it away if this process cannot.
+        // With this name, the next service removes it if this process cannot.
         let name = format!("roma-{}-doctor", std::process::id());
         let group = Group::create(&Hierarchies::discover(), &name, &limits);
         let usable = group.in_force();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_be_known_has_no_rights() {
+    fn an_unreadable_status_means_no_rights() {
         let unknown = Process::parse("");
         assert!(unknown.user != 0 && !unknown.sys_admin && !unknown.filtered);
     }

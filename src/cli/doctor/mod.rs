@@ -1,4 +1,4 @@
-//! `roma doctor`: what this machine can do, and how to mend what it cannot.
+//! `roma doctor`: whether Roma works on this machine, and how to fix what does not.
 
 mod judge;
 mod machine;
@@ -13,18 +13,18 @@ use machine::Machine;
 use roma_byob::{Mode, Service, ServiceBuilder};
 use serde_json::{Value, json};
 
-use crate::checks::{Check, Verdict, table};
-use crate::terminal::{colours, end_progress};
+use crate::output::checks::{Check, Verdict, table};
+use crate::output::terminal::{colours, end_progress};
 
-/// What to look at.
+/// What to check.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes: 0 if the asked-for mode works, 1 if it does not, 2 for a wrong use.
 
 Each line is `ok`, `weak` (it works, with less), `missing`, `failed` (it is there
-and broken) or `skipped`. The line below one that is not ok says how to mend it.")]
+and broken) or `skipped`. The line below one that is not ok says how to fix it.")]
 pub struct DoctorArgs {
-    /// The mode that has to work for the exit code to be 0. Both are tried.
+    /// The mode that must work for the exit code to be 0. Both are tried.
     #[arg(long, value_enum, default_value_t)]
     mode: Wanted,
     /// Print JSON.
@@ -41,7 +41,7 @@ pub struct DoctorArgs {
     udf: Option<PathBuf>,
 }
 
-/// The modes that a machine can be made for.
+/// The modes that can be required.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Wanted {
     #[default]
@@ -59,7 +59,7 @@ impl From<Wanted> for Mode {
 }
 
 impl DoctorArgs {
-    /// A service with the programs that are named. What it is, it is whatever the environment says.
+    /// Returns a builder with the named programs, which ignores the environment's mode.
     fn builder(&self) -> ServiceBuilder {
         let mut builder = Service::builder().obey_environment(false).banner(false);
         if let Some(path) = &self.run_workers {
@@ -72,7 +72,7 @@ impl DoctorArgs {
     }
 }
 
-/// Looks, tries and tells.
+/// Runs all checks and prints the result.
 pub async fn run(arguments: DoctorArgs) -> anyhow::Result<ExitCode> {
     let wanted = Mode::from(arguments.mode);
     let (checks, works) = examine(&arguments, wanted).await;
@@ -103,7 +103,7 @@ async fn examine(arguments: &DoctorArgs, wanted: Mode) -> (Vec<Check>, bool) {
     (checks, works)
 }
 
-/// Whether services will do what they are told.
+/// Checks that no environment variable overrides the mode of services.
 fn environment(disable_gvisor: Option<String>) -> Option<Check> {
     let value = disable_gvisor?;
     let found = format!("DISABLE_GVISOR is `{value}`: `true` or `1` turn gVisor off");
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_switch_that_turns_gvisor_off_is_told() {
+    fn a_variable_that_turns_gvisor_off_is_reported() {
         assert_eq!(environment(None), None);
         assert_eq!(
             environment(Some("true".into())).unwrap().verdict,

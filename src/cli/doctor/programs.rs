@@ -1,4 +1,4 @@
-//! The programs that a service needs: whether they are there, and what they are.
+//! The programs that a service needs: where they are, and their versions.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,10 +6,10 @@ use std::process::Command;
 use roma_byob::ConfigError;
 
 use super::DoctorArgs;
-use crate::checks::Check;
-use crate::programs;
+use crate::output::checks::Check;
+use crate::samples::programs;
 
-/// Where they are, as far as they were found.
+/// The paths of the programs that were found.
 #[derive(Debug, Default)]
 pub struct Programs {
     pub run_workers: Option<PathBuf>,
@@ -17,7 +17,7 @@ pub struct Programs {
     pub echo: Option<PathBuf>,
 }
 
-/// Looks for all of them.
+/// Searches for all programs.
 pub fn look(arguments: &DoctorArgs) -> (Programs, Vec<Check>) {
     let builder = arguments.builder();
     let (runsc, runsc_check) = runsc(builder.find_runsc());
@@ -91,7 +91,7 @@ fn runsc_version(path: &Path) -> Result<String, String> {
     })
 }
 
-/// Reads what `runsc --version` prints.
+/// Parses the output of `runsc --version`.
 fn version_in(text: &str) -> Option<String> {
     let mut lines = text.lines();
     lines.find_map(|line| Some(line.strip_prefix("runsc version ")?.trim().to_owned()))
@@ -114,7 +114,7 @@ fn echo(named: Option<PathBuf>) -> (Option<PathBuf>, Check) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::Verdict;
+    use crate::output::checks::Verdict;
 
     #[test]
     fn the_version_is_found_in_what_runsc_prints() {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_runsc_is_told_from_what_is_not_there() {
+    fn a_runsc_that_does_not_run_is_distinguished_from_a_missing_one() {
         let (path, check) = runsc(Ok("/bin/true".into()));
         assert_eq!((path, check.verdict), (None, Verdict::Failed));
         let missing = ConfigError::MissingProgram {

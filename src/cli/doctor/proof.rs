@@ -1,4 +1,4 @@
-//! The proof: a service is started, a UDF is loaded, and answers.
+//! The proof that a mode works: starts a service, loads a UDF and sends it a request.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -11,13 +11,14 @@ use tokio::time::timeout;
 
 use super::DoctorArgs;
 use super::programs::Programs;
-use crate::checks::{Check, Verdict};
-use crate::summary::short;
-use crate::terminal::progress;
+use crate::error::Explain;
+use crate::output::checks::{Check, Verdict};
+use crate::output::summary::short;
+use crate::output::terminal::progress;
 
-/// A mode that takes longer does not work here.
+/// The time after which a mode counts as not working.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// What does not answer by then hangs, as kvm may in virtual machines.
+/// The time after which a platform counts as hanging, as kvm may in virtual machines.
 const PLATFORM_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The sample API's message, of which the echo UDF returns a copy.
@@ -27,7 +28,7 @@ struct Echo {
     message: Vec<u8>,
 }
 
-/// How long it took.
+/// The times that a successful proof took.
 struct Proof {
     platform: Option<Platform>,
     start: Duration,
@@ -54,7 +55,7 @@ pub async fn platforms(arguments: &DoctorArgs, programs: &Programs) -> Vec<Check
 async fn try_platform(name: &str, builder: ServiceBuilder, echo: &Path) -> Check {
     match timeout(PLATFORM_PATIENCE, prove(builder, echo)).await {
         Ok(Ok(proof)) => Check::ok(name, proof.to_string()),
-        Ok(Err(error)) => Check::weak(name, format!("{error:#}")).fix(USE_ANOTHER),
+        Ok(Err(error)) => Check::weak(name, error.explained()).fix(USE_ANOTHER),
         Err(_) => Check::weak(name, "hangs").fix(USE_ANOTHER),
     }
 }
@@ -66,7 +67,7 @@ fn may_use_kvm() -> bool {
     device.read(true).write(true).open("/dev/kvm").is_ok()
 }
 
-/// Tries a mode as a service would use it. What is known to stand in the way says what to mend first.
+/// Tries a mode as a service would use it. If it fails, names the earlier checks to fix first.
 pub async fn mode(
     mode: Mode,
     arguments: &DoctorArgs,
@@ -84,12 +85,12 @@ pub async fn mode(
     };
     match timeout(PATIENCE, prove(arguments.builder().mode(mode), echo)).await {
         Ok(Ok(proof)) => Check::ok(&name, proof.to_string()),
-        Ok(Err(error)) => Check::missing(&name, format!("{error:#}")).fix(advice(mode, before)),
+        Ok(Err(error)) => Check::missing(&name, error.explained()).fix(advice(mode, before)),
         Err(_) => Check::missing(&name, "hangs").fix(advice(mode, before)),
     }
 }
 
-/// The echo UDF, if nothing is missing that this mode needs, or else the name of what is.
+/// Returns the echo UDF, or the name of a program that this mode needs and that is missing.
 fn needs<'a>(mode: &Mode, programs: &'a Programs) -> Result<&'a Path, &'static str> {
     if mode.is_gvisor() && programs.runsc.is_none() {
         return Err("runsc");
@@ -100,7 +101,7 @@ fn needs<'a>(mode: &Mode, programs: &'a Programs) -> Result<&'a Path, &'static s
     programs.echo.as_deref().ok_or("echo UDF")
 }
 
-/// What keeps a mode from working, if it is not as it should be.
+/// The checks whose failure keeps a mode from working.
 const STANDS_IN_THE_WAY: [&str; 5] = [
     "kernel",
     "architecture",
@@ -109,7 +110,7 @@ const STANDS_IN_THE_WAY: [&str; 5] = [
     "seccomp",
 ];
 
-/// What may help where a mode does not work although its programs are there.
+/// Returns what may help if a mode does not work although its programs exist.
 fn advice(mode: Mode, before: &[Check]) -> String {
     let suspects: Vec<_> = before
         .iter()
@@ -177,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn a_missing_program_is_named() {
         let mut programs = Programs {
             run_workers: Some("/run_workers".into()),
             runsc: None,
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn advice_names_what_is_wrong_already() {
+    fn advice_names_earlier_failures() {
         let before = [
             Check::ok("kernel", ""),
             Check::weak("seccomp", ""),

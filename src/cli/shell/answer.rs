@@ -1,4 +1,4 @@
-//! What came of a request, shown.
+//! Output of responses, logs and times.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -8,10 +8,10 @@ use anyhow::Context;
 use prost_reflect::MethodDescriptor;
 use roma_byob::Report;
 
-use crate::descriptors::decode;
-use crate::summary::short;
+use crate::options::descriptors::decode;
+use crate::output::summary::short;
 
-/// A response as text: JSON, or plain bytes with what cannot be printed escaped.
+/// Returns a response as text: JSON, or plain bytes with unprintable ones escaped.
 pub fn text(response: &[u8], method: Option<&MethodDescriptor>) -> anyhow::Result<String> {
     match (method, std::str::from_utf8(response)) {
         (Some(method), _) => decode(&method.output(), response),
@@ -35,7 +35,7 @@ pub fn append(
     append_bytes(path, &bytes)
 }
 
-/// Appends what a UDF printed to a file, below the name of its execution.
+/// Appends the output of a UDF to a file, below the name of its execution.
 pub fn append_logs(path: &Path, report: &Report) -> anyhow::Result<()> {
     let logs = report.logs.as_ref();
     let text = logs.map_or("", |logs| &logs.text);
@@ -56,14 +56,14 @@ fn append_bytes(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         .with_context(|| path.display().to_string())
 }
 
-/// How long it took and how it ended, in a line.
+/// Returns the times and the end of an execution, in one line.
 pub fn summary(report: &Report) -> String {
     let times = &report.times;
     let total = short(times.total());
     let (queue, run) = (short(times.queue), short(times.send + times.run));
     let end = match &report.exit {
         Some(exit) => exit.status.to_string(),
-        None => "has not told its end".to_owned(),
+        None => "ended in an unknown way".to_owned(),
     };
     format!("took {total} ({queue} in the queue, {run} in the UDF, which {end})")
 }

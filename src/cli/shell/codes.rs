@@ -18,7 +18,7 @@ pub struct Loaded {
 pub struct Codes(Vec<Loaded>);
 
 impl Codes {
-    /// Adds code. Returns what it takes the place of.
+    /// Adds code. Returns the code that it replaces.
     pub fn add(&mut self, loaded: Loaded) -> Vec<Loaded> {
         let replaces = |old: &Loaded| loaded.rpc.is_none() || loaded.rpc == old.rpc;
         let (replaced, kept) = self.0.drain(..).partition(replaces);
@@ -27,7 +27,7 @@ impl Codes {
         replaced
     }
 
-    /// What answers this rpc, or plain bytes.
+    /// Returns the code that answers this rpc, or plain bytes.
     pub fn of(&self, rpc: Option<&str>) -> Option<CodeToken> {
         let own = self
             .0
@@ -42,7 +42,7 @@ impl Codes {
         own.or_else(common).or_else(only).map(|code| code.token)
     }
 
-    /// The code of this name, or the only one.
+    /// Returns the code of this name, or the only one.
     pub fn named(&self, name: Option<&str>) -> Option<&Loaded> {
         match name {
             Some(name) => self.0.iter().find(|code| code.token.to_string() == name),

@@ -1,23 +1,23 @@
-//! What a line tells the shell to do.
+//! The commands of the shell, parsed from lines.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
 
-/// All that there is to do.
+/// A command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Nothing: an empty line, or a comment.
     Nothing,
     Load {
-        /// Only for this one.
+        /// The only rpc that it answers; all if `None`.
         rpc: Option<String>,
         udf: PathBuf,
         workers: Option<u32>,
     },
     Execute {
         call: Call,
-        /// While other commands are executed.
+        /// Do not wait for the response.
         background: bool,
     },
     Time {
@@ -39,7 +39,7 @@ pub enum Command {
 pub struct Call {
     /// `None` for plain bytes.
     pub rpc: Option<String>,
-    /// As it is written.
+    /// The request as the user wrote it.
     pub request: String,
     /// The file to which the response is appended.
     pub output: Option<PathBuf>,
@@ -51,7 +51,7 @@ pub const NAMES: [&str; 14] = [
     "quit", "time", "wait", "?",
 ];
 
-/// What a line says. `rpcs` are the names by which rpcs can be called.
+/// Parses the words of a line. `rpcs` are the names by which rpcs can be called.
 pub fn parse(words: &[String], rpcs: &[String]) -> anyhow::Result<Command> {
     let Some((name, rest)) = words.split_first() else {
         return Ok(Command::Nothing);
@@ -97,7 +97,8 @@ fn at_most_one<'a>(
 }
 
 fn number(word: &String) -> anyhow::Result<u32> {
-    word.parse().with_context(|| format!("{word} is no number"))
+    word.parse()
+        .with_context(|| format!("{word} is not a number"))
 }
 
 fn load(rest: &[String], rpcs: &[String]) -> anyhow::Result<Command> {
@@ -107,7 +108,7 @@ fn load(rest: &[String], rpcs: &[String]) -> anyhow::Result<Command> {
         [rpc, udf] if is_rpc(rpc) => (Some(rpc), udf, None),
         [udf, workers] if workers.parse::<u32>().is_ok() => (None, udf, Some(workers)),
         [rpc, udf, workers] if is_rpc(rpc) => (Some(rpc), udf, Some(workers)),
-        [rpc, _] | [rpc, _, _] => bail!("{rpc} is no rpc; usage: load [RPC] UDF [WORKERS]"),
+        [rpc, _] | [rpc, _, _] => bail!("{rpc} is not an rpc; usage: load [RPC] UDF [WORKERS]"),
         _ => bail!("usage: load [RPC] UDF [WORKERS]"),
     };
     Ok(Command::Load {
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_a_command_too() {
+    fn an_empty_line_and_a_comment_do_nothing() {
         for line in ["", "  ", "# load a", "#"] {
             assert_eq!(parsed(line).unwrap(), Command::Nothing, "{line}");
         }
@@ -216,7 +217,7 @@ mod tests {
         assert_eq!(parsed("run {}").unwrap(), expected);
         let expected = execute(call(Some("GetAll"), "in.json", Some("out.json")), true);
         assert_eq!(parsed("GetAll in.json out.json &").unwrap(), expected);
-        // One that is called like a command of the shell's own.
+        // An rpc with the name of a command.
         let expected = execute(call(Some("load"), "{}", None), false);
         assert_eq!(parsed("call load {}").unwrap(), expected);
         let expected = execute(call(None, "hello", None), false);
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn words_too_many_are_refused() {
+    fn surplus_words_are_refused() {
         assert_eq!(parsed("cancel 3").unwrap(), Command::Cancel(Some(3)));
         assert_eq!(parsed("cancel").unwrap(), Command::Cancel(None));
         for line in [

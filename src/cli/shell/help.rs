@@ -1,8 +1,8 @@
-//! What the shell says about itself.
+//! The shell's help text.
 
 use prost_reflect::ServiceDescriptor;
 
-use crate::descriptors::snake_case;
+use crate::options::descriptors::snake_case;
 
 const COMMANDS: &str = "\
 load [RPC] UDF [WORKERS]      load a binary, for one rpc or for all
@@ -20,7 +20,7 @@ commands FILE                 do what the lines of a file say
 help                          this text
 exit                          end everything";
 
-/// All commands, the service's rpcs among them.
+/// Returns the help for all commands and for the service's rpcs.
 pub fn text(service: Option<&ServiceDescriptor>) -> String {
     let Some(service) = service else {
         return format!("{COMMANDS}\n\nThere are no rpcs: start with --proto or --descriptor.");

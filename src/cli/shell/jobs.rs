@@ -1,11 +1,11 @@
-//! Requests that nobody waits for.
+//! Requests in the background.
 
 use roma_byob::{Canceller, Outcome};
 use tokio::task::JoinHandle;
 
 use super::command::Call;
 
-/// One of them.
+/// A request in the background.
 #[derive(Debug)]
 pub struct Job {
     pub number: u32,
@@ -14,7 +14,7 @@ pub struct Job {
     work: JoinHandle<Outcome>,
 }
 
-/// What came of one. There is none if it broke, which is a bug.
+/// A request that is over. Its outcome is an error only if its task panicked.
 #[derive(Debug)]
 pub struct Done {
     pub number: u32,
@@ -22,7 +22,7 @@ pub struct Done {
     pub outcome: anyhow::Result<Outcome>,
 }
 
-/// All of them.
+/// The requests in the background.
 #[derive(Debug, Default)]
 pub struct Jobs {
     running: Vec<Job>,
@@ -30,7 +30,7 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Adds a request under way. Returns its number.
+    /// Adds a request in flight. Returns its number.
     pub fn add(&mut self, call: Call, canceller: Canceller, work: JoinHandle<Outcome>) -> u32 {
         self.last += 1;
         self.running.push(Job {
@@ -42,7 +42,7 @@ impl Jobs {
         self.last
     }
 
-    /// Ends one, or all. Returns how many.
+    /// Cancels one request, or all. Returns how many.
     pub fn cancel(&self, number: Option<u32>) -> usize {
         let wanted = |job: &&Job| number.is_none_or(|number| number == job.number);
         let jobs = self.running.iter().filter(wanted);
@@ -53,7 +53,7 @@ impl Jobs {
         &self.running
     }
 
-    /// Those that are over, and all others too if they are to be waited for.
+    /// Removes and returns the requests that are over, or all of them after waiting if `wait` is true.
     pub async fn finished(&mut self, wait: bool) -> Vec<Done> {
         let over = |job: &Job| wait || job.work.is_finished();
         let (over, running) = self.running.drain(..).partition(over);

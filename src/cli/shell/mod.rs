@@ -1,4 +1,4 @@
-//! `roma shell`: loads UDFs and asks them, by hand or by a script.
+//! `roma shell`: loads UDFs and sends them requests, by hand or from a script.
 
 mod answer;
 mod codes;
@@ -19,18 +19,18 @@ use clap::{ArgAction, Args};
 use script::{Chain, Next, run_file, run_lines};
 use session::{Session, Settings};
 
-use crate::descriptors::ApiArgs;
-use crate::duration;
-use crate::loading::LoadArgs;
-use crate::target::Target;
-use crate::wrong_use::WrongUse;
+use crate::error::WrongUse;
+use crate::options::descriptors::ApiArgs;
+use crate::options::duration;
+use crate::options::loading::LoadArgs;
+use crate::options::target::Target;
 
-/// Where, what and how.
+/// The options of the shell.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes: 0, 1 if a command of a script fails, 2 for a wrong use.
 
-With --commands-file, or where standard input is no terminal, the first command that
+With --commands-file, or where standard input is not a terminal, the first command that
 fails ends the shell, with its file and line. `help` in the shell lists the commands.")]
 pub struct ShellArgs {
     #[command(flatten)]
@@ -39,7 +39,7 @@ pub struct ShellArgs {
     load: LoadArgs,
     #[command(flatten)]
     api: ApiArgs,
-    /// How many processes of a UDF wait ready for requests.
+    /// Number of ready workers for each UDF.
     #[arg(
         long,
         alias = "num_workers",
@@ -47,13 +47,13 @@ pub struct ShellArgs {
         default_value_t = 1
     )]
     num_workers: u32,
-    /// Do what the lines of this file say, then exit.
+    /// Execute the commands in this file, then exit.
     #[arg(long, alias = "commands_file", value_name = "FILE")]
     commands_file: Option<PathBuf>,
-    /// Append what UDFs print to this file.
+    /// Append the output of UDFs to this file.
     #[arg(long, alias = "udf_log_file", value_name = "FILE")]
     udf_log_file: Option<PathBuf>,
-    /// How long a request may wait for a process that is ready.
+    /// How long a request may wait for a ready worker.
     #[arg(
         long,
         alias = "connection_timeout",
@@ -62,17 +62,17 @@ pub struct ShellArgs {
     )]
     #[arg(value_parser = duration::parse)]
     connection_timeout: Duration,
-    /// How long a UDF may take to answer.
+    /// How long a UDF may take to respond.
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration::parse)]
     deadline: Duration,
-    /// Give executions no System V and POSIX IPC of their own: a filter keeps them apart then.
+    /// Give executions no System V and POSIX IPC namespace of their own; a filter then separates them.
     #[arg(long, alias = "disable_ipc_namespace", value_name = "BOOL")]
     #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "true", default_value_t = false)]
     disable_ipc_namespace: bool,
 }
 
-/// Runs until there is nothing more to do.
+/// Runs until there are no more commands.
 pub async fn run(arguments: ShellArgs) -> anyhow::Result<ExitCode> {
     let api = arguments.api.service().map_err(WrongUse::of)?;
     arguments.load.options(1).map_err(WrongUse::of)?;
@@ -96,7 +96,7 @@ pub async fn run(arguments: ShellArgs) -> anyhow::Result<ExitCode> {
     result.map(|()| ExitCode::SUCCESS)
 }
 
-/// What nobody waited for is waited for at the end of a script, but not where somebody wants to leave.
+/// At the end of a script, background requests are waited for; an interactive session ends at once.
 async fn run_commands(session: &mut Session, file: Option<PathBuf>) -> anyhow::Result<()> {
     let mut chain = Chain::new();
     let next = match file {

@@ -1,4 +1,4 @@
-//! Commands from files, and from whoever writes to standard input.
+//! Commands from files and from standard input.
 
 use std::fs;
 use std::io;
@@ -10,17 +10,17 @@ use super::command::{Command, parse};
 use super::session::Session;
 use super::words::{Uncut, cut};
 
-/// Whether there is more to do.
+/// Whether to continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     Continue,
     Exit,
 }
 
-/// The files of commands that are being executed, each called by the one before.
+/// The command files that are being executed, each called by the previous one.
 pub type Chain = Vec<PathBuf>;
 
-/// Does what the lines of a file say, up to the first error.
+/// Executes the commands in a file, up to the first error.
 pub async fn run_file(
     session: &mut Session,
     path: &Path,
@@ -49,7 +49,7 @@ pub async fn run_file(
     next
 }
 
-/// Does what lines say, up to the first error, which names its place.
+/// Executes the commands in lines, up to the first error, which names its file and line.
 pub async fn run_lines(
     session: &mut Session,
     name: &str,
@@ -77,12 +77,12 @@ pub async fn run_lines(
     rest.with_context(|| format!("{name}:{first}"))
 }
 
-/// Whether no further line can belong to this one.
+/// Returns whether a command is complete, so that no further line belongs to it.
 pub fn is_whole(text: &str) -> bool {
     !matches!(cut(text), Err(Uncut::Incomplete(_)))
 }
 
-/// Does what a line says, and shows what came of requests that are over by then.
+/// Executes one command, then shows the results of background requests that are over.
 pub async fn run_line(
     session: &mut Session,
     text: &str,

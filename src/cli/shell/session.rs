@@ -1,4 +1,4 @@
-//! A service, what is loaded into it, and what is asked of it.
+//! A session: a service, its loaded code, and its requests.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,13 @@ use super::codes::{Codes, Loaded};
 use super::command::{Call, Command};
 use super::help;
 use super::jobs::{Done, Jobs};
-use crate::descriptors::{self, snake_case};
-use crate::loading::LoadArgs;
-use crate::request;
-use crate::summary::{Summary, short};
+use crate::error::Explain;
+use crate::options::descriptors::{self, snake_case};
+use crate::options::loading::LoadArgs;
+use crate::options::request;
+use crate::output::summary::{Summary, short};
 
-/// How things are done.
+/// The settings of a session.
 #[derive(Debug)]
 pub struct Settings {
     pub workers: u32,
@@ -28,11 +29,11 @@ pub struct Settings {
     pub queue_timeout: Duration,
     pub deadline: Duration,
     pub log_file: Option<PathBuf>,
-    /// A person sits there, who may interrupt.
+    /// Whether a person uses it, who may interrupt.
     pub interactive: bool,
 }
 
-/// All that commands work on.
+/// The state that commands work on.
 #[derive(Debug)]
 pub struct Session {
     service: Service,
@@ -41,7 +42,7 @@ pub struct Session {
     codes: Codes,
     jobs: Jobs,
     last_logs: Option<LogTail>,
-    /// Ctrl-C, where a person sits there. Elsewhere it ends the whole program, as usual.
+    /// Ctrl-C in an interactive session. Otherwise it ends the program, as usual.
     interrupts: Option<Signal>,
 }
 
@@ -63,7 +64,7 @@ impl Session {
         })
     }
 
-    /// Ctrl-C was not for what comes now.
+    /// Discards earlier interrupts, so that they do not cancel the next command.
     pub fn forget_interrupts(&mut self) -> io::Result<()> {
         if self.interrupts.is_some() {
             self.interrupts = Some(interrupts()?);
@@ -75,7 +76,7 @@ impl Session {
         self.settings.interactive
     }
 
-    /// The names by which rpcs can be called.
+    /// Returns the names by which rpcs can be called.
     pub fn rpcs(&self) -> Vec<String> {
         let methods = self.api.iter().flat_map(ServiceDescriptor::methods);
         methods
@@ -83,7 +84,7 @@ impl Session {
             .collect()
     }
 
-    /// Does what a command says, if it is about the service.
+    /// Executes a command that concerns the service.
     pub async fn run(&mut self, command: Command) -> anyhow::Result<()> {
         match command {
             Command::Load { rpc, udf, workers } => self.load(rpc, udf, workers).await,
@@ -106,7 +107,7 @@ impl Session {
         }
     }
 
-    /// Ends everything.
+    /// Ends the service.
     pub async fn end(self) {
         self.service.shutdown().await;
     }
@@ -195,7 +196,7 @@ impl Session {
         Ok(())
     }
 
-    /// Shows what came of requests that are over, and of all others too if they are to be waited for.
+    /// Shows the results of background requests that are over, or of all after waiting for them.
     pub async fn report_jobs(&mut self, wait: bool) -> anyhow::Result<()> {
         let mut result = Ok(());
         for Done {
@@ -317,7 +318,7 @@ impl Session {
                     counts.ready, counts.busy, status.started
                 )
             }
-            Err(error) => format!("{token}  {udf} for {rpc}: {error}"),
+            Err(error) => format!("{token}  {udf} for {rpc}: {}", error.explained()),
         }
     }
 

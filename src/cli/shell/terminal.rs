@@ -14,10 +14,11 @@ use rustyline::{CompletionType, Config, Context, Editor, Helper};
 use super::command::NAMES;
 use super::script::{Chain, Next, is_whole, run_line};
 use super::session::Session;
+use crate::error::Explain;
 
 const PROMPT: &str = "roma> ";
 
-/// Reads and does until there is no more. Errors are shown, and the next line may do better.
+/// Executes commands until the input ends. Errors are shown and do not end the session.
 pub async fn run(session: &mut Session) -> anyhow::Result<()> {
     let config = Config::builder()
         .completion_type(CompletionType::List)
@@ -27,7 +28,7 @@ pub async fn run(session: &mut Session) -> anyhow::Result<()> {
     editor.set_helper(Some(Line::new(session.rpcs())));
     let history = history_file();
     if let Some(file) = &history {
-        // There is none before the first time.
+        // It does not exist before the first session.
         let _ = editor.load_history(file);
     }
     loop {
@@ -45,7 +46,7 @@ pub async fn run(session: &mut Session) -> anyhow::Result<()> {
         }
     }
     if let Some(file) = &history {
-        // Without, the next session just does not know of this one.
+        // If this fails, only the history of this session is lost.
         let _ = editor.save_history(file);
     }
     Ok(())
@@ -55,13 +56,13 @@ async fn run_shown(session: &mut Session, line: &str) -> Next {
     match run_line(session, line, &mut Chain::new()).await {
         Ok(next) => next,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", error.explained());
             Next::Continue
         }
     }
 }
 
-/// Where the history is kept, for this user alone.
+/// Returns the path of the history, which is private to this user.
 fn history_file() -> Option<PathBuf> {
     let set = |name| {
         std::env::var_os(name)
@@ -74,7 +75,7 @@ fn history_file() -> Option<PathBuf> {
     Some(folder.join("shell_history"))
 }
 
-/// What the editor knows of a line.
+/// Completion and validation for the editor.
 struct Line {
     names: Vec<String>,
     rpcs: Vec<String>,
@@ -93,7 +94,7 @@ impl Line {
         }
     }
 
-    /// The words that may stand where `before` is followed by what is to be completed.
+    /// Returns the words that may follow `before`.
     fn words(&self, before: &str) -> &[String] {
         match before.split_whitespace().collect::<Vec<_>>()[..] {
             [] => &self.names,

@@ -1,17 +1,17 @@
-//! A line of commands, cut into words.
+//! Splitting of a line into words.
 
 use serde_json::Value;
 
-/// Why a line cannot be cut.
+/// Why a line cannot be split.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Uncut {
     /// More lines may complete it.
     Incomplete(String),
-    /// Nothing can.
+    /// No further line can.
     Wrong(String),
 }
 
-/// Cuts a line at its spaces. JSON objects and what stands between quotes are one word; a comment has
+/// Splits a line at its spaces. A JSON object and a quoted text are one word each; a comment has
 /// none.
 pub fn cut(line: &str) -> Result<Vec<String>, Uncut> {
     let mut words = Vec::new();

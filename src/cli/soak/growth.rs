@@ -4,19 +4,19 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-/// So much of a series, from its beginning, is warm-up.
+/// The share of a series, from its beginning, that is warm-up.
 const WARM_UP: f64 = 0.1;
-/// Fewer samples than this say nothing.
+/// The fewest samples from which growth can be judged.
 const FEWEST: usize = 8;
 
-/// How much something may grow, as a share of what it was and beyond that.
+/// How much something may grow: a share of its first value, plus a constant.
 #[derive(Debug, Clone, Copy)]
 pub struct Bound {
     pub share: f64,
     pub more: f64,
 }
 
-/// What became of one series.
+/// The growth of one series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Growth {
     pub first: f64,
@@ -25,7 +25,7 @@ pub struct Growth {
 }
 
 impl Growth {
-    /// `None` where there are too few samples to tell.
+    /// `None` if there are too few samples.
     pub fn of(series: &[f64], bound: Bound) -> Option<Self> {
         let warm_up = (series.len() as f64 * WARM_UP).ceil() as usize;
         let warm = series.get(warm_up..)?;
@@ -41,7 +41,7 @@ impl Growth {
         })
     }
 
-    /// Whether it stayed within its bound.
+    /// Returns whether it stayed within its bound.
     pub fn is_within(&self) -> bool {
         self.last <= self.allowed
     }
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn one_outlier_is_no_leak_but_a_late_step_is() {
+    fn an_outlier_is_not_a_leak_and_a_late_step_is() {
         assert!(!grows((0..100).map(|at| if at == 90 {
             80.0
         } else {

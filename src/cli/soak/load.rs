@@ -1,4 +1,4 @@
-//! The load: good requests whose times count, hostile ones beside them, and code that comes and goes.
+//! The load: good requests, which are timed; hostile requests; and code that is loaded and deleted.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,11 +8,12 @@ use roma_byob::{CodeToken, Error, ExecuteOptions, Fault, LoadOptions, PoolLimits
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::hostile;
+use crate::error::Explain;
+use crate::samples::hostile;
 
-/// How long a good request may take: only a hang is longer.
+/// The deadline of a good request, which only a hang exceeds.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often code comes and goes.
+/// The time between two loads of short-lived code.
 const CHURN: Duration = Duration::from_millis(500);
 
 /// How an execution is ended.
@@ -23,7 +24,7 @@ enum Ending {
     Dropped,
 }
 
-/// Each way to misbehave, again and again.
+/// The ways to misbehave, which are repeated.
 const HOSTILE: [(&str, Ending); 14] = [
     ("truncated", Ending::Awaited),
     ("truncated-length", Ending::Awaited),
@@ -41,18 +42,18 @@ const HOSTILE: [(&str, Ending); 14] = [
     ("good", Ending::Awaited),
 ];
 
-/// What clients saw since somebody last looked.
+/// What clients saw since the last sample.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// How long good requests took.
+    /// The times of good requests.
     pub good: Vec<Duration>,
-    /// How many hostile ones there were.
+    /// The number of hostile requests.
     pub hostile: usize,
-    /// What should not have happened.
+    /// Unexpected events.
     pub surprises: Vec<String>,
 }
 
-/// A load under way. Dropped, it stops.
+/// A running load, which stops when it is dropped.
 #[derive(Debug)]
 pub struct Load {
     tally: Arc<Mutex<Tally>>,
@@ -67,7 +68,7 @@ pub struct Udfs {
 }
 
 impl Load {
-    /// Loads the code and starts so many clients of each kind.
+    /// Loads the code and starts `clients` clients of each kind.
     pub async fn start(service: &Service, udfs: &Udfs, clients: usize) -> Result<Self, Error> {
         let workers = u32::try_from(clients.max(1)).unwrap_or(u32::MAX);
         let pool_limits = PoolLimits {
@@ -97,12 +98,12 @@ impl Load {
         Ok(Self { tally, tasks })
     }
 
-    /// What was seen since the last look.
+    /// Returns what clients saw since the last sample.
     pub fn look(&self) -> Tally {
         std::mem::take(&mut *lock(&self.tally))
     }
 
-    /// Waits until nobody asks any more.
+    /// Waits until all clients have stopped.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
     }
@@ -165,14 +166,16 @@ async fn offend(service: Service, code: CodeToken, first: usize, tally: Arc<Mute
         tally.hostile += 1;
         match result {
             Err(error) if error.fault() != Fault::Udf && !matches!(error, Error::Cancelled) => {
-                tally.surprises.push(format!("{request}: {error:?}"));
+                tally
+                    .surprises
+                    .push(format!("{request}: {}", error.explained()));
             }
             _ => {}
         }
     }
 }
 
-/// Code that is loaded, asked once and deleted; code that crashes before it is ready.
+/// Loads code, sends it one request and deletes it; also loads code that crashes before it is ready.
 async fn churn(service: Service, udf: Bytes, tally: Arc<Mutex<Tally>>) {
     for round in 0_u64.. {
         let crashes = round % 2 == 1;
@@ -189,7 +192,9 @@ async fn churn(service: Service, udf: Bytes, tally: Arc<Mutex<Tally>>) {
             Err(error) => Err(error),
         };
         if let Err(error) = result {
-            lock(&tally).surprises.push(format!("load: {error:?}"));
+            lock(&tally)
+                .surprises
+                .push(format!("load: {}", error.explained()));
         }
         tokio::time::sleep(CHURN).await;
     }

@@ -15,12 +15,12 @@ use report::{HEADING, Judgement, Row};
 use roma_byob::Service;
 use sample::Held;
 
-use crate::hostile;
-use crate::output::Output;
-use crate::programs;
-use crate::target::Target;
+use crate::options::target::Target;
+use crate::output::file::OutputFile;
+use crate::samples::hostile;
+use crate::samples::programs;
 
-/// How many surprises are told in full.
+/// The number of unexpected events that are printed in full.
 const TOLD: usize = 10;
 
 /// What to run, and for how long.
@@ -28,19 +28,19 @@ const TOLD: usize = 10;
 pub struct SoakArgs {
     #[command(flatten)]
     target: Target,
-    /// For how long.
+    /// Seconds to run.
     #[arg(long, default_value_t = 60.0)]
     minutes: f64,
-    /// Seconds between two looks; by default a sixtieth of the whole time.
+    /// Seconds between two samples; by default a sixtieth of the whole time.
     #[arg(long)]
     every: Option<f64>,
-    /// Clients that ask well, and as many that do not.
+    /// Number of clients that send good requests, and of clients that send hostile ones.
     #[arg(long, default_value_t = 2)]
     clients: usize,
-    /// How many times as long the 99th percentile may be in the end as in the beginning.
+    /// Highest allowed ratio of the 99th percentile at the end to that at the beginning.
     #[arg(long, default_value_t = 3.0)]
     p99_growth: f64,
-    /// The good UDF: one that answers an echo request. By default $ROMA_ECHO_UDF or beside this
+    /// The good UDF, which answers an echo request. By default $ROMA_ECHO_UDF or beside this
     /// program.
     #[arg(long)]
     udf: Option<PathBuf>,
@@ -52,9 +52,9 @@ pub struct SoakArgs {
     json: Option<PathBuf>,
 }
 
-/// Runs it. Fails if anything grew, or went wrong, or was left.
+/// Runs the soak. Fails if anything grew, went wrong or was left behind.
 pub async fn run(arguments: SoakArgs) -> anyhow::Result<()> {
-    let json = arguments.json.as_deref().map(Output::at).transpose()?;
+    let json = arguments.json.as_deref().map(OutputFile::at).transpose()?;
     let udfs = Udfs {
         good: programs::read_found(arguments.udf.clone(), "ROMA_ECHO_UDF", "echo_udf")?,
         hostile: hostile::read(arguments.hostile.clone())?,
@@ -79,7 +79,7 @@ pub async fn run(arguments: SoakArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Looks and prints until the time is over. Returns what was seen, and what should not have been.
+/// Samples and prints until the time is over. Returns the samples and the unexpected events.
 async fn soak(
     service: &Service,
     udfs: &Udfs,
@@ -116,7 +116,7 @@ async fn soak(
     Ok((rows, surprises))
 }
 
-/// What the service left. Nothing, if all is well.
+/// Returns what the service left behind; empty if it cleaned up.
 fn left(run_dir: &Path, sandboxes: &[u32]) -> Vec<String> {
     let counts = [
         ("processes", sample::descendants(std::process::id()).len()),

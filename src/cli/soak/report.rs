@@ -1,4 +1,4 @@
-//! What a soak shows: a line for each look, and a judgement at the end.
+//! The report of a soak: a line for each sample, and a verdict at the end.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::growth::{Bound, Growth};
 use super::load::Tally;
 use super::sample::Held;
-use crate::summary::{Summary, short};
+use crate::output::summary::{Summary, short};
 
-/// One look.
+/// One sample.
 #[derive(Debug, Clone)]
 pub struct Row {
     /// Since the start.
@@ -92,8 +92,8 @@ fn clock(time: Duration) -> String {
 /// What is judged, what of a row it is, and how much it may grow.
 type Judged = (&'static str, fn(&Row) -> f64, Bound);
 
-/// Numbers of processes, and with them of mounts and descriptors, go up and down with what is under
-/// way at the moment of a look; a leak of one for each request, or each load, is far beyond these.
+/// Numbers of processes, and with them of mounts and descriptors, vary with the requests that are in
+/// flight; a leak of one for each request or each load far exceeds these bounds.
 fn judged(p99_growth: f64) -> [Judged; 9] {
     let bound = |share, more| Bound { share, more };
     [
@@ -133,7 +133,7 @@ fn judged(p99_growth: f64) -> [Judged; 9] {
     ]
 }
 
-/// What grew and what did not, by name.
+/// The growth of each series, by name.
 #[derive(Debug)]
 pub struct Judgement(Vec<(&'static str, Option<Growth>)>);
 
@@ -152,7 +152,7 @@ impl Judgement {
         )
     }
 
-    /// What grew beyond its bound, or could not be told.
+    /// Returns what grew beyond its bound, or could not be judged.
     pub fn complaints(&self) -> Vec<String> {
         let complaint = |(name, growth): &(&str, Option<Growth>)| match growth {
             Some(growth) if growth.is_within() => None,
@@ -187,7 +187,7 @@ impl Judgement {
     }
 }
 
-/// Everything, for programs.
+/// Returns everything as JSON.
 pub fn json(mode: &str, rows: &[Row], judgement: &Judgement, complaints: &[String]) -> Value {
     json!({
         "mode": mode,

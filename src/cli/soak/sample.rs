@@ -1,4 +1,4 @@
-//! What the service and its sandboxes hold of the machine at one moment.
+//! The resources that the service and its sandboxes use at one moment.
 
 use std::collections::HashSet;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use roma_sandbox::cgroup::Hierarchies;
 
 const MIB: f64 = (1 << 20) as f64;
-/// Linux has the same on every machine that Roma runs on.
+/// The page size, which is the same on every machine that Roma runs on.
 const PAGE_BYTES: f64 = 4096.0;
 
 /// Counts and sizes.
@@ -29,7 +29,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// Looks.
+    /// Takes a sample.
     pub fn now(run_dir: &Path, sandboxes: &[u32]) -> Self {
         let this = std::process::id();
         let sandboxed = descendants(this);
@@ -46,7 +46,7 @@ impl Held {
     }
 }
 
-/// All processes that a process has started, and those that they have, however deep.
+/// Returns all descendants of a process.
 pub fn descendants(process: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{process}/task"));
     let lists = threads

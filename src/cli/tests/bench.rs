@@ -1,31 +1,22 @@
-//! `roma bench` measures, in both real modes, with programs named relative to where it is called.
+//! `roma bench` in both real modes, with programs named by relative paths.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test fails by panicking"
 )]
 
-use std::path::Path;
-use std::process::Command;
+mod common;
 
+use common::{assert_fits_a_terminal, run};
 use serde_json::Value;
 
 fn bench(arguments: &[&str]) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let json = folder.path().join("report.json");
-    let program = std::env::var_os("ROMA").unwrap();
-    let output = Command::new(Path::new(&program))
-        .arg("bench")
-        .args(arguments)
-        .args(["--requests", "40", "--floor-millis", "200", "--json"])
-        .arg(&json)
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}");
-    for line in String::from_utf8(output.stdout).unwrap().lines() {
-        assert!(line.chars().count() <= 80, "{line}");
-    }
+    let rest = ["--requests", "40", "--floor-millis", "200", "--json"];
+    let said = run(&[&["bench"], arguments, &rest, &[json.to_str().unwrap()]].concat());
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert_fits_a_terminal(&said.out);
     serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap()
 }
 
@@ -96,13 +87,9 @@ fn gvisor() {
 }
 
 #[test]
-fn a_report_that_cannot_be_written_is_known_before() {
-    let output = Command::new(std::env::var_os("ROMA").unwrap())
-        .args(["bench", "--mode", "minimal", "--json", "/proc/none/report"])
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(output.stdout.is_empty());
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(text.contains("/proc/none/report"), "{text}");
+fn a_report_that_cannot_be_written_is_refused_before_measuring() {
+    let said = run(&["bench", "--mode", "minimal", "--json", "/proc/none/report"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.out.is_empty());
+    assert!(said.err.contains("/proc/none/report"), "{}", said.err);
 }

@@ -9,7 +9,7 @@ mod common;
 
 use std::process::Command;
 
-use common::{Said, WIDTH, program, roma, run};
+use common::{Said, assert_fits_a_terminal, program, roma, run};
 
 /// As on a machine where nothing is installed but these.
 fn with_only(programs: &[&str], arguments: &[&str]) -> Said {
@@ -22,7 +22,7 @@ fn with_only(programs: &[&str], arguments: &[&str]) -> Said {
 }
 
 #[test]
-fn gvisor_is_proven_and_shown_in_a_table() {
+fn gvisor_is_tried_and_shown_in_a_table() {
     let said = run(&["doctor"]);
     assert_eq!(said.code, Some(0), "{said:?}");
     let line = |name: &str| {
@@ -38,16 +38,12 @@ fn gvisor_is_proven_and_shown_in_a_table() {
     );
     line("Mode gvisor works");
     assert!(!said.out.contains('\x1b'), "colours are for terminals");
-    assert!(
-        said.out.lines().all(|line| line.chars().count() <= WIDTH),
-        "{}",
-        said.out
-    );
+    assert_fits_a_terminal(&said.out);
     assert!(!said.err.contains("WARNING"), "{}", said.err);
 }
 
 #[test]
-fn minimal_is_proven_and_told_to_programs() {
+fn minimal_is_tried_and_reported_as_json() {
     let said = run(&["doctor", "--mode", "minimal", "--json"]);
     assert_eq!(said.code, Some(0), "{said:?}");
     let report = said.json();
@@ -133,7 +129,7 @@ fn without_user_namespaces_neither_mode_works_and_the_switch_is_named() {
 }
 
 #[test]
-fn what_is_missing_is_named_with_its_fix() {
+fn a_missing_program_is_reported_with_its_fix() {
     let said = with_only(&[], &["doctor", "--mode", "minimal", "--json"]);
     assert_eq!(said.code, Some(1), "{said:?}");
     for (name, fix) in [
@@ -152,7 +148,7 @@ fn what_is_missing_is_named_with_its_fix() {
 }
 
 #[test]
-fn a_runsc_that_does_not_run_is_told() {
+fn a_runsc_that_does_not_run_is_reported() {
     let said = run(&["doctor", "--runsc", "/bin/false", "--json"]);
     assert_eq!(said.code, Some(1), "{said:?}");
     assert_eq!(said.verdict("runsc"), "failed");
@@ -165,7 +161,7 @@ fn a_runsc_that_does_not_run_is_told() {
 }
 
 #[test]
-fn a_switch_that_turns_gvisor_off_is_told_and_does_not_change_what_is_tried() {
+fn a_variable_that_turns_gvisor_off_is_reported_and_ignored() {
     let output = roma()
         .args(["doctor", "--json"])
         .env("DISABLE_GVISOR", "true")
@@ -181,7 +177,7 @@ fn a_switch_that_turns_gvisor_off_is_told_and_does_not_change_what_is_tried() {
 }
 
 #[test]
-fn a_wrong_use_is_told_from_a_machine_that_cannot() {
+fn a_wrong_use_is_distinguished_from_a_failing_machine() {
     assert_eq!(run(&["doctor", "--mode", "external"]).code, Some(2));
     assert_eq!(run(&["doctor", "--no-such-option"]).code, Some(2));
     let help = run(&["doctor", "--help"]);

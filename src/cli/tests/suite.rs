@@ -10,7 +10,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{Said, WIDTH, program, roma, run};
+use common::{Said, assert_fits_a_terminal, program, roma, run};
 use serde_json::Value;
 
 /// As little of everything as there can be.
@@ -36,12 +36,6 @@ fn benchmarks(results: &Value) -> &Vec<Value> {
     results["benchmarks"].as_array().unwrap()
 }
 
-fn is_narrow(text: &str) {
-    for line in text.lines() {
-        assert!(line.chars().count() <= WIDTH, "{line}");
-    }
-}
-
 /// Measures once, and returns the results and the page.
 fn measured(more: &[&str]) -> (Value, String) {
     let folder = tempfile::tempdir().unwrap();
@@ -55,7 +49,7 @@ fn measured(more: &[&str]) -> (Value, String) {
     ];
     let said = suite(&[&more[..], &output].concat());
     assert_eq!(said.code, Some(0), "{said:?}");
-    is_narrow(&said.out);
+    assert_fits_a_terminal(&said.out);
     let results = read(&json);
     let listed = suite(&[&more[..], &["--list"]].concat());
     assert_eq!(listed.out.lines().collect::<Vec<_>>(), names(&results));
@@ -74,7 +68,7 @@ fn names(results: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn all_of_it_is_measured() {
+fn every_benchmark_is_measured() {
     let (results, page) = measured(&["--modes=minimal"]);
     for name in [
         "BM_LoadBinary/mode:1",
@@ -145,7 +139,7 @@ fn results_are_compared() {
     let output = ["--json", path("a").to_str().unwrap().to_owned().leak()];
     assert_eq!(suite(&[&one[..], &output].concat()).code, Some(0));
     let mut results = read(&path("a"));
-    // Everything once, then everything again: whoever repeats at once repeats one slow minute.
+    // Everything is measured once, then again: immediate repetitions would share one slow minute.
     let runs = benchmarks(&results).iter();
     let repetitions: Vec<_> = runs
         .map(|run| run["repetition_index"].as_u64().unwrap())
@@ -172,11 +166,11 @@ fn results_are_compared() {
     for pair in benchmarks(&same.json()) {
         assert_eq!(pair["verdict"], "no difference that can be told", "{pair}");
     }
-    is_narrow(&slower.out);
+    assert_fits_a_terminal(&slower.out);
 }
 
 #[test]
-fn what_is_no_result_cannot_be_compared() {
+fn an_invalid_result_file_cannot_be_compared() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &[u8]| {
         let path = folder.path().join(name);
@@ -206,7 +200,7 @@ fn what_is_no_result_cannot_be_compared() {
 }
 
 #[test]
-fn a_report_that_cannot_be_written_is_known_before() {
+fn a_report_that_cannot_be_written_is_refused_before_measuring() {
     let folder = tempfile::tempdir().unwrap();
     let json = folder.path().join("results.json");
     let said = suite(&[
@@ -221,7 +215,7 @@ fn a_report_that_cannot_be_written_is_known_before() {
 }
 
 #[test]
-fn ones_own_udf_is_measured_with_a_request_in_json() {
+fn a_udf_of_the_user_is_measured_with_a_request_in_json() {
     let (udf, proto) = (program("ROMA_SAMPLE_UDF"), program("ROMA_SAMPLE_PROTO"));
     let own = [
         "--modes=minimal",
@@ -240,14 +234,14 @@ fn ones_own_udf_is_measured_with_a_request_in_json() {
     let said = suite(&[&own[..], &request, &["{}"]].concat());
     assert_eq!(said.code, Some(1), "{said:?}");
     assert_eq!(said.out.matches("failed: ").count(), 2, "{said:?}");
-    is_narrow(&said.out);
+    assert_fits_a_terminal(&said.out);
 }
 
 #[test]
 fn a_wrong_use_says_what_is_wrong() {
     for (arguments, what) in [
         (&["--only", "BM_Nothing"][..], "nothing of that name"),
-        (&["--payloads", "1GiB"], "no payload"),
+        (&["--payloads", "1GiB"], "is not a payload size"),
         (&["--payloads", "64MiB"], "63 MiB"),
         (&["--modes", "chroot"], "chroot"),
         (&["--workers=many"], "many"),

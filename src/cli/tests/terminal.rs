@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::program;
+use common::{program, sample};
 use tempfile::TempDir;
 
 /// Long enough for any machine: this bounds hangs, never speed.
@@ -75,7 +75,7 @@ impl Terminal {
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// Presses again and again, for nobody sees when the tool is ready for it.
+    /// Presses repeatedly, because it is not visible when the tool is ready for it.
     fn press_until(&mut self, keys: &str, text: &str) {
         let until = Instant::now() + PATIENCE;
         while !self.shown.contains(text) {
@@ -113,7 +113,7 @@ impl Terminal {
 const PROMPT: &str = "roma> \r";
 
 #[test]
-fn a_person_is_helped_and_may_err() {
+fn a_session_completes_commands_and_survives_errors() {
     let mut terminal = Terminal::with("shell --mode minimal");
     terminal.wait_for("`help` lists the commands");
     terminal.wait_for(PROMPT);
@@ -145,7 +145,7 @@ fn ctrl_c_cancels_the_request_and_nothing_else() {
     let command = format!("shell --mode minimal --proto {}", proto.display());
     let mut terminal = Terminal::with(&command);
     terminal.wait_for(PROMPT);
-    let udf = program("ROMA_ECHO_UDF").with_file_name("sample_udf");
+    let udf = sample("sample_udf");
     terminal.press(&format!("load {}\r", udf.display()));
     terminal.wait_for("code_token=");
     terminal.wait_for(PROMPT);

@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{WIDTH, program, run};
+use common::{assert_fits_a_terminal, program, run, sample};
 use serde_json::Value;
 
 const SMALL: &[&str] = &["--num-workers", "4", "--burst-size", "2"];
@@ -28,7 +28,7 @@ fn count(report: &Value, name: &str) -> u64 {
 }
 
 #[test]
-fn bursts_are_sent_and_told_as_json() {
+fn bursts_are_sent_and_reported_as_json() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("reports");
     let output = ["--json", "--output-file", file.to_str().unwrap()];
@@ -53,12 +53,10 @@ fn bursts_are_sent_and_told_as_json() {
 }
 
 #[test]
-fn it_is_shown_in_80_columns() {
+fn the_report_is_shown_in_80_columns() {
     let said = traffic(&["--queries-per-second", "20", "--num-queries", "10"]);
     assert!(said.out.contains("10 bursts, 20 calls"), "{said:?}");
-    for line in said.out.lines() {
-        assert!(line.chars().count() <= WIDTH, "{line}");
-    }
+    assert_fits_a_terminal(&said.out);
 }
 
 #[test]
@@ -114,7 +112,7 @@ fn searches_end_with_what_they_found() {
         "{report:#}"
     );
     // Whose calls all fail has no budget, which the second step makes sure of.
-    let udf = program("ROMA_SAMPLE_UDF").with_file_name("pause_udf");
+    let udf = sample("pause_udf");
     let search = ["--find-latency-budget", "--deadline", "50ms"];
     let search = [&search[..], &["--udf", udf.to_str().unwrap()]].concat();
     let said = traffic(&[&short[..], &search].concat());
@@ -130,7 +128,7 @@ fn a_wrong_use_says_what_is_wrong() {
         (&["--qps-search-bounds", "9:1"][..], "LOW:HIGH"),
         (&["--queries-per-second", "0"], "more than 0"),
         (&["--input-args", "7"], "prime-sieve"),
-        (&["--duration", "soon"], "is no time"),
+        (&["--duration", "soon"], "is not a duration"),
         (&["--request", "@/no/such/file"], "/no/such/file"),
         (&["--rpc", "Run"], "--proto"),
         (

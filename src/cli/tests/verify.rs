@@ -11,7 +11,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use common::{Said, WIDTH, program, roma, run};
+use common::{Said, assert_fits_a_terminal, program, roma, run, sample};
 
 /// Verifies with `--json`.
 fn verify(mode: &str, udf: &Path, more: &[&str]) -> Said {
@@ -21,11 +21,6 @@ fn verify(mode: &str, udf: &Path, more: &[&str]) -> Said {
         command.args(["--platform", "systrap"]);
     }
     command.args(more).output().unwrap().into()
-}
-
-/// A sample UDF.
-fn sample(name: &str) -> PathBuf {
-    program("ROMA_ECHO_UDF").with_file_name(name)
 }
 
 /// The UDF that does what its request says.
@@ -84,12 +79,12 @@ fn is_good(said: &Said) {
 }
 
 #[test]
-fn a_good_one_passes_without_gvisor() {
+fn a_good_udf_passes_without_gvisor() {
     is_good(&verify("minimal", &sample("echo_udf"), &[]));
 }
 
 #[test]
-fn a_good_one_passes_in_gvisor() {
+fn a_good_udf_passes_in_gvisor() {
     is_good(&verify("gvisor", &sample("echo_udf"), &[]));
 }
 
@@ -115,11 +110,7 @@ fn the_table_fits_into_a_terminal() {
     assert_eq!(said.code, Some(0), "{said:?}");
     let lines: Vec<_> = said.out.lines().collect();
     let (last, table) = lines.split_last().unwrap();
-    assert!(
-        table.iter().all(|line| line.chars().count() <= WIDTH),
-        "{}",
-        said.out
-    );
+    assert_fits_a_terminal(&table.join("\n"));
     assert!(
         table
             .iter()
@@ -130,7 +121,7 @@ fn the_table_fits_into_a_terminal() {
 }
 
 #[test]
-fn what_cannot_run_is_not_run() {
+fn a_binary_that_cannot_run_is_not_run() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, bytes: &[u8], mode| {
         let path = folder.path().join(name);
@@ -176,7 +167,7 @@ fn what_cannot_run_is_not_run() {
 }
 
 #[test]
-fn what_does_not_get_ready_is_told_from_what_crashes() {
+fn a_udf_that_is_never_ready_is_distinguished_from_one_that_crashes() {
     let udf = program("ROMA_MISBEHAVING_UDF");
     let started = |how| verify("minimal", &udf, &["--deadline", "2", "--arg", how]);
     judged_as(
@@ -219,7 +210,7 @@ fn the_older_protocol_is_recognised() {
 }
 
 #[test]
-fn each_defect_of_an_answer_is_told() {
+fn each_defect_of_a_response_is_reported() {
     for (request, words) in [
         ("truncated", ["is truncated", "as many bytes"]),
         ("truncated-length", ["is truncated", "as many bytes"]),
@@ -236,7 +227,7 @@ fn each_defect_of_an_answer_is_told() {
 }
 
 #[test]
-fn an_empty_request_may_be_the_reason() {
+fn an_empty_request_is_reported_as_a_possible_reason() {
     let said = verify("minimal", &sample("sample_udf"), &[]);
     judged_as(&said, "answer", "failed", &["code 70", "--request"]);
     let found = said.check("filter")["found"].as_str().unwrap().to_owned();
@@ -244,7 +235,7 @@ fn an_empty_request_may_be_the_reason() {
 }
 
 #[test]
-fn what_happens_after_the_answer_is_told() {
+fn defects_after_the_response_are_reported() {
     judged_as(&misbehaving("linger"), "exit", "weak", &["is killed"]);
     let said = verify("minimal", &sample("nonzero_return_udf"), &[]);
     judged_as(&said, "exit", "weak", &["code 23"]);
@@ -259,7 +250,7 @@ fn what_happens_after_the_answer_is_told() {
 }
 
 #[test]
-fn hunger_for_descriptors_is_told() {
+fn a_udf_that_needs_many_descriptors_is_reported() {
     judged_as(
         &misbehaving("descriptors"),
         "descriptors",
@@ -291,7 +282,7 @@ fn the_level_of_the_filter_that_it_needs_is_found() {
 }
 
 #[test]
-fn a_machine_that_cannot_is_told_from_a_udf_that_does_not() {
+fn a_failing_machine_is_distinguished_from_a_failing_udf() {
     let said = verify(
         "minimal",
         &sample("echo_udf"),
@@ -301,7 +292,7 @@ fn a_machine_that_cannot_is_told_from_a_udf_that_does_not() {
 }
 
 #[test]
-fn a_wrong_use_is_told_from_a_bad_udf() {
+fn a_wrong_use_is_distinguished_from_a_bad_udf() {
     let echo = sample("echo_udf");
     let code = |udf: &Path, more: &[&str]| verify("minimal", udf, more).code;
     assert_eq!(code(Path::new("/no/such/file"), &[]), Some(2));

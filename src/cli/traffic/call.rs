@@ -1,4 +1,4 @@
-//! What each call asks.
+//! The request of each call.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use roma_sample_proto::roma::sample::prime_sieve_request::Limit;
 use roma_sample_proto::roma::sample::sample_request::Task;
 use roma_sample_proto::roma::sample::{CloneRequest, HelloWorldRequest};
 
-use crate::sample_request::{encoded, sieve};
+use crate::samples::request::{encoded, sieve};
 
 /// `CLONE_NEWNS`.
 const NEW_MOUNT_NAMESPACE: u64 = 0x0002_0000;
-/// How far primes are looked for if nobody says.
+/// The default limit of the prime sieve.
 const PRIMES: u32 = 100_000;
 
-/// What the sample UDF is asked for.
+/// The function of the sample UDF to call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Function {
     /// A greeting.
@@ -25,16 +25,16 @@ pub enum Function {
     /// Primes: up to a number, or for a time (`100000`, `5ms`).
     #[value(alias = "PrimeSieve")]
     PrimeSieve,
-    /// To make a process.
+    /// Create a process.
     #[value(alias = "Clone")]
     Clone,
-    /// To make a process in a mount namespace of its own.
+    /// Create a process in a mount namespace of its own.
     #[value(alias = "CloneWithNewNsFlag")]
     CloneWithNewNsFlag,
 }
 
 impl Function {
-    /// The request, with what the user gave as its input.
+    /// Returns the request with the user's input.
     pub fn request(self, input: Option<&str>) -> anyhow::Result<Bytes> {
         ensure!(
             input.is_none() || self == Self::PrimeSieve,
@@ -49,19 +49,19 @@ impl Function {
     }
 }
 
-/// What a plain number means is primes, not seconds.
+/// A plain number is a limit for primes, not seconds.
 fn primes(input: Option<&str>) -> anyhow::Result<Bytes> {
     let Some(text) = input else {
         return Ok(sieve(Limit::UpTo(PRIMES)));
     };
-    match (text.parse(), crate::duration::parse(text)) {
+    match (text.parse(), crate::options::duration::parse(text)) {
         (Ok(up_to), _) => Ok(sieve(Limit::UpTo(up_to))),
         (Err(_), Ok(time)) => primes_for(time),
         (Err(_), Err(_)) => bail!("`{text}` is neither a number nor a time such as 5ms"),
     }
 }
 
-/// A request that takes at least so long.
+/// Returns a request that takes at least this long.
 pub fn primes_for(time: Duration) -> anyhow::Result<Bytes> {
     Ok(sieve(Limit::AtLeast(time.try_into()?)))
 }

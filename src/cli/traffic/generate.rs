@@ -1,6 +1,6 @@
-//! Traffic in an open loop: calls begin when they are due, whether or not those before them are over,
-//! and their times count from when they were due. What is slow so shows, instead of slowing down the
-//! asking.
+//! Traffic in an open loop: calls begin when they are due, even if earlier calls are still in flight,
+//! and their times count from when they were due. A slow service therefore shows in the times instead
+//! of in the rate.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,34 +13,34 @@ use tokio::time::Instant;
 use super::clock::Clock;
 use super::statistics::Times;
 
-/// More calls than this are never under way: what a machine cannot take must not take the machine.
+/// The most calls in flight, so that an overload does not exhaust this machine.
 const MOST_UNDER_WAY: u64 = 100_000;
 
-/// When to call.
+/// The schedule of calls.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     /// From one burst to the next.
     pub interval: Duration,
     /// Calls that are due at the same moment.
     pub burst: u32,
-    /// How many bursts there are; without, as many as fit into `time`.
+    /// The number of bursts; if `None`, as many as fit into `time`.
     pub bursts: Option<u64>,
     pub time: Option<Duration>,
 }
 
-/// What one call took, of the service's own time.
+/// The times of one call, as the service measured them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Answer {
     pub wait: Duration,
     pub run: Duration,
 }
 
-/// What came of it.
+/// The result of a measurement.
 #[derive(Debug, Default)]
 pub struct Measured {
     pub elapsed: Duration,
     pub bursts: u64,
-    /// Bursts that began only when the next one was due.
+    /// Bursts that began after the next one was due.
     pub late: u64,
     pub failures: u64,
     pub first_failure: Option<String>,
@@ -50,13 +50,13 @@ pub struct Measured {
     pub processing: Times,
     /// From when a call was due to its answer.
     pub invocation: Times,
-    /// Of these: until there was a worker.
+    /// Part of `invocation`: until a worker was ready.
     pub wait: Times,
-    /// Of these: until the worker had answered.
+    /// Part of `invocation`: until the worker had responded.
     pub run: Times,
 }
 
-/// How far it has got.
+/// The progress of a run.
 #[derive(Debug, Default)]
 pub struct Progress {
     pub begun: AtomicU64,
@@ -121,7 +121,7 @@ struct Burst {
     calls: Vec<Ended>,
 }
 
-/// Calls as planned, and waits for all answers.
+/// Sends calls as planned, and waits for all responses.
 pub async fn generate<C, F, A>(
     clock: &C,
     plan: &Plan,
@@ -191,7 +191,7 @@ async fn gather(clock: impl Clock, due: Instant, mut calls: JoinSet<Ended>) -> B
     }
 }
 
-/// A burst whose task did not end as it should.
+/// The result of a burst whose task panicked.
 fn lost(plan: &Plan) -> Burst {
     let call = || (Duration::ZERO, Err("the call was abandoned".to_owned()));
     Burst {

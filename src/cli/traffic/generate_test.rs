@@ -1,4 +1,4 @@
-//! The arithmetic, against services whose behaviour is known, in a time that passes only when all wait.
+//! Tests of the arithmetic with simulated services, in a time that advances only while all tasks wait.
 
 use std::sync::Mutex;
 
@@ -19,7 +19,7 @@ impl Clock for Paused {
     }
 }
 
-/// One that oversleeps once, as when the machine stands still.
+/// A clock that oversleeps once, as if the machine had stood still.
 #[derive(Debug, Clone)]
 struct Stalling {
     stall: Arc<Mutex<Option<(Duration, Duration)>>>,
@@ -48,7 +48,7 @@ fn plan(interval: Duration, burst: u32, bursts: u64) -> Plan {
     }
 }
 
-/// So many servers, each of which takes so long for a call; calls wait in a line.
+/// A fixed number of servers with a fixed time for each call; calls wait in a queue.
 fn service(
     servers: usize,
     time: Duration,

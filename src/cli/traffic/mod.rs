@@ -1,4 +1,4 @@
-//! `roma traffic`: calls at a steady rate, and searches for what a service takes.
+//! `roma traffic`: calls at a steady rate, and searches for the highest rate that a service sustains.
 
 mod call;
 mod clock;
@@ -25,16 +25,17 @@ use roma_byob::{CodeToken, ExecuteOptions, LoadOptions, Service};
 use search::Lengths;
 use serde_json::{Value, json};
 
-use crate::programs;
-use crate::request::{Given, RequestArgs};
-use crate::target::Target;
-use crate::terminal;
-use crate::wrong_use::WrongUse;
+use crate::error::Explain;
+use crate::error::WrongUse;
+use crate::options::request::{Given, RequestArgs};
+use crate::options::target::Target;
+use crate::output::terminal;
+use crate::samples::programs;
 
-/// How often to tell how far it has got.
+/// The time between two progress messages.
 const NEWS: Duration = Duration::from_secs(1);
 
-/// What to send, and what to find out.
+/// The options of traffic.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A burst is due at each tick of a steady clock, whether or not the calls before it
@@ -49,7 +50,7 @@ pub struct TrafficArgs {
     /// The UDF. By default the sample UDF: $ROMA_SAMPLE_UDF or sample_udf beside this program.
     #[arg(long, visible_alias = "udf", alias = "binary_path")]
     binary_path: Option<PathBuf>,
-    /// What the sample UDF is asked for.
+    /// The function of the sample UDF to call.
     #[arg(long, alias = "function_name", value_enum, default_value_t = Function::HelloWorld)]
     #[arg(ignore_case = true, conflicts_with = "request")]
     function_name: Function,
@@ -67,35 +68,35 @@ pub struct TrafficArgs {
     /// Calls in each burst.
     #[arg(long, alias = "burst_size", default_value_t = 14)]
     burst_size: u32,
-    /// How many bursts.
+    /// Number of bursts.
     #[arg(long, alias = "num_queries", default_value_t = 10_000)]
     num_queries: u64,
-    /// How many calls in all, instead of --num-queries.
+    /// Number of calls in total, instead of --num-queries.
     #[arg(long, alias = "total_invocations")]
     total_invocations: Option<u64>,
-    /// For how long, instead of --num-queries: 30s, 5m.
-    #[arg(long, value_parser = crate::duration::parse)]
+    /// Duration, instead of --num-queries: 30s, 5m.
+    #[arg(long, value_parser = crate::options::duration::parse)]
     duration: Option<Duration>,
     /// How long a call may wait for a worker.
-    #[arg(long, value_parser = crate::duration::parse, default_value = "10s")]
+    #[arg(long, value_parser = crate::options::duration::parse, default_value = "10s")]
     #[arg(aliases = ["connection-timeout", "connection_timeout", "byob_connection_timeout"])]
     queue_timeout: Duration,
     /// How long a call may take once it has a worker.
-    #[arg(long, value_parser = crate::duration::parse, default_value = "10s")]
+    #[arg(long, value_parser = crate::options::duration::parse, default_value = "10s")]
     deadline: Duration,
-    /// Search for the most bursts a second that go well.
+    /// Search for the highest number of bursts per second that goes well.
     #[arg(long, alias = "find_max_qps", conflicts_with = "find_latency_budget")]
     find_max_qps: bool,
-    /// Where to search.
+    /// Range of the search.
     #[arg(long, alias = "qps_search_bounds", default_value = "1:10000", value_parser = bounds)]
     qps_search_bounds: (u32, u32),
-    /// How exactly to search.
+    /// Resolution of the search.
     #[arg(long, default_value_t = 50)]
     qps_resolution: u32,
-    /// Percent of bursts that may be late.
+    /// Percentage of bursts that may be late.
     #[arg(long, alias = "late_threshold", default_value_t = 15.0)]
     late_threshold: f64,
-    /// Percent of calls that may fail in a search.
+    /// Percentage of calls that may fail in a search.
     #[arg(long, default_value_t = 1.0)]
     failure_threshold: f64,
     /// Search for the longest call that goes well at this rate.
@@ -104,19 +105,19 @@ pub struct TrafficArgs {
     /// The shortest call of that search, in milliseconds.
     #[arg(long, alias = "initial_duration_ms", default_value_t = 5)]
     initial_duration_ms: u64,
-    /// How much longer each next one is.
+    /// Step between two lengths.
     #[arg(long, alias = "duration_step_ms", default_value_t = 5)]
     duration_step_ms: u64,
-    /// Percent that the share of bad calls may still change by when the search ends.
+    /// Change of the percentage of bad calls below which the search ends.
     #[arg(long, alias = "latency_slope_threshold", default_value_t = 1.0)]
     latency_slope_threshold: f64,
     /// Judge by late bursts instead of failed calls.
     #[arg(long, alias = "use_late_bursts_for_budget")]
     use_late_bursts_for_budget: bool,
-    /// What this run is called in reports.
+    /// Name of this run in reports.
     #[arg(long, alias = "run_id")]
     run_id: Option<String>,
-    /// A file that gets one more line of JSON.
+    /// A file to which the report is appended as a line of JSON.
     #[arg(long, alias = "output_file")]
     output_file: Option<PathBuf>,
     /// Print JSON.
@@ -129,10 +130,10 @@ fn bounds(text: &str) -> Result<(u32, u32), String> {
         let (low, high) = (low.parse().ok()?, high.parse().ok()?);
         (0 < low && low <= high).then_some((low, high))
     });
-    parsed.ok_or_else(|| format!("`{text}` is no range; write LOW:HIGH, such as 1:10000"))
+    parsed.ok_or_else(|| format!("`{text}` is not a range; write LOW:HIGH, such as 1:10000"))
 }
 
-/// Sends, searches, tells.
+/// Sends traffic or searches, and prints the result.
 pub async fn run(arguments: TrafficArgs) -> anyhow::Result<ExitCode> {
     let plan = plan(&arguments).map_err(WrongUse::of)?;
     let given = arguments.request.read().map_err(WrongUse::of)?;
@@ -167,7 +168,7 @@ pub async fn run(arguments: TrafficArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!found.good)))
 }
 
-/// What came of it all.
+/// The result of the command.
 struct Found {
     good: bool,
     json: Value,
@@ -196,7 +197,7 @@ fn plan(arguments: &TrafficArgs) -> anyhow::Result<Plan> {
     })
 }
 
-/// What was given, or else what the sample UDF is asked for.
+/// Returns the given request, or else that for the sample UDF.
 fn request(arguments: &TrafficArgs, given: &Given) -> anyhow::Result<Bytes> {
     match (&given.request, &given.method) {
         (Some(request), _) => Ok(request.clone()),
@@ -207,7 +208,7 @@ fn request(arguments: &TrafficArgs, given: &Given) -> anyhow::Result<Bytes> {
     }
 }
 
-/// Who calls.
+/// The caller of a service.
 struct Caller {
     service: Service,
     code: CodeToken,
@@ -217,7 +218,7 @@ struct Caller {
 }
 
 impl Caller {
-    /// Sends one plan's traffic, and tells meanwhile how it goes.
+    /// Sends one plan's traffic, and prints its progress.
     async fn measure(&self, plan: &Plan, request: &Bytes) -> Measured {
         let progress = Arc::<Progress>::default();
         let call = || {
@@ -238,7 +239,7 @@ impl Caller {
                             run: times.send + times.run,
                         })
                     }
-                    Err(error) => Err(error.to_string()),
+                    Err(error) => Err(error.explained()),
                 }
             }
         };
@@ -345,7 +346,7 @@ async fn find_latency_budget(
         };
         let good = percent <= arguments.failure_threshold;
         caller.say(&report::step(
-            &crate::summary::short(length),
+            &crate::output::summary::short(length),
             &measured,
             good,
         ));
@@ -356,7 +357,7 @@ async fn find_latency_budget(
     match budget {
         Some(budget) => caller.say(&format!(
             "\nA call may take {} at this rate.",
-            crate::summary::short(budget)
+            crate::output::summary::short(budget)
         )),
         None => caller.say("\nNot even the shortest call goes well at this rate."),
     }
@@ -409,7 +410,7 @@ fn tell(
     }
 }
 
-/// A name that no other run has.
+/// Returns a unique name for this run.
 fn some_id() -> String {
     let random = std::fs::read_to_string("/proc/sys/kernel/random/uuid");
     random.map_or_else(

@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 
 use super::generate::Measured;
 use super::statistics::Times;
-use crate::summary::short;
+use crate::output::summary::short;
 
 /// The longest bar of a histogram.
 const BAR: usize = 40;
 
-/// What `statistics` is called where others read it.
+/// Returns the statistics, under the names that other tools read.
 pub fn statistics(measured: &Measured) -> Value {
     json!({
         "total_elapsed": format!("{:.9}s", measured.elapsed.as_secs_f64()),
@@ -35,7 +35,7 @@ pub fn statistics(measured: &Measured) -> Value {
     })
 }
 
-/// The machine, and this process on it.
+/// Returns facts about the machine and this process.
 pub fn system() -> Value {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
@@ -50,20 +50,20 @@ pub fn system() -> Value {
     })
 }
 
-/// The first number behind a name.
+/// Returns the first number after a name.
 fn field(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Adds a line to a file.
+/// Appends a line to a file.
 pub fn append(path: &Path, report: &Value) -> anyhow::Result<()> {
     let file = OpenOptions::new().create(true).append(true).open(path);
     file.and_then(|mut file| writeln!(file, "{report}"))
         .with_context(|| path.display().to_string())
 }
 
-/// The numbers and the picture of one run.
+/// Returns the numbers and the histogram of one run.
 pub fn text(measured: &Measured) -> String {
     let mut text = format!(
         "{} bursts, {} calls in {}: {} bursts late ({:.1} %), {} calls failed ({:.1} %)\n",
@@ -111,7 +111,7 @@ fn row(name: &str, times: &Times) -> String {
     format!("{name:<18}{cells}")
 }
 
-/// How the times are spread.
+/// Returns the histogram as bars.
 fn picture(times: &Times) -> String {
     let ranges = times.ranges();
     let most = ranges.iter().map(|(_, count)| *count).max().unwrap_or(0);
@@ -128,7 +128,7 @@ fn picture(times: &Times) -> String {
     text
 }
 
-/// A row of a search.
+/// Returns one row of a search.
 pub fn step(name: &str, measured: &Measured, good: bool) -> String {
     format!(
         "{name:>12}  late {:>5.1} %  failed {:>5.1} %  p99 {:>9}  {}",
@@ -139,7 +139,7 @@ pub fn step(name: &str, measured: &Measured, good: bool) -> String {
     )
 }
 
-/// A share of calls that were bad, for one length of call.
+/// Returns the share of bad calls for one length.
 pub fn share(length: Duration, percent: f64) -> Value {
     json!({ "duration_ms": length.as_secs_f64() * 1e3, "failure_pct": percent })
 }
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_machine_is_is_known() {
+    fn the_machine_is_described() {
         let system = system();
         assert!(system["memory_kib"].as_u64().unwrap() > 0, "{system}");
         assert!(system["hardware_thread_count"].as_u64().unwrap() > 0);

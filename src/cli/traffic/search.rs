@@ -1,10 +1,10 @@
-//! Searches: how much traffic a service takes, and how long each call may be.
+//! Searches for the highest rate that a service sustains, and for the longest call.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// The highest rate that goes well, to within `resolution`; none if not even the lowest does. Assumes
-/// that what goes well at one rate does at every lower one.
+/// Returns the highest rate that goes well, to within `resolution`, or `None` if the lowest does not. Assumes
+/// that if a rate goes well, every lower one does.
 pub async fn highest_rate(
     rates: RangeInclusive<u32>,
     resolution: u32,
@@ -24,22 +24,22 @@ pub async fn highest_rate(
     Some(good)
 }
 
-/// How calls of growing length fare.
+/// The lengths of calls to try.
 #[derive(Debug, Clone, Copy)]
 pub struct Lengths {
     pub first: Duration,
     pub step: Duration,
-    /// Once most calls fail, the search ends when one step more changes the share by no more than so
-    /// many percent.
+    /// Once most calls fail, the search ends when one more step changes the share by at most this
+    /// many percentage points.
     pub slope: f64,
 }
 
-/// So many steps are enough.
+/// The most steps of a search.
 const MOST_STEPS: usize = 100;
-/// Percent.
+/// The share of bad calls, in percent, above which most calls fail.
 const MOST: f64 = 50.0;
 
-/// The share of bad calls, in percent, for each length until there is no more to learn.
+/// Returns the share of bad calls, in percent, for each length until the search ends.
 pub async fn shares(
     lengths: Lengths,
     mut bad_percent: impl AsyncFnMut(Duration) -> f64,
@@ -58,7 +58,7 @@ pub async fn shares(
     shares
 }
 
-/// The longest length up to which the share of bad calls stays within `percent`.
+/// Returns the longest length up to which the share of bad calls stays within `percent`.
 pub fn budget(shares: &[(Duration, f64)], percent: f64) -> Option<Duration> {
     let good = shares.iter().take_while(|(_, share)| *share <= percent);
     good.last().map(|(length, _)| *length)
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_found_to_within_the_resolution() {
+    async fn the_highest_rate_is_found_to_within_the_resolution() {
         for capacity in (1..=10_000).step_by(37) {
             let found = search(1..=10_000, 50, capacity).await.unwrap();
             assert!(found <= capacity && capacity - found < 50, "{found}");

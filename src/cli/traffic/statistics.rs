@@ -1,4 +1,4 @@
-//! Many times, in a histogram.
+//! Histograms of durations.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 /// Significant digits.
 const DIGITS: u8 = 3;
 
-/// Times of one kind.
+/// A histogram of durations.
 #[derive(Debug, Clone)]
 pub struct Times(Histogram<u64>);
 
@@ -22,7 +22,7 @@ impl Default for Times {
 impl Times {
     pub fn record(&mut self, time: Duration) {
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        // It grows as it must; without room for that the time is lost, not the measurement.
+        // The histogram resizes; if it cannot, only this value is lost.
         let _ = self.0.record(nanos);
     }
 
@@ -30,7 +30,7 @@ impl Times {
         self.0.len()
     }
 
-    /// The time that so many percent do not exceed.
+    /// Returns the duration that `percent` percent of all durations do not exceed.
     pub fn percentile(&self, percent: f64) -> Duration {
         Duration::from_nanos(self.0.value_at_percentile(percent))
     }
@@ -43,7 +43,7 @@ impl Times {
         Duration::from_nanos(self.0.max())
     }
 
-    /// The middle one of the distances from the middle one.
+    /// Returns the median of the distances from the median.
     pub fn median_deviation(&self) -> Duration {
         let median = self.0.value_at_percentile(50.0);
         let mut deviations = Self::default();
@@ -54,8 +54,8 @@ impl Times {
         deviations.percentile(50.0)
     }
 
-    /// How many times there are in each of some ranges, of which each is twice as long as the one
-    /// before: where each one ends, and its count.
+    /// Returns the end and the count of consecutive ranges, each of which is twice as long as the one
+    /// before.
     pub fn ranges(&self) -> Vec<(Duration, u64)> {
         let first = self.0.min().max(1_000);
         self.0
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn without_times_all_is_zero() {
+    fn statistics_without_times_are_zero() {
         let times = Times::default();
         assert_eq!(times.max(), Duration::ZERO);
         assert_eq!(times.json()["p50"], "0.000000000s");

@@ -1,14 +1,14 @@
-//! What can be said of a binary without running it.
+//! Checks of a binary that do not run it.
 
 use roma_protocol::control::MAX_BINARY_BYTES;
 use roma_sandbox::elf::{self, Binary, Elf, Machine};
 
-use crate::checks::Check;
+use crate::output::checks::Check;
 
-/// From here on a binary is large: each load sends all of it into the sandbox, where it stays.
+/// The size from which a binary counts as large: each load copies all of it into the sandbox.
 const LARGE: u64 = 64 << 20;
 
-/// What kind of program it is, whether this machine can run it, what it needs and how large it is.
+/// Checks the kind of program, whether this machine can run it, its libraries and its size.
 pub fn look(file: &[u8], has_libraries: bool) -> Vec<Check> {
     let mut checks = match elf::inspect(file) {
         Err(error) => vec![
@@ -102,7 +102,7 @@ fn size(bytes: u64) -> Check {
     }
 }
 
-/// A size, short.
+/// Formats a size with its unit.
 pub fn human(bytes: u64) -> String {
     let kib = bytes as f64 / 1024.0;
     match bytes {
@@ -116,7 +116,7 @@ pub fn human(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::Verdict;
+    use crate::output::checks::Verdict;
 
     fn judged(file: &[u8], has_libraries: bool) -> Vec<(String, Verdict)> {
         let checks = look(file, has_libraries).into_iter();
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_program_is_told() {
+    fn a_file_that_is_not_a_program_is_reported() {
         assert_eq!(verdict(b"hello", "format"), Some(Verdict::Failed));
         assert_eq!(verdict(b"", "size"), Some(Verdict::Failed));
         let script = b"#!/usr/bin/python3\n";

@@ -1,4 +1,4 @@
-//! What came of running a UDF, judged.
+//! Checks of the trials of a UDF.
 
 use std::time::Duration;
 
@@ -7,27 +7,28 @@ use roma_byob::{Error, ExitStatus, LogTail, Mode, Readiness, Report, ResponseErr
 
 use super::binary::human;
 use super::trial::{Answer, FEW_DESCRIPTORS, Got, Trial};
-use crate::checks::Check;
-use crate::descriptors::decode;
-use crate::summary::short;
+use crate::error::Explain;
+use crate::options::descriptors::decode;
+use crate::output::checks::Check;
+use crate::output::summary::short;
 
-/// What a UDF was asked for.
+/// The request that a UDF got.
 #[derive(Debug)]
 pub struct Asked {
     pub mode: Mode,
     pub method: Option<MethodDescriptor>,
-    /// The request is the user's, not just an empty one.
+    /// Whether the user gave the request; otherwise it is empty.
     pub given: bool,
     pub limit: Duration,
 }
 
-/// All that is to be said of the trials, of which there is at least one.
+/// Returns the checks of the trials, of which there must be at least one.
 pub fn judge(trials: &[Trial], asked: &Asked) -> Vec<Check> {
     let (Some(first), Some(last)) = (trials.first(), trials.last()) else {
         return Vec::new();
     };
     match &last.got {
-        Got::Nowhere(error) => vec![Check::failed("sandbox", error.to_string()).fix(format!(
+        Got::Nowhere(error) => vec![Check::failed("sandbox", error.explained()).fix(format!(
             "roma doctor --mode {} says what is missing",
             asked.mode
         ))],
@@ -58,7 +59,10 @@ fn filter(first: &Trial, last: &Trial) -> Check {
     };
     Check::weak(
         "filter",
-        format!("it answers at level {level}, but not at level {wanted}, where {why}"),
+        format!(
+            "it answers at level {level}, but not at level {wanted}, where {}",
+            why.explained()
+        ),
     )
     .fix(format!(
         "do without the system call that {wanted} denies, or run it at level {level}. Which call \
@@ -109,7 +113,10 @@ fn response(answer: &Answer, asked: &Asked) -> Check {
         let counts = format!("{} of {}", failures.len(), answer.again.len());
         return Check::failed(
             NAME,
-            format!("not each time: {counts} more times, {failure}"),
+            format!(
+                "not each time: {counts} more times, {}",
+                failure.explained()
+            ),
         )
         .fix(mend(failure, asked));
     }
@@ -126,7 +133,7 @@ fn response(answer: &Answer, asked: &Asked) -> Check {
     }
 }
 
-/// The beginning, in one line.
+/// Returns the beginning of a text, in one line.
 fn shortened(text: &str) -> String {
     const MOST: usize = 200;
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -143,13 +150,13 @@ fn exit(report: &Report) -> Check {
     };
     match exit.status {
         ExitStatus::Code(0) => Check::ok(NAME, "with code 0, after its answer"),
-        // What a service sends to a process that does not end by itself.
+        // A service sends this signal to a process that does not end by itself.
         ExitStatus::Signal(9) => {
             Check::weak(NAME, "it does not end after its answer and is killed")
                 .fix("exit once the response is written: until then it takes the place of another")
         }
         status => Check::weak(NAME, format!("its answer counts, but then it {status}"))
-            .fix("exit with code 0: other ends look like crashes to whoever watches"),
+            .fix("exit with code 0: other ends look like crashes to monitoring"),
     }
 }
 
@@ -189,7 +196,7 @@ fn usage(report: &Report) -> Check {
     )
 }
 
-/// It does not answer: told of the way in which it should, or in which it came further.
+/// The checks of a UDF that does not respond, for the protocol with which it came further.
 fn unanswered(trials: &[Trial], asked: &Asked) -> Vec<Check> {
     let older = trials.iter().find(|trial| speaks_the_older_protocol(trial));
     let Some(told) = older.or(trials.first()) else {
@@ -197,7 +204,7 @@ fn unanswered(trials: &[Trial], asked: &Asked) -> Vec<Check> {
     };
     let filter = at_no_level(trials);
     let failed =
-        |name, error: &Error| Check::failed(name, error.to_string()).fix(mend(error, asked));
+        |name, error: &Error| Check::failed(name, error.explained()).fix(mend(error, asked));
     let rest = |name| Check::skipped(name, "it does not answer");
     let [load, ready, answer] = match &told.got {
         Got::Unloaded(error @ (Error::NeverReady { .. } | Error::StartCrashed { .. })) => {
@@ -217,7 +224,7 @@ fn unanswered(trials: &[Trial], asked: &Asked) -> Vec<Check> {
     checks
 }
 
-/// It reacts to a request, if not well, without having said that it is ready.
+/// Returns whether it reacts to a request without having sent the readiness byte.
 fn speaks_the_older_protocol(trial: &Trial) -> bool {
     let reacts = match &trial.got {
         Got::Unanswered(error) => !matches!(error, Error::Deadline { .. }),
@@ -233,7 +240,7 @@ fn at_no_level(trials: &[Trial]) -> Check {
     }
 }
 
-/// What its developer can do.
+/// Returns what its developer can do.
 fn mend(error: &Error, asked: &Asked) -> String {
     let limit = asked.limit;
     match error {
@@ -277,7 +284,7 @@ mod tests {
     use roma_byob::{Exit, SyscallFilter, Usage};
 
     use super::*;
-    use crate::checks::Verdict;
+    use crate::output::checks::Verdict;
     use crate::verify::trial::Setting;
 
     fn asked() -> Asked {
@@ -315,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_at_every_level_is_not_the_filters() {
+    fn a_failure_at_every_level_is_not_blamed_on_the_filter() {
         let levels = [
             SyscallFilter::Strict,
             SyscallFilter::Engine,
@@ -331,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn who_reacts_to_a_request_without_a_byte_speaks_the_older_protocol() {
+    fn a_response_without_a_readiness_byte_means_the_older_protocol() {
         let never = Error::NeverReady {
             limit: Duration::from_secs(5),
             log_tail: String::new(),
@@ -351,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_stricter_level_stops_is_told_with_what_happened_there() {
+    fn a_failure_at_a_stricter_level_is_reported_with_its_reason() {
         let first = trial(SyscallFilter::Strict, Got::Unanswered(died()));
         let last = trial(SyscallFilter::Engine, Got::Nowhere(Error::ShutDown));
         let check = filter(&first, &last);
@@ -362,12 +369,24 @@ mod tests {
     }
 
     #[test]
-    fn the_machine_is_not_the_udf() {
+    fn a_service_that_does_not_start_is_not_blamed_on_the_udf() {
         let trials = [trial(SyscallFilter::Strict, Got::Nowhere(Error::ShutDown))];
         let checks = judge(&trials, &asked());
         assert_eq!(checks.len(), 1);
         assert_eq!(verdict(&checks, "sandbox"), Verdict::Failed);
         assert!(checks[0].fix.as_ref().unwrap().contains("doctor"));
+    }
+
+    #[test]
+    fn advice_of_the_engine_is_shown_with_the_failure() {
+        let error = crate::error::fixable();
+        let advice = error.advice().unwrap();
+        for got in [Got::Nowhere(error.clone()), Got::Unloaded(error.clone())] {
+            let checks = judge(&[trial(SyscallFilter::None, got)], &asked());
+            let failed = checks.iter().find(|check| check.verdict == Verdict::Failed);
+            let found = &failed.unwrap().found;
+            assert!(found.ends_with(&format!("To fix it: {advice}")), "{found}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `roma verify`: whether a binary can be a UDF, and what its developer should mend.
+//! `roma verify`: whether a binary can be a UDF, and what its developer should fix.
 
 mod binary;
 mod judge;
@@ -15,14 +15,14 @@ use judge::Asked;
 use serde_json::{Value, json};
 use trial::Question;
 
-use crate::checks::{Check, table};
-use crate::duration;
-use crate::loading::LoadArgs;
-use crate::programs;
-use crate::request::{Given, RequestArgs};
-use crate::target::Target;
-use crate::terminal::{colours, end_progress};
-use crate::wrong_use::WrongUse;
+use crate::error::WrongUse;
+use crate::options::duration;
+use crate::options::loading::LoadArgs;
+use crate::options::request::{Given, RequestArgs};
+use crate::options::target::Target;
+use crate::output::checks::{Check, table};
+use crate::output::terminal::{colours, end_progress};
+use crate::samples::programs;
 
 /// What to verify, and how.
 #[derive(Debug, Args)]
@@ -43,7 +43,7 @@ pub struct VerifyArgs {
     load: LoadArgs,
     #[command(flatten)]
     request: RequestArgs,
-    /// How long it has to get ready, and again to answer.
+    /// How long it may take to become ready, and then to respond.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration::parse)]
     deadline: Duration,
     /// Print JSON.
@@ -51,7 +51,7 @@ pub struct VerifyArgs {
     json: bool,
 }
 
-/// Looks, tries and tells.
+/// Runs all checks and prints the result.
 pub async fn run(arguments: VerifyArgs) -> anyhow::Result<ExitCode> {
     let Given { method, request } = arguments.request.read().map_err(WrongUse::of)?;
     let question = Question {

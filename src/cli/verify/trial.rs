@@ -1,5 +1,5 @@
-//! Running a UDF as a service would, with what may make the difference: its protocol of readiness and
-//! the level of the filter.
+//! Running a UDF as a service would, with different readiness protocols and filter
+//! levels.
 
 use std::time::{Duration, Instant};
 
@@ -9,23 +9,23 @@ use roma_byob::{
     SyscallFilter,
 };
 
-use crate::target::Target;
-use crate::terminal::progress;
+use crate::options::target::Target;
+use crate::output::terminal::progress;
 
-/// How often it is asked once more, to see whether it answers each time and how fast it starts.
+/// The number of further requests, which show whether it responds each time and how fast it starts.
 const REPETITIONS: usize = 5;
-/// Descriptors that any program gets along with: its four, and some for what it does.
+/// The descriptor limit that suffices for any program: its four, and some for its work.
 pub const FEW_DESCRIPTORS: u32 = 16;
-/// How long the end of the request before may take, and what comes before a start.
+/// How long the end of the previous request and the start of a worker may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a UDF is asked, and how long it has.
+/// The request to a UDF, and its time limit.
 #[derive(Debug, Clone)]
 pub struct Question {
     pub binary: Bytes,
     pub options: LoadOptions,
     pub request: Bytes,
-    /// For getting ready, and again for answering.
+    /// The limit for becoming ready, and then for responding.
     pub limit: Duration,
 }
 
@@ -36,33 +36,33 @@ pub struct Setting {
     pub readiness: Readiness,
 }
 
-/// How far it got.
+/// How far a trial got.
 #[derive(Debug)]
 pub enum Got {
-    /// Not even a service could be started.
+    /// The service could not be started.
     Nowhere(Error),
     /// It could not be loaded.
     Unloaded(Error),
     /// It did not answer.
     Unanswered(Error),
-    /// It did.
+    /// It responded.
     Answered(Box<Answer>),
 }
 
-/// An answer, and what was seen around it.
+/// A response, and what was measured with it.
 #[derive(Debug)]
 pub struct Answer {
     pub response: Bytes,
     pub report: Report,
-    /// From the bytes to the first process that is ready.
+    /// The time from the load to the first ready worker.
     pub load: Duration,
-    /// What came of the same request again and again, each time after the process before was gone.
+    /// The outcomes of the same request, repeated each time after the previous process had ended.
     pub again: Vec<Outcome>,
-    /// Whether it answers with few descriptors, too.
+    /// Whether it also responds with few descriptors.
     pub few_descriptors: bool,
 }
 
-/// One way to run it, and what came of that.
+/// One setting, and its result.
 #[derive(Debug)]
 pub struct Trial {
     pub setting: Setting,
@@ -74,12 +74,12 @@ impl Trial {
         matches!(self.got, Got::Answered(_))
     }
 
-    /// Whether it has not said that it is ready, and lives.
+    /// Returns whether it is alive and has not sent the readiness byte.
     fn is_silent(&self) -> bool {
         matches!(self.got, Got::Unloaded(Error::NeverReady { .. }))
     }
 
-    /// Whether it is known to be the UDF that fails.
+    /// Returns whether the failure is known to be the UDF's.
     pub fn is_udfs_fault(&self) -> bool {
         match &self.got {
             Got::Unloaded(error) | Got::Unanswered(error) => error.fault() == Fault::Udf,
@@ -88,7 +88,7 @@ impl Trial {
     }
 }
 
-/// What to try, in this order: the strictest first, each with the protocol that should be spoken.
+/// The settings to try in order: the strictest filter first, each with the current protocol.
 fn settings(strictest: SyscallFilter) -> Vec<Setting> {
     use SyscallFilter::{Engine, None, Strict};
     let levels: &[SyscallFilter] = match strictest {
@@ -104,8 +104,8 @@ fn settings(strictest: SyscallFilter) -> Vec<Setting> {
         .collect()
 }
 
-/// Tries until it answers. The first trial is how it should be run, the last how it answers, if it
-/// does.
+/// Tries settings until it responds. The first trial has the wanted setting, the last the one with
+/// which it responds, if any.
 pub async fn until_it_answers(target: &Target, question: &Question) -> Vec<Trial> {
     let mut trials: Vec<Trial> = Vec::new();
     for setting in settings(target.filter()) {
@@ -128,7 +128,7 @@ async fn run(target: &Target, question: &Question, setting: Setting) -> Trial {
     let builder = target
         .builder()
         .syscall_filter(setting.filter)
-        // The verdict names the mode, so that has to be the mode.
+        // The verdict names the mode, so the environment must not change it.
         .obey_environment(false)
         .banner(false);
     let got = match builder.start().await {
@@ -168,7 +168,7 @@ async fn attempt(service: &Service, question: &Question, readiness: Readiness) -
     }))
 }
 
-/// One process at a time: the next one starts when the one before is gone, while a request waits.
+/// One worker at a time: the next one starts when the previous one has ended, while a request waits.
 fn options(question: &Question, readiness: Readiness) -> LoadOptions {
     LoadOptions {
         max_live: Some(1),

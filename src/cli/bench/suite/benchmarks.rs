@@ -1,4 +1,4 @@
-//! What there is to measure: the benchmarks of the C++ system's suite, by their names.
+//! The benchmarks of the C++ system's suite, by their names.
 
 use std::path::{Path, PathBuf};
 
@@ -9,9 +9,9 @@ use super::payload::Payload;
 use super::place::Place;
 use super::question::Question;
 
-/// Where the number of the mode stands in the arguments of a benchmark.
+/// The placeholder for the number of the mode in the arguments of a benchmark.
 const MODE: &str = "{mode}";
-/// Ready workers where it does not matter how many.
+/// The number of ready workers of benchmarks that do not vary it.
 const FEW: u32 = 2;
 /// The same for UDFs that print.
 const WORKERS_THAT_LOG: u32 = 10;
@@ -23,7 +23,7 @@ const LISTS: [(u32, &str); 3] = [
 ];
 const LINES: [u64; 4] = [10, 100, 1000, 10_000];
 
-/// One thing to measure, wherever it runs.
+/// One benchmark, independent of where it runs.
 #[derive(Debug, Clone)]
 pub struct Benchmark {
     family: &'static str,
@@ -35,20 +35,20 @@ pub struct Benchmark {
     pub work: Work,
 }
 
-/// What takes the time.
+/// The work that is timed.
 #[derive(Debug, Clone)]
 pub enum Work {
     Load,
     Ask(Question),
-    /// The same, and a callback gets the answer.
+    /// The same, but a callback gets the response.
     AskWithCallback(Question),
 }
 
-/// What to choose from.
+/// The values of all dimensions.
 #[derive(Debug)]
 pub struct Choice<'a> {
     pub samples: &'a [(Language, PathBuf)],
-    /// Where all other samples are.
+    /// The folder of all other samples.
     pub folder: &'a Path,
     pub workers: &'a [u32],
     pub payloads: &'a [Payload],
@@ -62,7 +62,7 @@ impl Benchmark {
         format!("{}/{arguments}{suffix}", self.family)
     }
 
-    /// How many bytes of payload each iteration moves.
+    /// Returns the bytes of payload of each iteration.
     pub fn payload(&self) -> Option<u64> {
         match &self.work {
             Work::Load => None,
@@ -76,7 +76,7 @@ impl Benchmark {
     }
 }
 
-/// All of the suite that can be measured with these.
+/// Returns all benchmarks of the suite for these values.
 pub fn suite(choice: &Choice<'_>) -> Vec<Benchmark> {
     let mut all = Vec::new();
     all.extend(choice.samples.iter().map(load));
@@ -90,7 +90,7 @@ pub fn suite(choice: &Choice<'_>) -> Vec<Benchmark> {
     all
 }
 
-/// What the C++ system's generated benchmarks measure of a UDF that is given.
+/// Returns what the C++ system's generated benchmarks measure, for a UDF of the user.
 pub fn own(udf: &Path, request: &Bytes, workers: &[u32]) -> Vec<Benchmark> {
     let name = udf.file_name().unwrap_or_default().to_string_lossy();
     let of = |family, workers, work| Benchmark {
@@ -114,7 +114,7 @@ pub fn own(udf: &Path, request: &Bytes, workers: &[u32]) -> Vec<Benchmark> {
         .collect()
 }
 
-/// The plainest form, which others change.
+/// The base of all benchmarks.
 fn plain(family: &'static str, arguments: String, program: PathBuf, work: Work) -> Benchmark {
     Benchmark {
         family,
@@ -136,7 +136,7 @@ fn load((language, program): &(Language, PathBuf)) -> Benchmark {
     }
 }
 
-/// The functions of the sample, by the numbers that they have in names.
+/// The functions of the sample, by their numbers in names.
 fn functions() -> [(u8, &'static str, Question); 2] {
     [
         (1, "Hello World", Question::Hello),

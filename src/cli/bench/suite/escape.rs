@@ -1,6 +1,6 @@
-//! Text in pages and pictures.
+//! Escaping of text for a page.
 
-/// Replaces the characters that mean something in HTML and SVG.
+/// Returns text that a browser shows as it is, in an element or in an attribute.
 pub fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {

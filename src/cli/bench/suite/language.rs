@@ -1,12 +1,12 @@
-//! What samples are written in.
+//! The languages of the samples.
 
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use crate::programs;
+use crate::samples::programs;
 
-/// One of the languages that there is a sample in.
+/// A language that has a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Language {
     #[value(alias = "cpp", alias = "c++")]
@@ -18,7 +18,7 @@ pub enum Language {
 impl Language {
     pub const ALL: [Self; 3] = [Self::Cc, Self::Go, Self::Rust];
 
-    /// The number that it has in names; Java, which we have no sample in, has 2.
+    /// Returns its number in names; 2 is Java, which has no sample.
     pub fn number(self) -> u8 {
         match self {
             Self::Cc => 0,
@@ -35,7 +35,7 @@ impl Language {
         }
     }
 
-    /// The sample in it.
+    /// Returns the sample in this language.
     pub fn sample(self) -> anyhow::Result<PathBuf> {
         match self {
             Self::Cc => programs::find(None, "ROMA_SAMPLE_CC_UDF", "sample_cc_udf"),
@@ -44,7 +44,7 @@ impl Language {
         }
     }
 
-    /// What a name says of it that is about no language in particular. Without, it means C++.
+    /// Returns the part of names without a language number that tells the language; empty for C++.
     pub fn suffix(self) -> String {
         match self {
             Self::Cc => String::new(),

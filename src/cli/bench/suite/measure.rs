@@ -1,4 +1,4 @@
-//! One benchmark, measured once.
+//! One measurement of a benchmark.
 
 use std::time::{Duration, Instant};
 
@@ -11,12 +11,13 @@ use tokio::time::timeout;
 use super::super::{PATIENCE, cpu, until_ready};
 use super::benchmarks::{Benchmark, Work};
 use super::question::Question;
-use crate::summary::Summary;
+use crate::error::Explain;
+use crate::output::summary::Summary;
 
 /// How long a request may take: large payloads and small machines need some time.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What came of it.
+/// The result of a measurement.
 #[derive(Debug, Default)]
 pub struct Measured {
     pub times: Vec<Duration>,
@@ -26,7 +27,7 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Nanoseconds for each iteration, in the mean.
+    /// Returns the mean nanoseconds of an iteration.
     pub fn mean(&self) -> f64 {
         let sum: Duration = self.times.iter().sum();
         sum.as_nanos() as f64 / self.count()
@@ -50,11 +51,11 @@ impl Measured {
 
     fn failed(&mut self, error: &Error) {
         self.failures += 1;
-        self.first_failure.get_or_insert_with(|| error.to_string());
+        self.first_failure.get_or_insert_with(|| error.explained());
     }
 }
 
-/// Measures for at least so long, and at least once.
+/// Measures for at least `time`, and at least one iteration.
 pub async fn measure_once(
     service: &Service,
     benchmark: &Benchmark,
@@ -75,7 +76,7 @@ fn options(benchmark: &Benchmark) -> LoadOptions {
     }
 }
 
-/// To the first worker that is ready. What was loaded is gone before the next one.
+/// Times loads until the first ready worker. Code is deleted before the next load.
 async fn loads(
     service: &Service,
     benchmark: &Benchmark,
@@ -93,7 +94,7 @@ async fn loads(
     Ok(measured)
 }
 
-/// One after the other, as the C++ suite asks.
+/// Times sequential requests, as the C++ suite sends them.
 async fn requests(
     service: &Service,
     benchmark: &Benchmark,
@@ -102,7 +103,7 @@ async fn requests(
     time: Duration,
 ) -> anyhow::Result<Measured> {
     let code = service.load(&benchmark.program, options(benchmark)).await?;
-    // So that what is measured is not how they get there. Those that never do show below.
+    // So that the start of workers is not measured. A worker that never becomes ready fails below.
     let _ = timeout(PATIENCE, until_ready(service, &code, benchmark.workers)).await;
     let measured = asked(service, code, question, callback, time).await;
     service.delete(&code).await?;
@@ -152,7 +153,7 @@ async fn ask(
     }
     let (told, answer) = oneshot::channel();
     service.execute_with_callback(&code, request.clone(), options, |outcome| {
-        // Nobody stops listening.
+        // The receiver is alive until the response has come.
         let _ = told.send(outcome.result);
     });
     answer.await.unwrap_or(Err(Error::Cancelled))

@@ -1,4 +1,4 @@
-//! `roma bench suite`: loading and asking, over languages, payloads, workers, modes and filters.
+//! `roma bench suite`: loads and requests over languages, payloads, workers, modes and filters.
 
 mod benchmarks;
 mod escape;
@@ -23,10 +23,10 @@ use payload::Payload;
 use plan::Plan;
 use roma_byob::{Mode, SyscallFilter};
 
-use crate::output::Output;
-use crate::request::RequestArgs;
-use crate::target::{self, Means};
-use crate::wrong_use::WrongUse;
+use crate::error::WrongUse;
+use crate::options::request::RequestArgs;
+use crate::options::target::{self, Means};
+use crate::output::file::OutputFile;
 
 /// What to measure, where, how often, and where to write it.
 #[derive(Debug, Args)]
@@ -47,7 +47,7 @@ pub struct SuiteArgs {
     #[arg(long, value_name = "FILTER,...", value_delimiter = ',', value_parser = target::filter)]
     #[arg(default_values_t = [SyscallFilter::Strict])]
     filters: Vec<SyscallFilter>,
-    /// Ready workers, where it matters how many.
+    /// Numbers of ready workers, for benchmarks that vary it.
     #[arg(long, value_name = "NUMBER,...", value_delimiter = ',')]
     #[arg(default_values_t = [1, 10, 50, 100], value_parser = clap::value_parser!(u32).range(1..))]
     workers: Vec<u32>,
@@ -55,27 +55,27 @@ pub struct SuiteArgs {
     #[arg(long, value_name = "SIZE,...", value_delimiter = ',')]
     #[arg(default_value = "1KiB,64KiB,1MiB,10MiB,50MiB")]
     payloads: Vec<Payload>,
-    /// Languages of the sample; by default those whose sample is there: $ROMA_SAMPLE_CC_UDF,
+    /// Languages of the sample; by default those whose sample exists: $ROMA_SAMPLE_CC_UDF,
     /// $ROMA_SAMPLE_GO_UDF and $ROMA_SAMPLE_UDF, or sample_cc_udf and so on beside this program.
     #[arg(long, value_name = "LANGUAGE,...", value_delimiter = ',', value_enum)]
     languages: Vec<Language>,
-    /// Where all other samples are. By default beside the one in Rust.
+    /// The folder of all other samples. By default that of the one in Rust.
     #[arg(long, value_name = "FOLDER")]
     samples: Option<PathBuf>,
-    /// Only benchmarks with this in their names. May be given several times.
+    /// Only benchmarks with this in their names. May be repeated.
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
-    /// Measure loading and asking this UDF instead of the samples.
+    /// Measure loads of and requests to this UDF instead of the samples.
     #[arg(long, conflicts_with_all = ["payloads", "languages", "samples"])]
     udf: Option<PathBuf>,
     #[command(flatten)]
     request: RequestArgs,
-    /// How often to measure all of it.
+    /// Number of measurements of each benchmark.
     #[arg(long, value_name = "NUMBER", default_value_t = 5)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=50))]
     repetitions: u64,
-    /// For how long each benchmark is measured each time; at least one iteration is.
-    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = crate::duration::parse)]
+    /// Duration of each measurement, which has at least one iteration.
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = crate::options::duration::parse)]
     time: Duration,
     #[command(flatten)]
     means: Means,
@@ -98,8 +98,12 @@ pub async fn run(arguments: SuiteArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     plan.check().map_err(WrongUse::of)?;
-    let json = arguments.json.as_deref().map(Output::at).transpose()?;
-    let report = arguments.report.as_deref().map(Output::at).transpose()?;
+    let json = arguments.json.as_deref().map(OutputFile::at).transpose()?;
+    let report = arguments
+        .report
+        .as_deref()
+        .map(OutputFile::at)
+        .transpose()?;
     let record = rounds::measure(&plan, &arguments).await?;
     print!("{}", table::text(&record));
     if let Some(output) = json {

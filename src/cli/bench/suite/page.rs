@@ -1,4 +1,4 @@
-//! What was measured, as a page for a browser: one file that needs no other.
+//! The results as a page for a browser, in a single file.
 
 use std::fmt::Write;
 
@@ -11,10 +11,10 @@ use super::payload::size;
 use super::plot::{self, Row};
 use super::table::{spread, time};
 
-/// How many colours the page has for places; more than that share them.
+/// The number of colours for places; more places than that share them.
 const COLOURS: usize = 4;
 
-/// It is readable on light and on dark screens, whichever the reader prefers.
+/// The style, for a light and for a dark colour scheme.
 const STYLE: &str = "\
 :root { color-scheme: light dark; --ink: #1c1e21; --paper: #fff; --line: #d5d9de; --soft: #5b6470;
   --c0: #1f6fd1; --c1: #b8540a; --c2: #1b7f3b; --c3: #8a3fb0; }
@@ -36,7 +36,7 @@ svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; fill: current
 .failed { color: var(--c1); text-align: left; white-space: normal; }
 ";
 
-/// The page.
+/// Returns the page.
 pub fn html(record: &Record) -> String {
     let cases = record.cases();
     let places = places(&cases);
@@ -81,7 +81,7 @@ fn legend(places: &[&str]) -> String {
     )
 }
 
-/// Each once, in order.
+/// Returns each place once, in order.
 fn places<'a>(cases: &[Case<'a>]) -> Vec<&'a str> {
     let mut places = Vec::new();
     for case in cases {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_cannot_become_a_part_of_the_page() {
+    fn text_is_escaped_in_the_page() {
         let page = page();
         assert!(!page.contains("<script") && !page.contains("<b>"), "{page}");
         let shown = "&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt; &amp; &#39;more&#39;";
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn it_needs_no_other_file() {
+    fn the_page_needs_no_other_file() {
         let page = page();
         for part in ["http", "src=", "href", "@import", "url("] {
             assert!(!page.contains(part), "{part}");

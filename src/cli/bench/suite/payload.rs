@@ -3,18 +3,18 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// So many elements of so many bytes each.
+/// A number of elements of the same size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Payload {
     pub size: u64,
     pub count: u64,
 }
 
-/// The most that a service takes by default, less what goes around it.
+/// The largest payload of a service by default, without the encoding around it.
 const MOST: u64 = 63 << 20;
 
 impl Payload {
-    /// All of its bytes.
+    /// Returns the total size in bytes.
     pub fn bytes(self) -> u64 {
         self.size * self.count
     }
@@ -23,9 +23,10 @@ impl Payload {
 impl FromStr for Payload {
     type Err = String;
 
-    /// Reads `4096`, `1KiB`, `50MiB`, and `10KiBx100` for a hundred elements.
+    /// Parses `4096`, `1KiB`, `50MiB`, and `10KiBx100` for a hundred elements.
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no payload; write 1000, 64KiB, 50MiB or 10KiBx100");
+        let wrong =
+            || format!("`{text}` is not a payload size; write 1000, 64KiB, 50MiB or 10KiBx100");
         let (size, count) = text.split_once('x').unwrap_or((text, "1"));
         let size = bytes(size).ok_or_else(wrong)?;
         let count = count.parse().ok().ok_or_else(wrong)?;
@@ -65,7 +66,7 @@ impl fmt::Display for Payload {
     }
 }
 
-/// Bytes, short.
+/// Formats a number of bytes with its unit.
 pub fn size(bytes: f64) -> String {
     const MIB: f64 = 1_048_576.0;
     match bytes {
@@ -76,7 +77,7 @@ pub fn size(bytes: f64) -> String {
     }
 }
 
-/// With one digit behind the point, if it is one.
+/// Formats a number with at most one decimal.
 fn rounded(number: f64) -> String {
     let text = format!("{number:.1}");
     text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_payload_is_refused() {
+    fn an_invalid_payload_is_refused() {
         for text in [
             "",
             "x",

@@ -12,7 +12,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The number that the mode has in names; 3 is one that there is no more.
+    /// Returns the number of the mode in names; 3 was a mode that no longer exists.
     pub fn number(self) -> u8 {
         match self.mode {
             Mode::Gvisor => 0,
@@ -22,7 +22,7 @@ impl Place {
         }
     }
 
-    /// What of it a name says that does not have the mode in it. Without, it means gVisor and `strict`.
+    /// Returns the part of names without a mode that tells the place; empty for gVisor and `strict`.
     pub fn suffix(self, says_mode: bool) -> String {
         let mut suffix = String::new();
         if !says_mode && self.mode != Mode::Gvisor {

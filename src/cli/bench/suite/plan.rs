@@ -1,4 +1,4 @@
-//! What of the suite is measured, and where.
+//! The choice of benchmarks and places.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use super::benchmarks::{self, Benchmark, Choice};
 use super::language::Language;
 use super::place::Place;
 
-/// What to measure in which places.
+/// The benchmarks to measure, and the places to measure them in.
 pub struct Plan {
     pub places: Vec<Place>,
     benchmarks: Vec<Benchmark>,
@@ -40,7 +40,7 @@ impl Plan {
         })
     }
 
-    /// What of it is wanted in a place.
+    /// Returns the benchmarks that are wanted in a place.
     pub fn in_place(&self, place: Place) -> impl Iterator<Item = (String, &Benchmark)> {
         let named = self.benchmarks.iter().map(move |it| (it.name(place), it));
         let only = &self.only;
@@ -53,7 +53,7 @@ impl Plan {
         places.flat_map(|place| self.in_place(*place).map(|(name, _)| name))
     }
 
-    /// Everything that it takes has to be there.
+    /// Checks that everything that the plan needs exists.
     pub fn check(&self) -> anyhow::Result<()> {
         ensure!(
             self.names().next().is_some(),
@@ -100,7 +100,7 @@ fn samples(arguments: &SuiteArgs) -> anyhow::Result<Vec<Benchmark>> {
     }))
 }
 
-/// Says what is left out, and why.
+/// Prints what is left out, and why.
 fn told(there: &[(Language, PathBuf)]) {
     let missing = |it: &&Language| !there.iter().any(|(language, _)| language == *it);
     let missing: Vec<_> = Language::ALL

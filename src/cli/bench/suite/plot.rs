@@ -1,4 +1,4 @@
-//! Times as a picture: a row for each benchmark, a dot for each time, on a scale of powers.
+//! A plot of times: a row for each benchmark and a dot for each time, on a logarithmic scale.
 
 use std::fmt::Write;
 
@@ -7,34 +7,34 @@ use super::escape::escaped;
 use super::table::time;
 
 const WIDTH: f64 = 720.0;
-/// Where the scale begins, behind the names.
+/// The left end of the scale, to the right of the names.
 const LEFT: f64 = 270.0;
 const RIGHT: f64 = WIDTH - 30.0;
 const TOP: f64 = 24.0;
 const ROW: f64 = 22.0;
-/// More lines than these are too close.
+/// The most lines of the grid.
 const MOST_TICKS: usize = 10;
 
 /// One row.
 #[derive(Debug)]
 pub struct Row<'a> {
     pub name: &'a str,
-    /// What is shown with the pointer on it.
+    /// The tooltip.
     pub label: &'a str,
     /// Nanoseconds, all of them more than 0.
     pub times: Vec<f64>,
-    /// Which colour.
+    /// The number of the colour.
     pub colour: usize,
 }
 
-/// A scale on which twice as much is always as far away.
+/// A logarithmic scale.
 struct Scale {
     low: f64,
     high: f64,
 }
 
 impl Scale {
-    /// One that has room for all of these.
+    /// Returns a scale that has room for all rows.
     fn of(rows: &[Row<'_>]) -> Self {
         let all = || rows.iter().flat_map(|row| &row.times).copied();
         let (low, high) = (all().fold(f64::MAX, f64::min), all().fold(1.0, f64::max));
@@ -48,7 +48,7 @@ impl Scale {
         LEFT + (RIGHT - LEFT) * (nanos / self.low).ln() / (self.high / self.low).ln()
     }
 
-    /// Round numbers on it: 1, 2 and 5 times a power of ten, or only the powers.
+    /// Returns round numbers on the scale: 1, 2 and 5 times a power of ten, or only the powers.
     fn ticks(&self) -> Vec<f64> {
         let powers = || (0..15).map(|power| 10_f64.powi(power));
         let on = |tick: &f64| (self.low..=self.high).contains(tick);
@@ -63,7 +63,7 @@ impl Scale {
     }
 }
 
-/// The picture, to stand in a page that has its colours. Nothing for no rows.
+/// Returns the plot for a page that defines its colours; empty without times.
 pub fn svg(title: &str, rows: &[Row<'_>]) -> String {
     if rows.iter().all(|row| row.times.is_empty()) {
         return String::new();
@@ -132,7 +132,7 @@ mod tests {
         }
     }
 
-    /// The places of all dots.
+    /// Returns the positions of all dots.
     fn dots(svg: &str) -> Vec<f64> {
         let places = svg.split("cx=\"").skip(1);
         places
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn without_times_there_is_no_picture() {
+    fn a_plot_without_times_is_empty() {
         assert_eq!(svg("times", &[]), "");
         assert_eq!(svg("times", &[row(&[])]), "");
     }

@@ -1,4 +1,4 @@
-//! What UDFs are asked, and whether they answered it.
+//! The requests to UDFs, and checks of their responses.
 
 use bytes::Bytes;
 use prost::Message;
@@ -11,24 +11,24 @@ use roma_sample_proto::roma::sample::{
 };
 
 use super::payload::Payload;
-use crate::sample_request::{encoded, sieve};
+use crate::samples::request::{encoded, sieve};
 
-/// How long a line is that goes to standard error.
+/// The length of a line that is printed to standard error.
 const LINE: u32 = 27;
 
-/// One of them.
+/// A request to a UDF.
 #[derive(Debug, Clone)]
 pub enum Question {
     Hello,
     PrimesUpTo(u32),
     Sort(u32),
-    /// To take a payload.
+    /// Receive a payload.
     Read(Payload),
-    /// To give one.
+    /// Return a payload.
     Write(Payload),
-    /// To print so many lines.
+    /// Print this many lines.
     Log(u64),
-    /// What the user gave, whatever it is.
+    /// A request that the user gave.
     Given(Bytes),
 }
 
@@ -53,7 +53,7 @@ impl Question {
         }
     }
 
-    /// Whether this is what it asks for.
+    /// Returns whether a response is valid.
     pub fn is_answered_by(&self, response: &[u8]) -> bool {
         if let Self::Given(_) = self {
             return true;
@@ -79,7 +79,7 @@ impl Question {
         }
     }
 
-    /// How many bytes of payload go one way or the other.
+    /// Returns the bytes of payload in the request and the response.
     pub fn payload(&self) -> Option<u64> {
         match self {
             Self::Read(payload) | Self::Write(payload) => Some(payload.bytes()),

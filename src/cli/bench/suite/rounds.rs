@@ -1,4 +1,4 @@
-//! Everything that is planned, once, then again, and so on.
+//! Rounds: all planned benchmarks are measured once, then again, and so on.
 
 use std::time::Duration;
 
@@ -11,13 +11,14 @@ use super::benchmarks::Benchmark;
 use super::measure::{Measured, measure_once};
 use super::place::Place;
 use super::plan::Plan;
-use crate::terminal;
+use crate::error::Explain;
+use crate::output::terminal;
 
-/// Measures it.
+/// Measures the plan.
 pub async fn measure(plan: &Plan, arguments: &SuiteArgs) -> anyhow::Result<Record> {
     let mut record = Record::here();
     let mut services = Vec::new();
-    // All of them first: what does not start at all is known before anything is measured.
+    // All services start first, so that one that cannot start fails before anything is measured.
     for place in &plan.places {
         services.push((*place, start(arguments, *place).await?));
     }
@@ -53,7 +54,7 @@ async fn start(arguments: &SuiteArgs, place: Place) -> anyhow::Result<Service> {
     started.with_context(|| place.to_string())
 }
 
-/// Measures one benchmark once. What fails says why, and the others go on.
+/// Measures one benchmark once. A failure is recorded, and the other benchmarks continue.
 async fn once(service: &Service, benchmark: &Benchmark, place: Place, time: Duration) -> Run {
     let about = Run {
         label: benchmark.label(place),
@@ -64,7 +65,7 @@ async fn once(service: &Service, benchmark: &Benchmark, place: Place, time: Dura
         Ok(measured) => run_of(about, benchmark, &measured),
         Err(error) => Run {
             failure_rate: 1.0,
-            failure: Some(format!("{error:#}")),
+            failure: Some(error.explained()),
             ..about
         },
     }

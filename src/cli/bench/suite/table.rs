@@ -1,4 +1,4 @@
-//! What was measured, on a terminal.
+//! The results for a terminal.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::super::record::{Case, Record, families};
 use super::super::statistics::median;
 use super::payload::size;
-use crate::summary::short;
-use crate::terminal::{WIDTH, wrapped};
+use crate::output::summary::short;
+use crate::output::terminal::{WIDTH, wrapped};
 
 /// The width of the column of arguments.
 const ARGUMENTS: usize = 32;
@@ -17,7 +17,7 @@ const LEGEND: &str = "Time is the median of all repetitions, CPU the machine's f
     finds primes; lang:0 is C++, lang:1 Go, lang:3 Rust; with log:1 what is printed is kept; payloads \
     are size/count/mode.";
 
-/// All of it.
+/// The whole result.
 pub fn text(record: &Record) -> String {
     let mut text = format!(
         "{:<ARGUMENTS$}{:>10}{:>6}{:>10}{:>11}{:>11}\n",
@@ -60,12 +60,12 @@ fn row(case: &Case<'_>) -> String {
     text
 }
 
-/// Nanoseconds, short.
+/// Formats nanoseconds with their unit.
 pub fn time(nanos: f64) -> String {
     short(Duration::from_secs_f64(nanos / 1e9))
 }
 
-/// How far the times are from their median, in the worst case.
+/// Returns the largest distance of a time from the median.
 pub fn spread(times: &[f64]) -> String {
     let middle = median(times);
     let farthest = times

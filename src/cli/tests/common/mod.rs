@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// What a terminal shows in one line.
-pub const WIDTH: usize = 80;
+const WIDTH: usize = 80;
 
 /// What the tool said.
 #[derive(Debug)]
@@ -52,6 +52,19 @@ impl Said {
     pub fn verdict(&self, name: &str) -> String {
         self.check(name)["verdict"].as_str().unwrap().to_owned()
     }
+}
+
+/// Asserts that no line of a text is wider than a terminal.
+#[track_caller]
+pub fn assert_fits_a_terminal(text: &str) {
+    for line in text.lines() {
+        assert!(line.chars().count() <= WIDTH, "{line}");
+    }
+}
+
+/// Returns the path of a sample UDF.
+pub fn sample(name: &str) -> PathBuf {
+    program("ROMA_ECHO_UDF").with_file_name(name)
 }
 
 /// The tool, to be given arguments.

@@ -22,13 +22,13 @@ pub struct Target {
     means: Means,
 }
 
-/// What a sandbox is made of, whichever it is.
+/// The options of a sandbox that do not depend on its mode.
 #[derive(Debug, Clone, Args)]
 pub struct Means {
     /// gVisor's platform: auto, systrap, ptrace or kvm.
     #[arg(long, default_value_t = Platform::Auto)]
     platform: Platform,
-    /// How many gVisor sandboxes share the work. By default one for each core, at most four.
+    /// Number of gVisor sandboxes that share the work. By default one for each core, at most four.
     #[arg(long)]
     sandboxes: Option<u32>,
     /// The program run_workers. By default $ROMA_RUN_WORKERS, beside this program, or in $PATH.
@@ -37,7 +37,7 @@ pub struct Means {
     /// gVisor's program runsc. By default $ROMA_RUNSC, beside this program, or in $PATH.
     #[arg(long)]
     runsc: Option<PathBuf>,
-    /// Let UDFs read this machine's shared libraries: for those that are not linked statically.
+    /// Let UDFs read this machine's shared libraries, for UDFs that are linked dynamically.
     #[arg(long)]
     system_libraries: bool,
     /// A folder that UDFs may read, under the same name or another one.
@@ -56,19 +56,19 @@ impl Target {
         self.filter
     }
 
-    /// Whether UDFs may read anything but themselves.
+    /// Returns whether UDFs may read files other than their binary.
     pub fn has_libraries(&self) -> bool {
         self.means.system_libraries || !self.means.library.is_empty()
     }
 
-    /// A service there, not yet started.
+    /// Returns the builder of a service in this sandbox.
     pub fn builder(&self) -> ServiceBuilder {
         self.means.builder(self.mode, self.filter)
     }
 }
 
 impl Means {
-    /// What of them a mode can use: only gVisor has platforms, or several sandboxes.
+    /// Returns the options that a mode can use: only gVisor has platforms and several sandboxes.
     pub fn for_mode(&self, mode: Mode) -> Self {
         let mut means = self.clone();
         if !mode.is_gvisor() {
@@ -78,7 +78,7 @@ impl Means {
         means
     }
 
-    /// A service with these, not yet started.
+    /// Returns the builder of a service with these options.
     pub fn builder(&self, mode: Mode, filter: SyscallFilter) -> ServiceBuilder {
         let mut builder = Service::builder()
             .mode(mode)
@@ -110,7 +110,7 @@ impl Means {
     }
 }
 
-/// Reads a mode. One that Roma does not have any more stands for what took its place.
+/// Parses a mode. The name of a removed mode stands for its replacement.
 pub fn mode(text: &str) -> Result<Mode, ConfigError> {
     match text {
         "nsjail" => Ok(Mode::Minimal),
@@ -118,7 +118,7 @@ pub fn mode(text: &str) -> Result<Mode, ConfigError> {
     }
 }
 
-/// Reads a level, by its name or by its older one.
+/// Parses a filter level, by its current or its former name.
 pub fn filter(text: &str) -> Result<SyscallFilter, ConfigError> {
     match text {
         "no" => Ok(SyscallFilter::None),
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn older_names_still_mean_something() {
+    fn former_names_are_accepted() {
         assert_eq!(mode("nsjail"), Ok(Mode::Minimal));
         assert_eq!(mode("gvisor-debug"), Ok(Mode::GvisorDebug));
         assert!(mode("chroot").is_err());

@@ -1,23 +1,23 @@
-//! What a tool found that looked at something: a table for people, JSON for programs.
+//! The results of checks: a table for people, JSON for programs.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::terminal::{Colour, WIDTH, painted, wrapped};
+use crate::output::terminal::{Colour, WIDTH, painted, wrapped};
 
-/// How something was found.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// As it should be.
     Ok,
     /// It works, but not as well as it could.
     Weak,
-    /// It is not there.
+    /// It does not exist.
     Missing,
-    /// It is there and wrong.
+    /// It exists and does not work.
     Failed,
-    /// Nobody could look, because of something else.
+    /// It could not be checked, because something else is missing.
     Skipped,
 }
 
@@ -31,7 +31,7 @@ impl Verdict {
         }
     }
 
-    /// Whether it stands in the way.
+    /// Returns whether it keeps Roma from working.
     pub fn is_bad(self) -> bool {
         matches!(self, Self::Missing | Self::Failed)
     }
@@ -49,13 +49,13 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
     pub name: String,
     pub verdict: Verdict,
     pub found: String,
-    /// What to do about it.
+    /// What fixes it.
     pub fix: Option<String>,
 }
 
@@ -80,7 +80,7 @@ impl Check {
         Self::new(name, Verdict::Skipped, why)
     }
 
-    /// The same, with what to do about it.
+    /// Sets what fixes it.
     pub fn fix(self, fix: impl Into<String>) -> Self {
         Self {
             fix: Some(fix.into()),
@@ -110,7 +110,7 @@ impl Check {
 /// The width of the column of verdicts.
 const VERDICT_WIDTH: usize = 7;
 
-/// All of them as lines of a terminal.
+/// Returns the checks as lines for a terminal.
 pub fn table(checks: &[Check], colours: bool) -> String {
     let names = checks.iter().map(|check| check.name.chars().count());
     let indent = names.max().unwrap_or_default() + 2;
@@ -179,7 +179,7 @@ user namespaces  missing  none are allowed
     }
 
     #[test]
-    fn programs_get_all_of_it() {
+    fn json_has_every_field() {
         let check = Check::weak("a", "b").fix("c");
         let expected = json!({"name": "a", "verdict": "weak", "found": "b", "fix": "c"});
         assert_eq!(check.json(), expected);

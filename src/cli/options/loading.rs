@@ -4,25 +4,25 @@ use anyhow::Context;
 use clap::Args;
 use roma_byob::LoadOptions;
 
-/// What UDFs get beyond what all get.
+/// What UDFs get in addition to the defaults.
 #[derive(Debug, Clone, Default, Args)]
 pub struct LoadArgs {
-    /// An argument for the UDF, after the two that each gets. May be given several times.
+    /// An argument for the UDF, after the two that every UDF gets. May be repeated.
     #[arg(long = "arg", value_name = "TEXT", allow_hyphen_values = true)]
     args: Vec<String>,
-    /// A variable of its environment, which is empty otherwise. May be given several times.
+    /// A variable of its environment, which is otherwise empty. May be repeated.
     #[arg(long, value_name = "NAME=VALUE")]
     env: Vec<String>,
-    /// A private /tmp of so many bytes for each execution. Without, nothing can be written.
+    /// Size of a private /tmp for each execution. Without it, UDFs cannot write files.
     #[arg(long, value_name = "BYTES")]
     private_tmp: Option<u64>,
-    /// Let UDFs see /proc, of their own processes.
+    /// Mount a /proc that shows only the UDF's own processes.
     #[arg(long)]
     proc: bool,
 }
 
 impl LoadArgs {
-    /// Options with these, which keep what UDFs print.
+    /// Returns load options with these values that keep the output of UDFs.
     pub fn options(&self, workers: u32) -> anyhow::Result<LoadOptions> {
         let env = self.env.iter().map(|text| {
             let (name, value) = text

@@ -1,10 +1,10 @@
-//! Many times, in a few numbers.
+//! Percentiles of durations.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// Percentiles of many times.
+/// Percentiles of durations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
     pub p50: Duration,
@@ -14,7 +14,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Of these times, in any order.
+    /// Computes the percentiles of durations in any order.
     pub fn of(mut times: Vec<Duration>) -> Self {
         times.sort_unstable();
         let at = |percent: usize| {
@@ -29,7 +29,7 @@ impl Summary {
         }
     }
 
-    /// In microseconds.
+    /// Returns the percentiles in microseconds.
     pub fn json(&self) -> Value {
         json!({
             "p50": micros(self.p50), "p90": micros(self.p90),
@@ -38,12 +38,12 @@ impl Summary {
     }
 }
 
-/// In microseconds, with their parts.
+/// Returns a duration in microseconds.
 pub fn micros(time: Duration) -> f64 {
     time.as_nanos() as f64 / 1000.0
 }
 
-/// A time, short.
+/// Formats a duration with its unit.
 pub fn short(time: Duration) -> String {
     let micros = time.as_secs_f64() * 1e6;
     match micros {
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_times_that_happened() {
+    fn percentiles_are_recorded_times() {
         let times = (1..=200).rev().map(Duration::from_micros).collect();
         let summary = Summary::of(times);
         assert_eq!(summary.p50, Duration::from_micros(100));
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_short() {
+    fn durations_are_formatted_with_their_unit() {
         assert_eq!(short(Duration::from_micros(12)), "12 us");
         assert_eq!(short(Duration::from_micros(1234)), "1.23 ms");
         assert_eq!(short(Duration::from_millis(2500)), "2.50 s");

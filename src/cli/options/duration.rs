@@ -1,10 +1,10 @@
-//! Times as users write them.
+//! Durations as users write them.
 
 use std::time::Duration;
 
-/// Reads `90`, `1.5s`, `500ms`, `1m30s`, `1h`: numbers with units, of seconds if they have none.
+/// Parses `90`, `1.5s`, `500ms`, `1m30s`, `1h`: numbers with units; the default unit is seconds.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no time; write 30s, 500ms or 1m30s");
+    let wrong = || format!("`{text}` is not a duration; write 30s, 500ms or 1m30s");
     let mut rest = text;
     let mut seconds = 0.0;
     while !rest.is_empty() {
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn an_invalid_duration_is_refused() {
         for text in ["", "0", "0s", "s", "5 s", "5d", "-1s", "1.2.3", "1e99"] {
             assert!(parse(text).unwrap_err().contains("30s"), "{text}");
         }

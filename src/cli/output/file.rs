@@ -1,22 +1,22 @@
-//! Files that are written at the end of something long.
+//! Files that are written at the end of a long command.
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::wrong_use::WrongUse;
+use crate::error::WrongUse;
 
-/// A file that can be written: that is found out first. What was there before stays until then, and a
-/// new one that nothing was written to goes.
+/// A file that is checked to be writable before the work starts. Its former content stays until it is
+/// written, and a new file is removed if nothing was written to it.
 #[derive(Debug)]
-pub struct Output {
+pub struct OutputFile {
     path: PathBuf,
     is_new: bool,
 }
 
-impl Output {
-    /// Makes sure of it.
+impl OutputFile {
+    /// Checks that the file can be written.
     pub fn at(path: &Path) -> anyhow::Result<Self> {
         let is_new = !path.exists();
         let file = OpenOptions::new().create(true).append(true).open(path);
@@ -28,7 +28,7 @@ impl Output {
         })
     }
 
-    /// Writes it.
+    /// Replaces the content.
     pub fn write(mut self, text: &str) -> anyhow::Result<()> {
         fs::write(&self.path, text).with_context(|| self.path.display().to_string())?;
         self.is_new = false;
@@ -36,10 +36,10 @@ impl Output {
     }
 }
 
-impl Drop for Output {
+impl Drop for OutputFile {
     fn drop(&mut self) {
         if self.is_new {
-            // Nobody misses it.
+            // An empty file that stays does no harm.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -50,21 +50,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_written_is_known_at_once() {
+    fn a_file_that_cannot_be_written_is_refused_at_once() {
         let folder = tempfile::tempdir().unwrap();
-        let error = Output::at(&folder.path().join("none/report")).unwrap_err();
+        let error = OutputFile::at(&folder.path().join("none/report")).unwrap_err();
         assert!(error.to_string().contains("none/report"), "{error:#}");
-        assert!(Output::at(folder.path()).is_err());
+        assert!(OutputFile::at(folder.path()).is_err());
     }
 
     #[test]
-    fn nothing_is_changed_before_it_is_written() {
+    fn a_file_is_unchanged_until_it_is_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report");
-        drop(Output::at(&path).unwrap());
+        drop(OutputFile::at(&path).unwrap());
         assert!(!path.exists());
         fs::write(&path, "older and longer").unwrap();
-        let output = Output::at(&path).unwrap();
+        let output = OutputFile::at(&path).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "older and longer");
         output.write("new").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");

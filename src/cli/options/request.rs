@@ -1,4 +1,4 @@
-//! Requests as users write them: in a word, or in a file.
+//! Requests as users write them: as an argument, or in a file.
 
 use std::fs;
 
@@ -7,9 +7,9 @@ use bytes::Bytes;
 use clap::Args;
 use prost_reflect::{MessageDescriptor, MethodDescriptor};
 
-use crate::descriptors::{self, ApiArgs, Encoded, encode};
+use crate::options::descriptors::{self, ApiArgs, Encoded, encode};
 
-/// The request of commands that have one.
+/// The options of commands that send a request.
 #[derive(Debug, Clone, Args)]
 pub struct RequestArgs {
     #[command(flatten)]
@@ -23,7 +23,7 @@ pub struct RequestArgs {
     request: Option<String>,
 }
 
-/// What they say.
+/// The method and the request that the options give.
 #[derive(Debug)]
 pub struct Given {
     pub method: Option<MethodDescriptor>,
@@ -31,7 +31,7 @@ pub struct Given {
 }
 
 impl RequestArgs {
-    /// Reads the API and the request, and tells what of it the API does not have.
+    /// Reads the API and the request, and prints which fields of it the API does not have.
     pub fn read(&self) -> anyhow::Result<Given> {
         let method = self.method()?;
         let request = match (&self.request, &method) {
@@ -60,7 +60,7 @@ impl RequestArgs {
     }
 }
 
-/// JSON, or the name of a file with JSON.
+/// Encodes JSON, or the JSON in a file of this name.
 pub fn from_json(kind: &MessageDescriptor, text: &str) -> anyhow::Result<Encoded> {
     if text.trim_start().starts_with('{') {
         return encode(kind, text);
@@ -70,7 +70,7 @@ pub fn from_json(kind: &MessageDescriptor, text: &str) -> anyhow::Result<Encoded
     encode(kind, &json).with_context(|| path.to_owned())
 }
 
-/// Bytes as they are: a text, or `@` and the name of a file.
+/// Returns the bytes of a text, or of a file if the text is `@` and its name.
 pub fn from_bytes(text: &str) -> anyhow::Result<Vec<u8>> {
     match text.strip_prefix('@') {
         Some(path) => fs::read(path).with_context(|| path.to_owned()),

@@ -1,4 +1,4 @@
-//! The API of UDFs, as descriptors tell it, and its messages as JSON (proto3's mapping).
+//! The API of UDFs, read from descriptors, and its messages as JSON (proto3's mapping).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub struct ApiArgs {
     /// The API as a proto file.
     #[arg(long, value_name = "FILE")]
     proto: Option<PathBuf>,
-    /// Where the files are that the proto file imports. By default here and beside it.
+    /// A folder with files that the proto file imports. By default here and beside it.
     #[arg(
         long,
         short = 'I',
@@ -35,7 +35,7 @@ pub struct ApiArgs {
 }
 
 impl ApiArgs {
-    /// The service that they name. `None` if they name nothing.
+    /// Returns the service that the options name, or `None` if they name no API.
     pub fn service(&self) -> anyhow::Result<Option<ServiceDescriptor>> {
         let services = match (&self.descriptor, &self.proto) {
             (Some(set), _) => services_in_set(set)?,
@@ -56,14 +56,14 @@ fn services_in_set(path: &Path) -> anyhow::Result<Vec<ServiceDescriptor>> {
     let bytes = fs::read(path).with_context(|| path.display().to_string())?;
     let pool = DescriptorPool::decode(&*bytes).with_context(|| {
         format!(
-            "{} is no whole descriptor set (made with --include_imports?)",
+            "{} is not a complete descriptor set (made with --include_imports?)",
             path.display()
         )
     })?;
     Ok(pool.services().collect())
 }
 
-/// The services of the file itself, not of those that it imports.
+/// Returns the services of the file itself, without those of the files that it imports.
 fn services_in_proto(path: &Path, folders: &[PathBuf]) -> anyhow::Result<Vec<ServiceDescriptor>> {
     ensure!(path.is_file(), "{} is not there", path.display());
     let beside = path.parent().unwrap_or(Path::new(""));
@@ -77,7 +77,7 @@ fn services_in_proto(path: &Path, folders: &[PathBuf]) -> anyhow::Result<Vec<Ser
     compiler
         .include_imports(true)
         .open_file(path)
-        // Only this form of it tells the line.
+        // Only the debug form has the line number.
         .map_err(|error| anyhow!("{error:?}"))?;
     let own: Vec<_> = compiler
         .files()
@@ -108,7 +108,7 @@ fn choose(
     }
 }
 
-/// The method of this name, or the only one.
+/// Returns the method of this name, or the only one.
 pub fn method(
     service: &ServiceDescriptor,
     wanted: Option<&str>,
@@ -130,20 +130,20 @@ fn joined<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-/// `GetScores` as `get_scores`.
+/// Converts `GetScores` to `get_scores`.
 pub fn snake_case(name: &str) -> String {
     heck::AsSnakeCase(name).to_string()
 }
 
-/// A message that was JSON.
+/// A message encoded from JSON.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Encoded {
     pub bytes: Vec<u8>,
-    /// What of it the message does not have, and was left out.
+    /// Why a field was ignored, if the message does not have it.
     pub ignored: Option<String>,
 }
 
-/// Reads JSON. Fields that the message does not have are left out, as protobuf's own tools do.
+/// Parses JSON. Fields that the message does not have are ignored, as protobuf's own tools do.
 pub fn encode(kind: &MessageDescriptor, json: &str) -> anyhow::Result<Encoded> {
     let parse = |strict| {
         let options = DeserializeOptions::new().deny_unknown_fields(strict);
@@ -165,7 +165,7 @@ pub fn encode(kind: &MessageDescriptor, json: &str) -> anyhow::Result<Encoded> {
     })
 }
 
-/// Writes JSON, in several lines.
+/// Returns a message as indented JSON.
 pub fn decode(kind: &MessageDescriptor, bytes: &[u8]) -> anyhow::Result<String> {
     let message = DynamicMessage::decode(kind.clone(), bytes)
         .with_context(|| format!("not a {}", kind.full_name()))?;

@@ -6,12 +6,12 @@ use roma_sample_proto::roma::sample::prime_sieve_request::Limit;
 use roma_sample_proto::roma::sample::sample_request::Task;
 use roma_sample_proto::roma::sample::{PrimeSieveRequest, SampleRequest};
 
-/// The bytes of a request for a task.
+/// Returns an encoded request for a task.
 pub fn encoded(task: Task) -> Bytes {
     SampleRequest { task: Some(task) }.encode_to_vec().into()
 }
 
-/// For primes, up to a number or for a time.
+/// Returns a request for primes, up to a number or for a time.
 pub fn sieve(limit: Limit) -> Bytes {
     encoded(Task::PrimeSieve(PrimeSieveRequest { limit: Some(limit) }))
 }

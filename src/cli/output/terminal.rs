@@ -1,8 +1,8 @@
-//! Text that looks right on a terminal.
+//! Colours, progress and line breaks for a terminal.
 
 use std::io::IsTerminal;
 
-/// The columns that every terminal has.
+/// The width of the output in columns.
 pub const WIDTH: usize = 80;
 
 /// A colour that every terminal has.
@@ -14,13 +14,13 @@ pub enum Colour {
     Grey,
 }
 
-/// Whether standard output is a terminal that is to show colours: `NO_COLOR` says no.
+/// Returns whether standard output is a terminal and `NO_COLOR` is not set.
 pub fn colours() -> bool {
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     std::io::stdout().is_terminal() && !unwanted
 }
 
-/// The text in a colour, if there are to be any.
+/// Returns the text in a colour if `colours` is true.
 pub fn painted(text: &str, colour: Colour, colours: bool) -> String {
     let code = match colour {
         Colour::Red => 31,
@@ -34,20 +34,20 @@ pub fn painted(text: &str, colour: Colour, colours: bool) -> String {
     }
 }
 
-/// Says what is being done, where a person waits for it. The next one takes its place.
+/// Shows what is being done, on a terminal only. The next call replaces the text.
 pub fn progress(text: &str) {
     if std::io::stderr().is_terminal() {
         eprint!("\r\x1b[K{text}");
     }
 }
 
-/// Nothing more is being done.
+/// Removes the text of the last call of [`progress`].
 pub fn end_progress() {
     progress("");
 }
 
-/// The text in lines of at most so many characters, broken between words where that can be done. Line
-/// ends of the text stay.
+/// Breaks text into lines of at most `width` characters, between words if possible. Line
+/// breaks of the text stay.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let lines = text.lines().flat_map(|line| wrapped_line(line, width));
     lines.collect()
@@ -70,7 +70,7 @@ fn wrapped_line(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Begins a line with a word, and breaks what no line can hold: paths between their parts.
+/// Starts a line with a word. A word that is too long is broken, a path between its parts.
 fn push_broken(lines: &mut Vec<String>, word: &str, width: usize) {
     for part in word.split_inclusive('/') {
         let mut needed = part.chars().count();
