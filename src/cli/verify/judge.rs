@@ -118,7 +118,7 @@ fn response(answer: &Answer, asked: &Asked) -> Check {
                 failure.explained()
             ),
         )
-        .fix(mend(failure, asked));
+        .fix(fix_for(failure, asked));
     }
     let times = &answer.report.times;
     let size = human(answer.response.len() as u64);
@@ -204,7 +204,7 @@ fn unanswered(trials: &[Trial], asked: &Asked) -> Vec<Check> {
     };
     let filter = at_no_level(trials);
     let failed =
-        |name, error: &Error| Check::failed(name, error.explained()).fix(mend(error, asked));
+        |name, error: &Error| Check::failed(name, error.explained()).fix(fix_for(error, asked));
     let rest = |name| Check::skipped(name, "it does not answer");
     let [load, ready, answer] = match &told.got {
         Got::Unloaded(error @ (Error::NeverReady { .. } | Error::StartCrashed { .. })) => {
@@ -241,7 +241,7 @@ fn at_no_level(trials: &[Trial]) -> Check {
 }
 
 /// Returns what its developer can do.
-fn mend(error: &Error, asked: &Asked) -> String {
+fn fix_for(error: &Error, asked: &Asked) -> String {
     let limit = asked.limit;
     match error {
         Error::NeverReady { .. } => format!(
@@ -259,7 +259,7 @@ fn mend(error: &Error, asked: &Asked) -> String {
         }
         Error::Died { .. } => "write the response before it ends".to_owned(),
         Error::Deadline { .. } => format!("answer within {limit:?}, or allow more: --deadline"),
-        Error::Response(defect) => mend_response(defect).to_owned(),
+        Error::Response(defect) => response_fix(defect).to_owned(),
         Error::Engine(_) => "see above what it needs".to_owned(),
         _ => format!(
             "if others load: the binary; if not: roma doctor --mode {}",
@@ -268,7 +268,7 @@ fn mend(error: &Error, asked: &Asked) -> String {
     }
 }
 
-fn mend_response(defect: &ResponseError) -> &'static str {
+fn response_fix(defect: &ResponseError) -> &'static str {
     match defect {
         ResponseError::Missing => "keep descriptor 3 open until the response is written",
         ResponseError::Truncated => "write as many bytes as the length in front announces",
@@ -391,12 +391,12 @@ mod tests {
 
     #[test]
     fn an_empty_request_is_named_as_the_likely_reason() {
-        assert!(mend(&died(), &asked()).contains("--request"));
+        assert!(fix_for(&died(), &asked()).contains("--request"));
         let given = Asked {
             given: true,
             ..asked()
         };
-        assert!(!mend(&died(), &given).contains("--request"));
+        assert!(!fix_for(&died(), &given).contains("--request"));
     }
 
     #[test]
