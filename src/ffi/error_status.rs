@@ -1,4 +1,4 @@
-//! Why a call failed, as callers in C and C++ hear of it.
+//! Why a call failed, as a status for callers in C and C++.
 
 use roma_byob::{Error, GrpcCode};
 
@@ -7,14 +7,14 @@ use roma_byob::{Error, GrpcCode};
 pub(crate) struct Status {
     pub(crate) code: GrpcCode,
     pub(crate) message: String,
-    /// A short name of the kind of failure: it tells apart what shares a code.
+    /// A short name of the kind of failure: it distinguishes failures with the same code.
     pub(crate) cause: &'static str,
     pub(crate) fault: &'static str,
     pub(crate) retryable: bool,
 }
 
 impl Status {
-    /// The caller passed something that no call takes.
+    /// The caller passed an invalid argument.
     pub(crate) fn refused(message: impl Into<String>) -> Self {
         Self {
             code: GrpcCode::InvalidArgument,
@@ -36,7 +36,7 @@ impl Status {
         }
     }
 
-    /// What is to be loaded from a token is not there.
+    /// The token to load from names no code.
     pub(crate) fn not_loaded(self) -> Self {
         Self {
             code: GrpcCode::FailedPrecondition,
@@ -64,8 +64,8 @@ fn message(error: &Error) -> String {
     }
 }
 
-/// Integrators in C++ have code that switches on the codes of the C++ system: what can go wrong there has
-/// the same code here. What only this library has to tell has the code that it has everywhere.
+/// Returns the code of an error. C++ integrators switch on the codes of the C++ system, so an error that
+/// exists there has the same code here. Other errors have their usual code.
 fn code(error: &Error) -> GrpcCode {
     match error {
         Error::UnknownToken(_) => GrpcCode::InvalidArgument,
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_cpp_system_has_a_code_for_keeps_it() {
+    fn errors_of_the_cpp_system_keep_its_codes() {
         let limit = Duration::from_secs(1);
         let log_tail = String::new();
         for (error, code) in [
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_is_as_everywhere() {
+    fn other_errors_have_their_usual_codes() {
         let limit = Duration::from_secs(1);
         for error in [
             Error::Deadline { limit },

@@ -3,17 +3,17 @@
  *
  * Rules that hold for all functions:
  *
- * - What can fail returns a status. Null means success. Anything else has to be freed with
- *   roma_byob_status_free(), and only so.
- * - A null pointer where a value has to be, a text that is not UTF-8 and the like are refused with
- *   the code 3 (INVALID_ARGUMENT). What was freed and a pointer to something else cannot be
- *   recognised.
- * - All functions may be called from any thread, and at once, but those that free or end a handle:
- *   they are the last to use it. Freeing or ending null does nothing.
- * - Bytes that are passed in are copied. Texts that come out belong to what they came from: to a
- *   status until it is freed, to an outcome until the callback returns.
- * - The library starts threads of its own. As many as 512 callbacks and host functions run at once;
- *   more wait for one to return, so they should not all wait for others. It changes no signal
+ * - A function that can fail returns a status. Null means success. Any other status must be freed
+ *   with roma_byob_status_free().
+ * - A null pointer where a value is required, a text that is not UTF-8 and similar mistakes are
+ *   refused with the code 3 (INVALID_ARGUMENT). Freed handles and pointers to other types cannot be
+ *   detected.
+ * - All functions may be called from any thread, also concurrently, except those that free or end a
+ *   handle: they must be the last to use it. Freeing or ending null does nothing.
+ * - Bytes that are passed in are copied. Returned texts are valid as long as their owner: those of
+ *   a status until it is freed, those of an outcome until the callback returns.
+ * - The library starts threads of its own. At most 512 callbacks and host functions run at once;
+ *   others wait until one returns, so they should not wait for each other. It changes no signal
  *   handler and no other setting of the process, and never ends it. */
 
 #ifndef SRC_FFI_ROMA_BYOB_H_
@@ -27,13 +27,13 @@
 extern "C" {
 #endif
 
-/* Bytes. With a size of zero, nothing is given, and what that means is said where it may be so. */
+/* Bytes. A size of zero means that no value is given; where that is allowed, it is documented. */
 typedef struct roma_byob_text {
   const char* data;
   size_t size;
 } roma_byob_text;
 
-/* A name that ends with a NUL: of loaded code, or of an execution. */
+/* The name of loaded code or of an execution, terminated by a NUL. */
 typedef struct roma_byob_token {
   char text[32];
 } roma_byob_token;
@@ -46,18 +46,18 @@ typedef struct roma_byob_status roma_byob_status;
 typedef struct roma_byob_failure {
   /* A number of absl::StatusCode and of gRPC; 0 is success. */
   int32_t code;
-  /* Whether the same call may succeed later without anyone changing anything. */
+  /* Whether the same call may succeed later without any change. */
   bool retryable;
   /* What went wrong, for people. */
   roma_byob_text message;
-  /* The kind of failure, such as "died", "cancelled" or "deadline": it tells apart what shares a
-   * code. */
+  /* The kind of failure, such as "died", "cancelled" or "deadline". It distinguishes failures with
+   * the same code. */
   roma_byob_text cause;
-  /* Who is to blame: "caller", "udf", "sandbox" or "host". */
+  /* Who caused it: "caller", "udf", "sandbox" or "host". */
   roma_byob_text fault;
 } roma_byob_failure;
 
-/* What a status says. Null is success. */
+/* Returns the content of a status. Null is success. */
 roma_byob_failure roma_byob_status_read(const roma_byob_status* status);
 
 void roma_byob_status_free(roma_byob_status* status);
@@ -72,19 +72,19 @@ typedef struct roma_byob_host_call {
   const void* metadata;
 } roma_byob_host_call;
 
-/* Where the answer to such a call goes. Nothing said is an empty result. */
+/* Receives the answer to such a call. If nothing is set, the result is empty. */
 typedef struct roma_byob_host_answer roma_byob_host_answer;
 
-/* The result. */
+/* Sets the result. */
 void roma_byob_host_answer_set(roma_byob_host_answer* answer, roma_byob_text result);
 
-/* A failure, which the UDF sees: a gRPC code that this library knows (13, INTERNAL, stands for all
- * others) and a text. */
+/* Sets a failure, which the UDF sees: a gRPC code that this library knows (13, INTERNAL, stands
+ * for all others) and a text. */
 void roma_byob_host_answer_fail(roma_byob_host_answer* answer, int32_t code,
                                 roma_byob_text message);
 
-/* Is called for each call, on a thread of the library, many at once. It may take its time, within
- * the deadline of the execution. Call and answer live until it returns. It must not throw. */
+/* Called for each call, on threads of the library, concurrently. It may block, within the deadline
+ * of the execution. Call and answer live until it returns. It must not throw. */
 typedef void (*roma_byob_host_handler)(void* context, const roma_byob_host_call* call,
                                        roma_byob_host_answer* answer);
 
@@ -96,7 +96,7 @@ typedef struct roma_byob_host_function {
   void* context;
 } roma_byob_host_function;
 
-/* How a service is to be started. All zero is the safe default. */
+/* How to start a service. All zero is the safe default. */
 typedef struct roma_byob_config {
   /* "gvisor" (the default), "gvisor-debug", "minimal" or "external". */
   roma_byob_text mode;
@@ -112,37 +112,37 @@ typedef struct roma_byob_config {
   roma_byob_text runsc;
   /* Folders that UDFs may read, with commas between them. */
   roma_byob_text libraries;
-  /* A bound on the address space of each gVisor sandbox, in bytes. 0 is none. */
+  /* A limit on the address space of each gVisor sandbox, in bytes. 0 is none. */
   uint64_t memory_limit;
-  /* How many gVisor sandboxes share the work. 0 is one for each core, at most four. */
+  /* The number of gVisor sandboxes that share the work. 0 is one for each core, at most four. */
   uint32_t sandboxes;
   /* Executions of the same code share System V and POSIX IPC. */
   bool shared_ipc;
-  /* The environment variable DISABLE_GVISOR does not count. */
+  /* Ignore the environment variable DISABLE_GVISOR. */
   bool ignore_environment;
-  /* What UDFs may call. */
+  /* The functions that UDFs may call. */
   const roma_byob_host_function* host_functions;
   size_t host_function_count;
 } roma_byob_config;
 
-/* Starts a service, and waits until it takes code. `*service` is null after a failure. */
+/* Starts a service, and waits until code can be loaded. `*service` is null after a failure. */
 roma_byob_status* roma_byob_start(const roma_byob_config* config, roma_byob_service** service);
 
-/* Ends everything that the service started. Executions under way fail; it returns when the last
- * callback has. It must not be called by a callback, which would wait for itself. */
+/* Ends everything that the service started. Executions in flight fail. Returns after the last
+ * callback has returned. It must not be called by a callback, which would wait for itself. */
 void roma_byob_end(roma_byob_service* service);
 
 /* What to load, and how. */
 typedef struct roma_byob_code_options {
-  /* A file; or else ... */
+  /* A file. Either this or `same_as` must be given. */
   roma_byob_text path;
-  /* ... the token of code that is loaded already. What is loaded so lives on without it. */
+  /* The token of loaded code to load again. The new code outlives the original. */
   roma_byob_text same_as;
   /* A name for logs and metrics. */
   roma_byob_text name;
-  /* How many processes wait ready for requests. */
+  /* The number of ready workers. */
   int32_t workers;
-  /* Keep what the code prints for the outcome of each execution. */
+  /* Keep the output of the code for the outcome of each execution. */
   bool logs;
   /* The code may call the service's host functions. */
   bool host_functions;
@@ -151,11 +151,11 @@ typedef struct roma_byob_code_options {
   uint64_t max_response;
 } roma_byob_code_options;
 
-/* Loads a binary, and waits until one process of it is ready. */
+/* Loads a binary, and waits until one worker is ready. */
 roma_byob_status* roma_byob_load(const roma_byob_service* service,
                                  const roma_byob_code_options* options, roma_byob_token* token);
 
-/* Ends the processes of this code and forgets it. Executions under way fail. */
+/* Ends the processes of this code and forgets it. Executions in flight fail. */
 roma_byob_status* roma_byob_delete(const roma_byob_service* service, roma_byob_text token);
 
 /* What to execute. */
@@ -164,35 +164,35 @@ typedef struct roma_byob_request {
   roma_byob_text code;
   /* An encoded protobuf message, which may be empty. */
   roma_byob_text body;
-  /* How long the request may wait for a ready process. With 0 it must be there already. */
+  /* How long the request may wait for a ready worker. With 0, one must be ready already. */
   uint64_t queue_timeout_nanos;
   /* How long the code may take from the first byte of the request to the last of the response. */
   uint64_t deadline_nanos;
-  /* Call back when the process is gone, which is when its logs are whole, rather than when the
-   * response is there. */
+  /* Call back when the process has ended and its logs are complete, instead of when the response
+   * has arrived. */
   bool report;
-  /* What host functions get to know about the request, and the UDF never does. The library has
-   * `metadata_free` called once when nobody uses it any more, also if the call is refused. */
+  /* Passed to host functions with the request, and never to the UDF. The library calls
+   * `metadata_free` once when it is no longer used, also if the call is refused. */
   void* metadata;
   void (*metadata_free)(void* metadata);
 } roma_byob_request;
 
-/* What came of an execution. */
+/* The result of an execution. */
 typedef struct roma_byob_outcome {
   /* Null if there is a response. It belongs to the library: do not free it. */
   const roma_byob_status* status;
   roma_byob_text response;
-  /* Waiting for a process, sending the request, and from there until the response was there. */
+  /* The times until a worker was ready, to send the request, and until the response had arrived. */
   uint64_t queue_nanos;
   uint64_t send_nanos;
   uint64_t run_nanos;
-  /* With a report, of code that was loaded with logs: the end of what the process printed, and how
+  /* With a report, of code that was loaded with logs: the end of the output of the process, and how
    * many bytes before it were dropped. */
   bool has_logs;
   roma_byob_text logs;
   uint64_t logs_dropped;
   /* With a report, if there was a process and its end is known: its exit code, or -1 and the signal
-   * that ended it; and what it used. */
+   * that ended it; and the resources that it used. */
   bool has_exit;
   int32_t exit_code;
   int32_t exit_signal;
@@ -200,24 +200,24 @@ typedef struct roma_byob_outcome {
   uint64_t peak_memory;
 } roma_byob_outcome;
 
-/* Is called once for each execution that roma_byob_execute() took, on a thread of the library,
- * perhaps before that function has returned. It may take its time and call any function but
+/* Called once for each execution that roma_byob_execute() accepted, on a thread of the library,
+ * possibly before that function has returned. It may block and call any function except
  * roma_byob_end(). It must not throw. */
 typedef void (*roma_byob_callback)(void* context, const roma_byob_outcome* outcome);
 
 /* Executes a request in a fresh process, in the background. If this fails, the callback is not
- * called. Otherwise `*execution` has to be freed, at any time. */
+ * called. Otherwise `*execution` must be freed, at any time. */
 roma_byob_status* roma_byob_execute(const roma_byob_service* service,
                                     const roma_byob_request* request, roma_byob_callback callback,
                                     void* context, roma_byob_execution** execution);
 
-/* A name for logs. */
+/* Returns a name for logs. */
 roma_byob_token roma_byob_execution_id(const roma_byob_execution* execution);
 
-/* Ends an execution and its process at once. One that is over stays as it is. */
+/* Ends an execution and its process at once. Does nothing if it is over. */
 void roma_byob_cancel(const roma_byob_execution* execution);
 
-/* Frees the handle; the execution goes on. */
+/* Frees the handle; the execution continues. */
 void roma_byob_execution_free(roma_byob_execution* execution);
 
 #ifdef __cplusplus

@@ -1,8 +1,8 @@
 // Roma BYOB in C++17: runs other people's binaries on private data, each request in a fresh process
 // inside two sandboxes.
 //
-// What integrators use is the class that `roma_byob_app_api_cc_library` makes of their proto. It is
-// a Client, which has what does not depend on the proto:
+// Integrators use the class that `roma_byob_app_api_cc_library` generates from their proto. It is a
+// Client, which has everything that does not depend on the proto:
 //
 //   StatusOr<ByobEchoService<>> service = ByobEchoService<>::Create();
 //   StatusOr<std::string> code = service->Register("/opt/udfs/echo", /*num_workers=*/8);
@@ -11,9 +11,9 @@
 //   Status asked = service->Echo(answered, request, response, /*metadata=*/{}, *code).status();
 //   if (asked.ok()) answered.WaitForNotification();
 //
-// Calls and status codes are those of the C++ system that this library takes the place of. This
-// header needs protobuf and the standard library, no more; Status, StatusOr and Notification have
-// the shape of those of Abseil.
+// Calls and status codes are those of the C++ system that this library replaces. This header needs
+// only protobuf and the standard library; Status, StatusOr and Notification have the shape of those
+// of Abseil.
 //
 // Nothing here throws.
 
@@ -64,7 +64,7 @@ enum class StatusCode : int {
   kUnauthenticated = 16,
 };
 
-// How a call went.
+// The result of a call.
 class [[nodiscard]] Status {
  public:
   // Success.
@@ -78,14 +78,14 @@ class [[nodiscard]] Status {
   // What went wrong, for people.
   const std::string& message() const { return message_; }
 
-  // The kind of failure, such as "died", "cancelled" or "deadline": it tells apart what shares a
-  // code.
+  // The kind of failure, such as "died", "cancelled" or "deadline". It distinguishes failures with
+  // the same code.
   const std::string& cause() const { return cause_; }
 
-  // Who is to blame: "caller", "udf", "sandbox" or "host".
+  // Who caused it: "caller", "udf", "sandbox" or "host".
   const std::string& fault() const { return fault_; }
 
-  // Whether the same call may succeed later without anyone changing anything.
+  // Whether the same call may succeed later without any change.
   bool retryable() const { return retryable_; }
 
   std::string ToString() const {
@@ -104,7 +104,7 @@ class [[nodiscard]] Status {
     return copy;
   }
 
-  // As Of(), and frees it.
+  // Like Of(), and frees the status.
   static Status Take(roma_byob_status* status) {
     Status copy = Of(status);
     roma_byob_status_free(status);
@@ -123,11 +123,11 @@ inline std::ostream& operator<<(std::ostream& out, const Status& status) {
   return out << status.ToString();
 }
 
-// A value, or why there is none.
+// A value, or the status that says why it is missing.
 template <typename T>
 class [[nodiscard]] StatusOr {
  public:
-  // Neither, yet.
+  // No result yet.
   StatusOr() : status_(StatusCode::kUnknown, "there is no result yet") {}
 
   // Success without a value is a failure.
@@ -140,7 +140,7 @@ class [[nodiscard]] StatusOr {
   bool ok() const { return value_.has_value(); }
   const Status& status() const { return status_; }
 
-  // The value. Without one, they end the process and say why.
+  // Returns the value. Without one, ends the process with a message.
   T& value() & { return Checked(); }
   const T& value() const& { return const_cast<StatusOr*>(this)->Checked(); }
   T&& value() && { return std::move(Checked()); }
@@ -163,11 +163,11 @@ class [[nodiscard]] StatusOr {
   std::optional<T> value_;
 };
 
-// Tells once that something has happened.
+// Signals an event once.
 class Notification {
  public:
   void Notify() {
-    // Under the lock: whoever waits may destroy this as soon as it is released.
+    // Under the lock, because a waiting thread may destroy this as soon as it is released.
     std::lock_guard<std::mutex> lock(mutex_);
     notified_ = true;
     changed_.notify_all();
@@ -183,7 +183,7 @@ class Notification {
     changed_.wait(lock, [this] { return notified_; });
   }
 
-  // Whether it happened in time.
+  // Returns whether it happened in time.
   bool WaitForNotificationWithTimeout(std::chrono::nanoseconds timeout) const {
     std::unique_lock<std::mutex> lock(mutex_);
     return changed_.wait_for(lock, timeout, [this] { return notified_; });
@@ -208,7 +208,7 @@ inline bool Parse(std::string_view bytes, google::protobuf::MessageLite& message
 
 }  // namespace internal
 
-// What encloses the engine, apart from the sandbox that each request has anyway.
+// The outer sandbox, in addition to the inner sandbox of each request.
 enum class Mode {
   // gVisor around all processes of the service: for production.
   kModeGvisorSandbox,
@@ -216,35 +216,35 @@ enum class Mode {
   kModeGvisorSandboxDebug,
   // No outer sandbox: for development.
   kModeMinimalSandbox,
-  // The outer sandbox is somebody else's.
+  // The outer sandbox is provided by the environment.
   kModeExternalSandbox,
 };
 
 // Which system calls UDFs may make.
 enum class SyscallFiltering {
-  // All that the other layers leave.
+  // All that the other layers allow.
   kNoSyscallFiltering,
-  // All but what is dangerous.
+  // All except dangerous ones.
   kWorkerEngineSyscallFiltering,
-  // What a program that computes needs.
+  // Those that a computation needs.
   kUntrustedCodeSyscallFiltering,
 };
 
-// What a request's caller tells host functions about it, if it uses no type of its own.
+// The metadata of a request if its caller has no type of its own for it.
 struct NoMetadata {};
 
 // Handles a call of a host function: the argument, and the metadata of the request that the calling
-// process serves, or null. It is called on threads of the library, many at once.
+// process serves, or null. It is called on threads of the library, concurrently.
 template <typename TMetadata>
 using HostFunction =
     std::function<StatusOr<std::string>(std::string_view argument, const TMetadata* metadata)>;
 
-// How a service is to be started. The defaults are the safe ones.
+// How to start a service. The defaults are safe.
 template <typename TMetadata = NoMetadata>
 struct Config {
-  // A bound on the address space of each gVisor sandbox, in bytes. 0 is none.
+  // A limit on the address space of each gVisor sandbox, in bytes. 0 is none.
   std::uint64_t memory_limit_hard = 0;
-  // How many gVisor sandboxes share the work. 0 is one for each core, at most four.
+  // The number of gVisor sandboxes that share the work. 0 is one for each core, at most four.
   std::uint32_t sandboxes = 0;
   // Folders that UDFs may read, with commas between them. Static programs need none.
   std::string lib_mounts;
@@ -260,7 +260,7 @@ struct Config {
   // or beside this program, or in PATH.
   std::string run_workers;
   std::string runsc;
-  // Whether the environment variable DISABLE_GVISOR counts.
+  // Whether the environment variable DISABLE_GVISOR is obeyed.
   bool obey_environment = true;
 
   // A function that code may call by `name` if it is loaded with LoadOptions::host_functions. The
@@ -270,7 +270,7 @@ struct Config {
   }
 
   // As above, for an argument and a result that are messages. An argument that is another message
-  // is the UDF's fault, and never reaches the handler.
+  // is the UDF's fault, and does not reach the handler.
   template <typename Request, typename Response>
   void RegisterHostCall(
       std::string name,
@@ -292,11 +292,11 @@ struct Config {
   std::vector<std::pair<std::string, HostFunction<TMetadata>>> host_functions;
 };
 
-// How code is to be loaded. A number of workers alone will do.
+// How to load code. Only the number of workers is required.
 struct LoadOptions {
   LoadOptions(int workers) : num_workers(workers) {}
 
-  // How many processes wait ready for requests.
+  // The number of ready workers.
   int num_workers;
   // A name for logs and metrics.
   std::string name;
@@ -307,16 +307,16 @@ struct LoadOptions {
   bool host_functions = false;
 };
 
-// How long an execution may take unless its caller says otherwise.
+// The default deadline of an execution.
 inline constexpr std::chrono::nanoseconds kDefaultDeadline = std::chrono::seconds(10);
 
 // Names one execution. It may outlive its service.
 class ExecutionToken {
  public:
-  // Of none.
+  // Names no execution.
   ExecutionToken() = default;
 
-  // Owns the handle from now on.
+  // Takes ownership of the handle.
   explicit ExecutionToken(roma_byob_execution* execution)
       : execution_(execution, roma_byob_execution_free) {}
 
@@ -330,13 +330,13 @@ class ExecutionToken {
   std::shared_ptr<roma_byob_execution> execution_;
 };
 
-// What an execution took.
+// The times and the resources of an execution.
 struct ProcessRequestMetrics {
-  // Until a process was ready for it.
+  // Until a worker was ready.
   std::chrono::nanoseconds wait_time;
   // From there until the whole request was sent.
   std::chrono::nanoseconds send_time;
-  // From there until the whole response was there.
+  // From there until the whole response had arrived.
   std::chrono::nanoseconds response_time;
   // The processor time of its process, and the most memory that it had, in bytes. 0 if it is not
   // known.
@@ -348,8 +348,8 @@ struct ProcessRequestMetrics {
   std::optional<int> signal;
 };
 
-// Is called once, when the process is gone, on a thread of the library. It may take its time.
-// `logs` are what the process printed, valid until it returns, or say that nothing is kept of it.
+// Called once, when the process has ended, on a thread of the library. It may block. `logs` is the
+// output of the process, valid until the callback returns, or a status if no output is kept.
 template <typename Response>
 using Callback = std::function<void(StatusOr<Response> response, StatusOr<std::string_view> logs,
                                     ProcessRequestMetrics metrics)>;
@@ -382,7 +382,7 @@ inline std::string_view Name(SyscallFiltering filtering) {
   return "unknown";
 }
 
-// A time that is negative is none.
+// A negative time counts as zero.
 inline std::uint64_t Nanos(std::chrono::nanoseconds time) {
   return time.count() > 0 ? static_cast<std::uint64_t>(time.count()) : 0;
 }
@@ -443,44 +443,44 @@ inline void Receive(void* context, const roma_byob_outcome* outcome) noexcept {
 
 }  // namespace internal
 
-// A service that runs UDFs, with all that does not depend on what they answer. When it is
-// destroyed, all that it started is ended; executions under way fail, and all callbacks have
-// returned.
+// A service that runs UDFs, with everything that does not depend on the type of their responses.
+// Its destructor ends everything that it started: executions in flight fail, and all callbacks have
+// returned when it ends.
 template <typename TMetadata>
 class Client {
  public:
   Client(Client&&) noexcept = default;
 
   Client& operator=(Client&& other) noexcept {
-    // In this order: the service that was here may be in the middle of its functions.
+    // In this order, because the former service may be calling its functions.
     service_ = std::move(other.service_);
     functions_ = std::move(other.functions_);
     return *this;
   }
 
-  // Loads a binary, and waits until one process of it is ready.
+  // Loads a binary, and waits until one worker is ready.
   StatusOr<std::string> Register(const std::filesystem::path& path, LoadOptions options) {
     return Load(path.native(), {}, /*logs=*/false, options);
   }
 
-  // As Register(), and keeps what the binary prints for the callback of each execution.
+  // Like Register(), and keeps the output of the binary for the callback of each execution.
   StatusOr<std::string> RegisterForLogging(const std::filesystem::path& path, LoadOptions options) {
     return Load(path.native(), {}, /*logs=*/true, options);
   }
 
-  // As above, for code that is loaded already. It lives on when the original is deleted.
+  // As above, for loaded code. The new code stays when the original is deleted.
   StatusOr<std::string> RegisterForLogging(const std::string& no_log_code_token,
                                            LoadOptions options) {
     return Load({}, no_log_code_token, /*logs=*/true, options);
   }
 
-  // Ends the processes of this code and forgets it. Executions under way fail. Without such code it
-  // does nothing.
+  // Ends the processes of this code and forgets it. Executions in flight fail. Does nothing if
+  // there is no such code.
   void Delete(std::string_view code_token) {
     roma_byob_status_free(roma_byob_delete(service_.get(), internal::Text(code_token)));
   }
 
-  // Ends an execution and its process at once. One that is over stays as it is.
+  // Ends an execution and its process at once. Does nothing if it is over.
   void Cancel(const ExecutionToken& execution) { roma_byob_cancel(execution.execution_.get()); }
 
  protected:
@@ -510,7 +510,7 @@ class Client {
     return Client(std::move(functions), service);
   }
 
-  // How a request is to be executed.
+  // How to execute a request.
   struct Execution {
     TMetadata metadata;
     std::string_view code_token;
@@ -518,7 +518,7 @@ class Client {
     std::chrono::nanoseconds deadline;
   };
 
-  // Has a request answered, and `callback` called.
+  // Executes a request and calls `callback`.
   template <typename Response>
   StatusOr<ExecutionToken> Call(Callback<Response> callback,
                                 const google::protobuf::MessageLite& request, Execution execution) {
@@ -529,7 +529,7 @@ class Client {
     return Execute(std::move(receive), /*report=*/true, request, std::move(execution));
   }
 
-  // Has a request answered into `response`, and then notifies: as soon as the response is there.
+  // Executes a request, stores its response, and notifies as soon as the response has arrived.
   template <typename Response>
   StatusOr<ExecutionToken> Call(Notification& notification,
                                 const google::protobuf::MessageLite& request,
@@ -588,12 +588,12 @@ class Client {
     Status status = Status::Take(roma_byob_execute(service_.get(), &request, internal::Receive,
                                                    receiver.get(), &execution));
     if (!status.ok()) return status;
-    // It belongs to Receive() now, which may have freed it already.
+    // Receive() owns it now and may have freed it already.
     static_cast<void>(receiver.release());
     return ExecutionToken(execution);
   }
 
-  // What the service calls: it ends before they do.
+  // The functions that the service calls: they are destroyed after it.
   std::unique_ptr<HostFunctions> functions_;
   std::unique_ptr<roma_byob_service, End> service_;
 };

@@ -1,4 +1,4 @@
-// What the C ABI refuses. What it does is tested through the header for C++.
+// The arguments that the C ABI refuses. Its behaviour is tested through the C++ header.
 
 #include "src/ffi/roma_byob.h"
 
@@ -10,7 +10,7 @@
 
 namespace {
 
-// The test in Rust says the same of what the library takes them for.
+// The tests in Rust assert the same of the library's structures.
 static_assert(sizeof(roma_byob_text) == 16);
 static_assert(sizeof(roma_byob_failure) == 56);
 static_assert(sizeof(roma_byob_config) == 144);
@@ -35,7 +35,7 @@ void ExpectRefused(roma_byob_status* status, const std::string& part) {
   EXPECT_NE(message.find(part), std::string::npos) << message;
 }
 
-TEST(CAbi, NullIsRefusedOrNothing) {
+TEST(CAbi, NullIsRefusedOrIgnored) {
   roma_byob_config config = {};
   int garbage;
   auto* service = reinterpret_cast<roma_byob_service*>(&garbage);
@@ -54,7 +54,7 @@ TEST(CAbi, NullIsRefusedOrNothing) {
   EXPECT_EQ(Taken(nullptr).first, 0);
 }
 
-TEST(CAbi, WrongOptionsAreRefusedWithWhatThereIs) {
+TEST(CAbi, InvalidOptionsAreRefusedWithTheValidOnes) {
   roma_byob_service* service = nullptr;
   roma_byob_config config = {};
   config.mode = Text("nsjail");
@@ -112,7 +112,7 @@ TEST(CAbi, MetadataIsTakenOverEvenIfTheRequestIsRefused) {
   EXPECT_EQ(freed, 2);
 }
 
-TEST(CAbi, TextsThatAreNoneAreRefused) {
+TEST(CAbi, InvalidTextsAreRefused) {
   roma_byob_service* service = nullptr;
   roma_byob_config config = {};
   config.mode = Text("mi\xff");

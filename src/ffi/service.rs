@@ -13,11 +13,11 @@ use tokio::sync::mpsc;
 
 use crate::error_status::Status;
 
-/// What a handle stands for.
+/// The service behind a handle.
 pub(crate) struct Service {
     service: roma_byob::Service,
     runtime: Runtime,
-    /// Each execution has a clone: it is gone when the last callback has returned.
+    /// Each execution holds a clone until its callback has returned.
     unanswered: mpsc::Sender<Infallible>,
     all_answered: Mutex<mpsc::Receiver<Infallible>>,
 }
@@ -27,11 +27,11 @@ pub(crate) struct Request {
     pub(crate) code: CodeToken,
     pub(crate) body: Bytes,
     pub(crate) options: ExecuteOptions,
-    /// Whether to wait for the end of the process, which is when its logs are whole.
+    /// Whether to wait for the end of the process, when its logs are complete.
     pub(crate) report: bool,
 }
 
-/// What came of it.
+/// The result of an execution.
 pub(crate) struct Answer {
     pub(crate) result: Result<Bytes, Status>,
     pub(crate) times: Times,
@@ -71,7 +71,7 @@ impl Service {
         Ok(self.runtime.block_on(self.service.delete(&code))?)
     }
 
-    /// Executes a request in the background, and has `answer` called once, on a thread that may wait.
+    /// Executes a request in the background, and calls `answer` once, on a thread that may block.
     pub(crate) fn execute(
         &self,
         request: Request,

@@ -20,7 +20,7 @@ pub struct CodeOptions {
 }
 
 impl CodeOptions {
-    /// What is to be loaded.
+    /// Returns the binary to load.
     ///
     /// # Safety
     ///
@@ -37,7 +37,7 @@ impl CodeOptions {
         }
     }
 
-    /// How.
+    /// Returns the options to load it with.
     ///
     /// # Safety
     ///

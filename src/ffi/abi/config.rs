@@ -28,7 +28,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// What is to be started.
+    /// Returns the builder of the service.
     ///
     /// # Safety
     ///

@@ -24,7 +24,7 @@ use crate::service::Service;
 /// `roma_byob_callback`, which C may leave out.
 type CallbackFunction = Option<unsafe extern "C" fn(*mut c_void, *const Outcome)>;
 
-/// Runs a call, and hands out why it failed. A panic must not reach the frames of whoever called.
+/// Runs a call and returns its failure. A panic must not unwind into the caller.
 fn guarded(call: impl FnOnce() -> Result<(), Status>) -> *mut Status {
     match catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(Status::broken())) {
         Ok(()) => ptr::null_mut(),
@@ -32,9 +32,9 @@ fn guarded(call: impl FnOnce() -> Result<(), Status>) -> *mut Status {
     }
 }
 
-/// Runs a call that has nothing to say of itself.
+/// Runs a call that returns no status.
 fn quietly(call: impl FnOnce()) {
-    // The panic has been printed, and there is nobody to hand it to.
+    // The panic has been printed, and this call returns no status.
     let _ = catch_unwind(AssertUnwindSafe(call));
 }
 
@@ -42,21 +42,21 @@ fn missing(what: &str) -> Status {
     Status::refused(format!("{what} is null"))
 }
 
-/// What a pointer of C points to.
+/// Returns the value that a pointer from C points to.
 ///
 /// # Safety
 ///
-/// It must be null or point to a value that lives, and that nobody changes, for `'a`.
+/// It must be null or point to a value that is live and unchanged for `'a`.
 unsafe fn given<'a, T>(pointer: *const T, what: &str) -> Result<&'a T, Status> {
     // SAFETY: by this function's contract.
     unsafe { pointer.as_ref() }.ok_or_else(|| missing(what))
 }
 
-/// Where C wants a handle: null until there is one.
+/// Returns the place for a handle in C, after setting it to null.
 ///
 /// # Safety
 ///
-/// It must be null or point to memory for a pointer that nobody else uses for `'a`.
+/// It must be null or point to memory for a pointer that is not used elsewhere for `'a`.
 unsafe fn wanted<'a, T>(pointer: *mut *mut T, what: &str) -> Result<&'a mut *mut T, Status> {
     if pointer.is_null() {
         return Err(missing(what));
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn roma_byob_start(
 
 /// # Safety
 ///
-/// The header's contract. The handle is no handle any more.
+/// The header's contract. The handle is invalid afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roma_byob_end(service: *mut Service) {
     if service.is_null() {
@@ -222,7 +222,7 @@ pub unsafe extern "C" fn roma_byob_cancel(execution: *const Canceller) {
 
 /// # Safety
 ///
-/// The header's contract. The handle is no handle any more.
+/// The header's contract. The handle is invalid afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roma_byob_execution_free(execution: *mut Canceller) {
     if !execution.is_null() {
@@ -243,7 +243,7 @@ pub unsafe extern "C" fn roma_byob_status_read(status: *const Status) -> Failure
 
 /// # Safety
 ///
-/// The header's contract. The handle is no handle any more.
+/// The header's contract. The handle is invalid afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roma_byob_status_free(status: *mut Status) {
     if !status.is_null() {

@@ -45,7 +45,7 @@ unsafe impl Send for BoundHandler {}
 unsafe impl Sync for BoundHandler {}
 
 impl HostFunction {
-    /// Has a service offer it.
+    /// Registers it with a service.
     ///
     /// # Safety
     ///
@@ -84,14 +84,14 @@ impl BoundHandler {
             metadata: metadata.map_or(ptr::null(), |metadata| metadata.value.cast_const()),
         };
         let mut answer = HostAnswer(Ok(Bytes::new()));
-        // SAFETY: whoever registered the handler passed both for this, and what the call points to lives
+        // SAFETY: the handler and its context were registered for this, and what the call points to lives
         // until the handler returns.
         unsafe { (self.function)(self.context, &raw const view, &raw mut answer) };
         answer.0
     }
 }
 
-/// The code with this number; for one that has no use here, that of a failure inside the host.
+/// Returns the code with this number; for any other number, `Internal`.
 pub(crate) fn code_of(number: i32) -> GrpcCode {
     [
         GrpcCode::Cancelled,

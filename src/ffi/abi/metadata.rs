@@ -3,13 +3,13 @@
 
 use std::ffi::c_void;
 
-/// A request's metadata, of whatever type it is.
+/// A request's metadata, whose type only the caller knows.
 pub(crate) struct ForeignMetadata {
     pub(crate) value: *mut c_void,
     pub(crate) free: Option<unsafe extern "C" fn(*mut c_void)>,
 }
 
-// SAFETY: the header says that handlers, on other threads, get to see the value.
+// SAFETY: the header says that handlers, on other threads, access the value.
 unsafe impl Send for ForeignMetadata {}
 // SAFETY: as above, many of them at once.
 unsafe impl Sync for ForeignMetadata {}

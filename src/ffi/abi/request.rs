@@ -25,7 +25,7 @@ pub struct RequestView {
 }
 
 impl RequestView {
-    /// What is to be executed.
+    /// Returns the request to execute.
     ///
     /// # Safety
     ///
@@ -46,7 +46,7 @@ impl RequestView {
         })
     }
 
-    /// Taken over: freed when it is dropped, also where the request is refused.
+    /// Takes ownership of the metadata, which is freed on drop, also if the request is refused.
     fn metadata(&self) -> Metadata {
         match self.metadata.is_null() {
             true => Metadata::default(),

@@ -19,7 +19,7 @@ pub struct Text {
     size: usize,
 }
 
-/// `roma_byob_token`: a name that ends with a NUL.
+/// `roma_byob_token`: a name that is terminated by a NUL.
 #[repr(C)]
 pub struct Token {
     text: [u8; Self::SIZE],
@@ -38,7 +38,7 @@ impl Text {
         }
     }
 
-    /// The bytes; none if nothing was given.
+    /// Returns the bytes; empty if no value was given.
     ///
     /// # Safety
     ///
@@ -56,7 +56,7 @@ impl Text {
         Ok(unsafe { slice::from_raw_parts(self.data, self.size) })
     }
 
-    /// UTF-8; none if nothing was given.
+    /// Returns the text; `None` if no value was given.
     ///
     /// # Safety
     ///
@@ -68,7 +68,7 @@ impl Text {
         Ok((!text.is_empty()).then_some(text))
     }
 
-    /// A path; none if nothing was given.
+    /// Returns a path; `None` if no value was given.
     ///
     /// # Safety
     ///
@@ -79,7 +79,7 @@ impl Text {
         Ok((!bytes.is_empty()).then(|| OsStr::from_bytes(bytes).into()))
     }
 
-    /// The token of code; none if nothing was given.
+    /// Returns the token of code; `None` if no value was given.
     ///
     /// # Safety
     ///
