@@ -17,8 +17,9 @@ mod resources;
 
 use std::process::ExitCode;
 
-use answer::Answer;
 use roma_udf::{Connection, Error};
+
+use answer::Answer;
 
 /// What a trick is told: the token, and the rest of the request.
 type Trick = fn(&str, &str) -> Answer;

@@ -16,6 +16,7 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
 use error::{Explain, WrongUse};
 
 /// Runs other people's binaries on private data, a fresh sandboxed process for each request.

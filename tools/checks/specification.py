@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Checks that every test that SPECIFICATION.md names exists.
 
-With `--ran`, also that each of them ran and passed when Bazel last ran the tests, wherever it has to
-hold: a test that was left out, ignored or renamed proves nothing.
+A name is `suite::test`, `module::tests::test`, or any longer path of Rust modules. With `--ran`,
+checks that each test ran and passed when Bazel last ran the tests, in every place where it has to
+hold. A test that was left out, ignored or renamed proves nothing.
 """
 
 import pathlib
@@ -11,83 +12,131 @@ import subprocess
 import sys
 
 WORKSPACE = pathlib.Path(__file__).resolve().parent.parent.parent
-# Where tests that prove promises may be.
-FOLDERS = ("src", "sample_udf", "bzl", "container")
-# A test's name: the suite or module, further modules, the test.
-NAME = re.compile(r"`(\w+(?:::\w+)+)`")
+FOLDERS = ("src", "sample_udf", "bzl", "container", "tools")
+
+ROW = re.compile(r"^\| (?!promise \||-)(.+?) \| (.+) \|$", re.M)
+BACKTICKED = re.compile(r"`([^`]+)`")
+TEST_NAME = re.compile(r"\w+(?:::\w+)+")
+RUST_RESULT = re.compile(r"^test ([\w:]+)(?: - should panic)? \.\.\. (.+)$", re.M)
+CC_RESULT = re.compile(r"^\[ +(OK|FAILED|SKIPPED) +\] (\S+) \(", re.M)
 
 
 def main() -> int:
-    promises = read_promises((WORKSPACE / "SPECIFICATION.md").read_text())
-    named = [(promise, name) for promise, names in promises for name in names]
-    files = test_files()
-    missing = [f"{promise}: no test {name}" for promise, name in named if not exists(name, files)]
-    if "--ran" in sys.argv[1:]:
-        results = logged()
-        missing += [f"{promise}: {problem}" for promise, name in named for problem in unproven(name, results)]
-    bare = [f"{promise}: no test is named" for promise, names in promises if not names]
-    for problem in missing + bare:
+    text = (WORKSPACE / "SPECIFICATION.md").read_text()
+    logs = logged((WORKSPACE / "bazel-testlogs").resolve()) if "--ran" in sys.argv[1:] else None
+    problems = problems_in(text, sources(WORKSPACE), logs)
+    for problem in problems:
         print(problem)
-    print(f"{len(promises)} promises, {len(named)} tests, {len(missing + bare)} problems")
-    return 1 if missing or bare or not promises else 0
+    promises = len(ROW.findall(text))
+    print(f"{promises} promises, {len(problems)} problems with their tests")
+    return 1 if problems or not promises else 0
 
 
-def read_promises(text: str) -> list:
-    """Returns each promise with the names of its tests, from the rows of the tables."""
-    rows = re.findall(r"^\| (?!promise|-)(.+?) \| (.+) \|$", text, re.M)
-    return [(promise, NAME.findall(tests)) for promise, tests in rows]
+def problems_in(text: str, files: dict, logs: list = None) -> list:
+    """Returns what is wrong with the tests of each promise. Without `logs`, does not check that they ran."""
+    problems = []
+    for promise, tests in ROW.findall(text):
+        names = BACKTICKED.findall(tests)
+        problems += [] if names else [f"{promise}: names no test"]
+        for name in names:
+            if not TEST_NAME.fullmatch(name):
+                problems.append(f"{promise}: `{name}` is not the name of a test: write `suite::test`")
+                continue
+            test = name.split("::")
+            places = [file for file, source in files.items() if declares(file, source, test)]
+            if not places:
+                problems.append(f"{promise}: the test {name} does not exist")
+            elif logs is not None:
+                problems += [f"{promise}: {problem}" for problem in unproven(test, places, logs)]
+    return problems
 
 
-def test_files() -> list:
-    """Returns the text of each source file with the parts of its path, by which a test's name finds it."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", *FOLDERS]
-    listed = subprocess.run(command, cwd=WORKSPACE, check=True, capture_output=True, text=True).stdout
-    names = [name for name in listed.split("\0") if name.endswith((".rs", ".cc"))]
-    paths = [WORKSPACE / name for name in names]
-    return [(modules(name), path.read_text()) for name, path in zip(names, paths) if path.exists()]
+def sources(root: pathlib.Path) -> dict:
+    """Returns the text of each Rust and C++ file that may hold tests, by its path."""
+    patterns = [f"{folder}/*.{suffix}" for folder in FOLDERS for suffix in ("rs", "cc")]
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", *patterns]
+    listed = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+    names = [name for name in listed.stdout.split("\0") if name and (root / name).exists()]
+    return {pathlib.PurePosixPath(name): (root / name).read_text() for name in names}
 
 
-def modules(name: str) -> list:
-    """Returns the modules that a file's path names: `src/core/error/error_test.rs` is `error` of `error`."""
-    parts = list(pathlib.PurePath(name).with_suffix("").parts)
-    if parts[-1] == "mod":
-        parts.pop()
-    return [part.removesuffix("_test") for part in parts]
-
-
-def exists(name: str, files: list) -> bool:
-    """Returns whether there is such a test, in Rust or in C++."""
-    *path, test = [part for part in name.split("::") if part != "tests"]
-    declared = re.compile(rf"\bfn {test}\(|^TEST(?:_F|_P)?\(\w+, {test}\)", re.M)
-    return any(
-        parts[-1] == path[-1] and set(path) <= set(parts) and declared.search(text) for parts, text in files
+def declares(file: pathlib.PurePosixPath, source: str, test: list) -> bool:
+    """Whether a file is the suite or module of a test, and has the test."""
+    *modules, name = test
+    if name not in source:
+        return False
+    if file.suffix == ".cc":
+        declared = re.search(rf"^TEST(?:_F|_P)?\(\w+, {name}\)", source, re.M)
+        return bool(declared) and modules == [file.stem.removesuffix("_test")]
+    function = rf"^[ \t]*(?:pub(?:\(\w+\))? )?(?:async )?fn {name}\("
+    if "tests" in modules:
+        # A macro of a suite may make a function a test. A unit test has an attribute.
+        function = rf"^[ \t]*#\[(?:\w+::)*test\b.*\]\n(?:[ \t]*(?:#\[.*\]|//.*)\n)*{function[1:]}"
+    return bool(re.search(function, source, re.M)) and any(
+        is_module(path, modules[:depth]) and all(has_module(source, inner) for inner in modules[depth:])
+        for path in module_paths(file)
+        for depth in range(1, len(modules) + 1)
     )
 
 
-def logged() -> list:
-    """Returns the parts of each test's name, target included, and its result, from Bazel's logs."""
+def module_paths(file: pathlib.PurePosixPath) -> list:
+    """Returns the paths that a file's module may have, from the workspace's root on."""
+    folder = list(file.parent.parts)
+    if file.stem in ("lib", "main", "mod"):
+        return [folder]
+    if file.stem.endswith("_test"):
+        # A suite of its own, or the module `tests` of the file or folder of that name.
+        module = file.stem.removesuffix("_test")
+        return [[*folder, module], [*folder, module, "tests"], [*folder, "tests"]]
+    return [[*folder, file.stem]]
+
+
+def is_module(path: list, modules: list) -> bool:
+    return path[-len(modules):] == modules
+
+
+def has_module(source: str, module: str) -> bool:
+    return bool(re.search(rf"^[ \t]*(?:pub(?:\(\w+\))? )?mod {module} \{{", source, re.M))
+
+
+def logged(folder: pathlib.Path) -> list:
+    """Returns the results in the logs of Bazel's tests: package, parts of the name from the target on, result."""
     results = []
-    for log in sorted((WORKSPACE / "bazel-testlogs").resolve().rglob("test.log")):
-        target = next(part for part in reversed(log.parts[:-1]) if part.endswith("_test"))
-        results += results_of(target.removesuffix("_test"), log.read_text(errors="replace"))
+    for log in sorted(folder.rglob("test.log")):
+        parts = log.relative_to(folder).parts
+        at = max(index for index, part in enumerate(parts) if part.endswith("_test"))
+        package, target = pathlib.PurePosixPath(*parts[:at]), parts[at].removesuffix("_test")
+        text = log.read_text(errors="replace")
+        for name, result in RUST_RESULT.findall(text):
+            results.append((package, [target, *name.split("::")], result.strip()))
+        for result, name in CC_RESULT.findall(text):
+            results.append((package, [target, *re.split("[./]", name)], result.lower()))
     return results
 
 
-def results_of(target: str, text: str) -> list:
-    results = []
-    for name, result in re.findall(r"^test ([\w:]+)(?: - should panic)? \.\.\. (.+)$", text, re.M):
-        results.append(({target, *name.split("::")}, result.strip()))
-    for result, name in re.findall(r"^\[ +(OK|FAILED|SKIPPED) +\] (\S+) \(", text, re.M):
-        results.append(({target, *re.split("[./]", name)}, result.lower()))
-    return results
-
-
-def unproven(name: str, results: list) -> list:
-    """Returns why the logs do not prove that this test ran and passed everywhere."""
-    found = [result for parts, result in results if parts.issuperset(name.split("::"))]
+def unproven(test: list, places: list, logs: list) -> list:
+    """Returns why the logs do not prove that a test, which is declared in `places`, passed everywhere."""
+    name = "::".join(test)
+    found = [
+        result
+        for package, parts, result in logs
+        if is_run_of(test, parts) and any(file.is_relative_to(package) for file in places)
+    ]
     if not found:
-        return [f"{name} did not run"]
-    return [f"{name} in one place: {result}" for result in sorted(set(found)) if result != "ok"]
+        return [f"the test {name} did not run"]
+    return [f"the test {name} did not pass everywhere: {result}" for result in sorted(set(found)) if result != "ok"]
+
+
+def is_run_of(test: list, parts: list) -> bool:
+    """Whether a test's name in a log, from the target on, is that of `test`.
+
+    A suite may run a test in several modes, whose names are between or after those of suite and
+    test. A unit test has only one name.
+    """
+    if "tests" in test:
+        return parts[-len(test):] == test
+    rest = iter(parts)
+    return all(part in rest for part in test)
 
 
 if __name__ == "__main__":

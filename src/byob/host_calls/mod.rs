@@ -14,6 +14,7 @@ use roma_io::watch;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::JoinSet;
+
 use wire::{HostCallRequest, HostCallResponse, broken, take_request};
 
 const READ_BYTES: usize = 16 * 1024;

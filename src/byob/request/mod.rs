@@ -10,10 +10,10 @@ use bytes::Bytes;
 use roma_core::{Canceller, Error, ExecuteOptions, Finished, HostFunctions};
 use roma_io::Outgoing;
 use roma_pool::{Lease, Patience, Worker};
-use trace::Trace;
 
 use crate::in_flight::InFlight;
 use crate::registry::Loaded;
+use trace::Trace;
 
 /// A request to execute.
 #[derive(Debug)]

@@ -9,9 +9,6 @@ mod common;
 
 use std::time::Duration;
 
-use common::messages::{Task, greeting, hello, request};
-use common::requests::{assert_greets, until_busy};
-use common::{PATIENCE, in_every_sandbox, patient, udf, until, workers};
 use prost::Message;
 use roma_byob::{
     Error, ExecuteOptions, ExitStatus, Fault, GrpcCode, LoadOptions, Outcome, ResponseError,
@@ -21,6 +18,10 @@ use roma_sample_proto::roma::sample::prime_sieve_request::Limit;
 use roma_sample_proto::roma::sample::{
     HelloWorldRequest, PayloadWriteRequest, PrimeSieveRequest, SampleRequest, SampleResponse,
 };
+
+use common::messages::{Task, greeting, hello, request};
+use common::requests::{assert_greets, until_busy};
+use common::{PATIENCE, in_every_sandbox, patient, udf, until, workers};
 
 in_every_sandbox! {
     async fn a_hundred_requests_are_answered(bed: TestBed) {

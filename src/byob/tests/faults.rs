@@ -14,14 +14,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::processes::{descendants, has_ended};
-use common::requests::{assert_echoes, assert_echoes_again, start_hung_request, until_ready};
-use common::sandboxes::{control_groups, processes_without_workers, sandbox_process};
-use common::traces::run_without_traces;
-use common::{
-    GVISOR_STRICT, MINIMAL_STRICT, PATIENCE, TestBed, block_until, is_root, patient, program, udf,
-    until, workers,
-};
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -33,6 +25,15 @@ use roma_byob::{
 };
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
+
+use common::processes::{descendants, has_ended};
+use common::requests::{assert_echoes, assert_echoes_again, start_hung_request, until_ready};
+use common::sandboxes::{control_groups, processes_without_workers, sandbox_process};
+use common::traces::run_without_traces;
+use common::{
+    GVISOR_STRICT, MINIMAL_STRICT, PATIENCE, TestBed, block_until, is_root, patient, program, udf,
+    until, workers,
+};
 
 /// Makes a test in minimal mode and one in gVisor, which must leave no traces.
 macro_rules! in_both_modes {

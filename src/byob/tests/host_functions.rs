@@ -10,11 +10,12 @@ mod common;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{TestBed, in_every_sandbox, patient, udf, workers};
 use roma_byob::{
     ConfigError, Error, ExecuteOptions, GrpcCode, HostCall, HostCallError, HostCallLimits,
     LoadOptions, Metadata, Service,
 };
+
+use common::{TestBed, in_every_sandbox, patient, udf, workers};
 
 struct Tenant(&'static str);
 

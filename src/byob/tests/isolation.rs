@@ -7,14 +7,15 @@
 
 mod common;
 
-use common::messages::{Outcome, Task, outcome, request};
-use common::{TestBed, in_every_sandbox, patient, udf, workers};
 use roma_byob::{Service, SyscallFilter};
 use roma_sample_proto::roma::sample::message_queue_request::Operation;
 use roma_sample_proto::roma::sample::{
     DescriptorsRequest, FileSystemChangeRequest, FileType, MessageQueueRequest, PrivilegesRequest,
     ReceiveMessage, SocketSearchRequest, SyscallsRequest,
 };
+
+use common::messages::{Outcome, Task, outcome, request};
+use common::{TestBed, in_every_sandbox, patient, udf, workers};
 
 const EPERM: i32 = 1;
 

@@ -10,14 +10,15 @@ mod common;
 use std::fs;
 use std::time::Duration;
 
+use nix::unistd::{getpgid, getpgrp};
+use roma_byob::Error;
+
 use common::messages::hello;
 use common::requests::{assert_greets, assert_greets_again, until_busy, until_ready};
 use common::sandboxes::{kill_all_processes, sandbox_process};
 use common::{
     GVISOR_STRICT, MINIMAL_STRICT, PATIENCE, TestBed, in_every_sandbox, patient, udf, workers,
 };
-use nix::unistd::{getpgid, getpgrp};
-use roma_byob::Error;
 
 in_every_sandbox! {
     async fn the_sandbox_is_not_in_the_hosts_process_group(bed: TestBed) {

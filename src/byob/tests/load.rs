@@ -9,13 +9,14 @@ mod common;
 
 use std::time::Duration;
 
-use common::messages::{Task, greeting, hello, request};
-use common::{in_every_sandbox, patient, udf, until, workers};
 use roma_byob::{
     BinaryError, ConfigError, Error, ExecuteOptions, ExitStatus, Fault, LoadOptions, Logs, Outcome,
     Readiness,
 };
 use roma_sample_proto::roma::sample::LogRequest;
+
+use common::messages::{Task, greeting, hello, request};
+use common::{in_every_sandbox, patient, udf, until, workers};
 
 fn logging() -> LoadOptions {
     LoadOptions {

@@ -9,13 +9,14 @@ mod common;
 
 use std::time::Duration;
 
-use common::requests::assert_echoes;
-use common::{TestBed, in_every_sandbox, is_root, patient, udf, workers};
 use roma_byob::{
     CodeToken, Error, ExecuteOptions, ExitStatus, Limits, LoadOptions, Outcome, ResponseError,
     Service,
 };
 use roma_sandbox::step::Step;
+
+use common::requests::assert_echoes;
+use common::{TestBed, in_every_sandbox, is_root, patient, udf, workers};
 
 async fn load_misbehaving(bed: &TestBed, options: LoadOptions) -> (Service, CodeToken) {
     let service = bed.service().await;

@@ -18,8 +18,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use common::traces::run_without_traces;
-use common::{MINIMAL_STRICT, PATIENCE, TestBed, patient, udf, workers};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use proptest::prelude::*;
@@ -29,6 +27,9 @@ use roma_byob::{
 };
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
+
+use common::traces::run_without_traces;
+use common::{MINIMAL_STRICT, PATIENCE, TestBed, patient, udf, workers};
 
 /// How long the test starts new cases.
 const BUDGET: Duration = Duration::from_secs(60);

@@ -12,14 +12,15 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use nix::unistd::Pid;
+use roma_byob::{Error, ExecuteOptions, LoadOptions, Mode, PoolLimits};
+
 use common::messages::hello;
 use common::processes::status_field;
 use common::requests::assert_greets;
 use common::sandboxes::sandbox_process;
 use common::{GVISOR_STRICT, MINIMAL_STRICT, PATIENCE, TestBed, patient, udf, workers};
-use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use nix::unistd::Pid;
-use roma_byob::{Error, ExecuteOptions, LoadOptions, Mode, PoolLimits};
 
 /// The value of each counter and gauge and the number of samples of each histogram, by name and labels.
 fn numbers(snapshotter: &Snapshotter) -> BTreeMap<String, u64> {

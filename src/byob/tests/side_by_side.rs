@@ -10,11 +10,12 @@ mod common;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
+use roma_byob::{CodeToken, Error, LoadOptions, Service, ServiceBuilder};
+use tempfile::TempDir;
+
 use common::requests::{Running, assert_echoes, start_hung_request};
 use common::sandboxes::{kill_sandbox, processes_in_run_dir};
 use common::{GVISOR_STRICT, TestBed, program, udf, until, workers};
-use roma_byob::{CodeToken, Error, LoadOptions, Service, ServiceBuilder};
-use tempfile::TempDir;
 
 /// Starts hung requests that have all `count` workers: half in each sandbox, because workers are
 /// started in turn.

@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use machine::Machine;
 use roma_byob::{Mode, Service, ServiceBuilder};
 use serde_json::{Value, json};
 
 use crate::output::checks::{Check, Verdict, table};
 use crate::output::terminal::{colours, end_progress};
+use machine::Machine;
 
 /// What to check.
 #[derive(Debug, Args)]

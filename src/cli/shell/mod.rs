@@ -16,14 +16,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use script::{Chain, Next, run_file, run_lines};
-use session::{Session, Settings};
 
 use crate::error::WrongUse;
 use crate::options::descriptors::ApiArgs;
 use crate::options::duration;
 use crate::options::loading::LoadArgs;
 use crate::options::target::Target;
+use script::{Chain, Next, run_file, run_lines};
+use session::{Session, Settings};
 
 /// The options of the shell.
 #[derive(Debug, Args)]

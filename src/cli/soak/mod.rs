@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use clap::Args;
-use load::{Load, Udfs};
-use report::{HEADING, Judgement, Row};
 use roma_byob::Service;
-use sample::Held;
 
 use crate::options::target::Target;
 use crate::output::file::OutputFile;
 use crate::samples::hostile;
 use crate::samples::programs;
+use load::{Load, Udfs};
+use report::{HEADING, Judgement, Row};
+use sample::Held;
 
 /// The number of unexpected events that are printed in full.
 const TOLD: usize = 10;

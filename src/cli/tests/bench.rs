@@ -7,8 +7,9 @@
 
 mod common;
 
-use common::{assert_fits_a_terminal, run};
 use serde_json::Value;
+
+use common::{assert_fits_a_terminal, run};
 
 fn bench(arguments: &[&str]) -> Value {
     let folder = tempfile::tempdir().unwrap();

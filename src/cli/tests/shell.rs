@@ -12,10 +12,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use common::{Said, assert_fits_a_terminal, program, roma, run};
 use prost_reflect::prost::Message;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use common::{Said, assert_fits_a_terminal, program, roma, run};
 
 /// A folder for scripts, and the shell that executes them.
 struct Bed {

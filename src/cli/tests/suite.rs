@@ -10,8 +10,9 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{Said, assert_fits_a_terminal, program, roma, run};
 use serde_json::Value;
+
+use common::{Said, assert_fits_a_terminal, program, roma, run};
 
 /// As little of everything as there can be.
 const SMALL: &[&str] = &["--platform=systrap", "--workers=1,2", "--time=1ms"];

@@ -13,8 +13,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{program, sample};
 use tempfile::TempDir;
+
+use common::{program, sample};
 
 /// Long enough for any machine: this bounds hangs, never speed.
 const PATIENCE: Duration = Duration::from_secs(60);

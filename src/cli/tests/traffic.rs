@@ -7,8 +7,9 @@
 
 mod common;
 
-use common::{assert_fits_a_terminal, program, run, sample};
 use serde_json::Value;
+
+use common::{assert_fits_a_terminal, program, run, sample};
 
 const SMALL: &[&str] = &["--num-workers", "4", "--burst-size", "2"];
 

@@ -16,13 +16,9 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use bytes::Bytes;
-use call::Function;
 use clap::Args;
-use clock::Machine;
-use generate::{Answer, Measured, Plan, Progress, generate};
 use prost_reflect::MethodDescriptor;
 use roma_byob::{CodeToken, ExecuteOptions, LoadOptions, Service};
-use search::Lengths;
 use serde_json::{Value, json};
 
 use crate::error::Explain;
@@ -31,6 +27,10 @@ use crate::options::request::{Given, RequestArgs};
 use crate::options::target::Target;
 use crate::output::terminal;
 use crate::samples::programs;
+use call::Function;
+use clock::Machine;
+use generate::{Answer, Measured, Plan, Progress, generate};
+use search::Lengths;
 
 /// The time between two progress messages.
 const NEWS: Duration = Duration::from_secs(1);

@@ -11,9 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use judge::Asked;
 use serde_json::{Value, json};
-use trial::Question;
 
 use crate::error::WrongUse;
 use crate::options::duration;
@@ -23,6 +21,8 @@ use crate::options::target::Target;
 use crate::output::checks::{Check, table};
 use crate::output::terminal::{colours, end_progress};
 use crate::samples::programs;
+use judge::Asked;
+use trial::Question;
 
 /// What to verify, and how.
 #[derive(Debug, Args)]

@@ -9,15 +9,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use config::ConfigError;
-pub use response::ResponseError;
 use roma_sandbox::step::{Step, StepFailure};
-pub use sandbox::SandboxFailure;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Fault};
 use crate::grpc::GrpcCode;
 use crate::token::{CodeToken, InvalidToken};
+
+pub use config::ConfigError;
+pub use response::ResponseError;
+pub use sandbox::SandboxFailure;
 
 /// Everything that the calls of an engine can fail with.
 ///

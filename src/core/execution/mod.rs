@@ -10,13 +10,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-pub use cancel::Canceller;
-pub use options::ExecuteOptions;
-pub use report::{LogTail, Outcome, Report, Times};
 
 use crate::error::Error;
 use crate::future::BoxFuture;
 use crate::token::ExecutionId;
+
+pub use cancel::Canceller;
+pub use options::ExecuteOptions;
+pub use report::{LogTail, Outcome, Report, Times};
 
 /// What an engine hands to [`Execution::new`] when there is a response, or none will come.
 pub struct Finished {

@@ -18,10 +18,11 @@ mod pool;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use host::Mode;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use roma_sandbox::seccomp::FilterLevel;
+
+use host::Mode;
 
 /// A hundred bytes.
 const REQUEST: &str = "echo 0123456789012345678901234567890123456789012345678901234567890123456789\

@@ -9,10 +9,11 @@ mod evaluator;
 mod filter;
 mod policy;
 
-pub use filter::{Instruction, Test, Verdict};
 use nix::errno::Errno;
 
 use crate::gate::Gate;
+
+pub use filter::{Instruction, Test, Verdict};
 
 /// Which system calls a worker may use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

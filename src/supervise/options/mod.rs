@@ -5,9 +5,10 @@ mod libraries;
 use std::fmt;
 use std::str::FromStr;
 
-pub use libraries::{LibraryMount, check_mounts, has_dots, system_libraries};
 use roma_core::ConfigError;
 use roma_sandbox::seccomp::FilterLevel;
+
+pub use libraries::{LibraryMount, check_mounts, has_dots, system_libraries};
 
 /// What encloses the whole engine, in addition to the sandbox of each request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

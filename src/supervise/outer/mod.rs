@@ -10,14 +10,15 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use gvisor::Container;
-pub(crate) use gvisor::end_container;
 use roma_core::ExitStatus;
 use roma_io::stream::pipe;
 
 use crate::log_capture::LogCapture;
 use crate::options::{LibraryMount, Mode, Platform};
 use crate::run_dir::RunDir;
+use gvisor::Container;
+
+pub(crate) use gvisor::end_container;
 
 /// How much of the output of a sandbox is kept for errors.
 const LOG_BYTES: usize = 16 * 1024;

@@ -5,8 +5,9 @@ pub(crate) mod installed;
 use std::env;
 use std::path::{Path, PathBuf};
 
-use installed::Installed;
 use roma_core::ConfigError;
+
+use installed::Installed;
 
 /// The programs that a service starts.
 #[derive(Debug, Default)]

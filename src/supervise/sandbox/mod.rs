@@ -9,7 +9,6 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use prepare::Prepared;
 use roma_core::{Error, ExitStatus, SandboxFailure};
 use roma_io::Seqpacket;
 use roma_protocol::PoolId;
@@ -21,6 +20,8 @@ use tokio::time::timeout;
 use crate::log_capture::LogCapture;
 use crate::outer::{Outer, OuterConfig};
 use crate::watchdog::{Due, Watchdog};
+
+pub use prepare::Prepared;
 
 /// How long a sandbox may take to start, and a pool to be prepared.
 const START_TIME: Duration = Duration::from_secs(20);

@@ -1,9 +1,10 @@
 //! The requests and responses of the sample UDFs.
 
 use prost::Message;
+use roma_sample_proto::roma::sample::{HelloWorldRequest, SampleRequest, SampleResponse};
+
 pub use roma_sample_proto::roma::sample::sample_request::Task;
 pub use roma_sample_proto::roma::sample::sample_response::Outcome;
-use roma_sample_proto::roma::sample::{HelloWorldRequest, SampleRequest, SampleResponse};
 
 /// A request for one task, as bytes.
 pub fn request(task: Task) -> Vec<u8> {

@@ -25,6 +25,7 @@ use roma_byob::{
     ExecuteOptions, LoadOptions, Mode, Platform, Service, ServiceBuilder, SyscallFilter,
 };
 use tempfile::TempDir;
+
 pub use waiting::{block_until, until};
 
 /// Long enough for any machine: these tests bound hangs, never speed.

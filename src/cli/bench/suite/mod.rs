@@ -18,15 +18,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use language::Language;
-use payload::Payload;
-use plan::Plan;
 use roma_byob::{Mode, SyscallFilter};
 
 use crate::error::WrongUse;
 use crate::options::request::RequestArgs;
 use crate::options::target::{self, Means};
 use crate::output::file::OutputFile;
+use language::Language;
+use payload::Payload;
+use plan::Plan;
 
 /// What to measure, where, how often, and where to write it.
 #[derive(Debug, Args)]
