@@ -7,16 +7,20 @@
 
 mod common;
 
+use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use roma_byob::{
     BinaryError, ConfigError, Error, ExecuteOptions, ExitStatus, Fault, LoadOptions, Logs, Outcome,
     Readiness,
 };
+use roma_core::{Code, Engine};
 use roma_sample_proto::roma::sample::LogRequest;
+use serde_json::json;
 
 use common::messages::{Task, greeting, hello, request};
-use common::{in_every_sandbox, patient, udf, until, workers};
+use common::{PATIENCE, in_every_sandbox, patient, udf, until, workers};
 
 fn logging() -> LoadOptions {
     LoadOptions {
@@ -62,6 +66,26 @@ in_every_sandbox! {
         assert!(error.to_string().contains("/bin/sh"), "{error}");
         assert!(service.list().is_empty());
         service.shutdown().await;
+    }
+
+    async fn a_service_is_used_through_the_trait_of_engines(bed: TestBed) {
+        let engine: Arc<dyn Engine> = Arc::new(bed.service().await);
+        let options = json!({ "workers": 1, "start_timeout": PATIENCE.as_secs() });
+        let code = Code {
+            name: "sample".to_owned(),
+            bytes: fs::read(udf("sample_udf")).unwrap().into(),
+            options: options.as_object().unwrap().clone(),
+        };
+        let token = engine.load(code).await.unwrap();
+        let outcome = engine.execute(&token, hello().into(), patient()).outcome().await;
+        assert_eq!(greeting(&outcome.result.unwrap()), "Hello, world!");
+        assert!(outcome.report.exit.unwrap().status.is_success());
+        assert_eq!(engine.status(&token).unwrap().name, "sample");
+        engine.delete(&token).await.unwrap();
+        assert!(engine.list().is_empty());
+        engine.shutdown().await;
+        let error = engine.execute(&token, hello().into(), patient()).await.unwrap_err();
+        assert!(error.retryable() && error.name() == "shut_down", "{error:?}");
     }
 
     async fn code_can_be_loaded_from_bytes(bed: TestBed) {

@@ -186,7 +186,7 @@ fn an_invalid_result_file_cannot_be_compared() {
     assert_eq!(compare(&[&good, &good]).code, Some(0));
     for (bad, why) in [
         (file("rubbish", b"\xff\x00rubbish"), "rubbish"),
-        (file("empty", b""), "no result of a suite"),
+        (file("empty", b""), "not the result of a suite"),
         (file("later", of(2).as_bytes()), "version 2"),
         (file("other", br#"{"benchmarks": []}"#), "no benchmarks"),
         (folder.path().join("missing"), "missing"),

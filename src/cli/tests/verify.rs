@@ -9,7 +9,7 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use common::{Said, assert_fits_a_terminal, program, roma, run, sample};
 
