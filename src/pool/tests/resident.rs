@@ -1,5 +1,11 @@
 //! An engine that keeps its workers for many requests, on the same pools and sandboxes as the one for
 //! binaries.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 use std::collections::HashMap;
 use std::os::fd::AsFd;
@@ -287,10 +293,7 @@ in_both_modes! {
     async fn a_shutdown_waits_for_the_request_in_flight_and_takes_no_more(engine: Arc<ResidentEngine>) {
         let token = load(&engine).await;
         let pool = engine.pool(&token).unwrap();
-        let in_flight = tokio::spawn({
-            let execution = engine.execute(&token, "sleep".into(), patient());
-            async move { execution.await }
-        });
+        let in_flight = tokio::spawn(engine.execute(&token, "sleep".into(), patient()));
         while pool.status().counts.busy == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
