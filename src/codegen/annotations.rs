@@ -1,4 +1,4 @@
-//! What services and calls say of themselves in Roma's options.
+//! Roma's options on services, calls, messages and enums.
 //!
 //! The options are extensions, which the ordinary descriptor types drop when they decode: the same bytes
 //! are read a second time by types that know nothing else.
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 
-/// Of a service.
+/// The annotation of a service.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct ServiceAnnotation {
     #[prost(string, tag = "3")]
@@ -18,7 +18,7 @@ pub(crate) struct ServiceAnnotation {
     pub(crate) rust_client: String,
 }
 
-/// Of a call.
+/// The annotation of a call.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct CallAnnotation {
     #[prost(string, tag = "1")]
@@ -27,24 +27,24 @@ pub(crate) struct CallAnnotation {
     pub(crate) rust_method: String,
 }
 
-/// What an element of a message or an enum says of itself.
+/// The annotation of a message, a field, an enum or a value.
 #[derive(Clone, PartialEq, Message)]
 struct Description {
     #[prost(string, tag = "1")]
     description: String,
 }
 
-/// The annotations of everything, by full name without a leading dot.
+/// All annotations, by full name without a leading dot.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Annotations {
     services: BTreeMap<String, ServiceAnnotation>,
     calls: BTreeMap<String, CallAnnotation>,
-    /// Those of messages, fields, enums and values. The name of a value is `Enum.VALUE`.
+    /// The descriptions of messages, fields, enums and values. The name of a value is `Enum.VALUE`.
     descriptions: BTreeMap<String, String>,
 }
 
 impl Annotations {
-    /// Adds those in an encoded `FileDescriptorSet`.
+    /// Adds the annotations in an encoded `FileDescriptorSet`.
     pub(crate) fn read(&mut self, encoded: &[u8]) -> Result<(), prost::DecodeError> {
         for file in Set::decode(encoded)?.files {
             for service in file.services {
@@ -98,7 +98,7 @@ impl Annotations {
         self.descriptions.extend(described.map(|text| (name, text)));
     }
 
-    /// The description of a message, a field, an enum or a value; empty if there is none.
+    /// Returns the description of a message, a field, an enum or a value, or an empty text.
     pub(crate) fn description(&self, full_name: &str) -> &str {
         self.descriptions.get(full_name).map_or("", String::as_str)
     }
@@ -112,7 +112,7 @@ impl Annotations {
     }
 }
 
-/// A full name without a leading dot.
+/// Returns a full name without a leading dot.
 pub(crate) fn join(scope: &str, name: &str) -> String {
     match scope {
         "" => name.to_owned(),
@@ -208,7 +208,7 @@ struct EnumValue {
     options: Option<Options>,
 }
 
-/// The options of any of these: each has an extension number of its own.
+/// The options of any of these. Each kind has its own extension number.
 #[derive(Message)]
 struct Options {
     #[prost(message, optional, tag = "50002")]

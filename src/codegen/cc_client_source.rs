@@ -1,4 +1,4 @@
-//! A typed client in C++ of a service whose calls UDFs answer.
+//! Typed C++ clients of services that UDFs implement.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use crate::{DescriptorSet, Error};
 
 /// Generates a header with one client class for the service that `file` declares.
 ///
-/// `service` chooses among several. The messages are those of protobuf's own headers; the rest is in
-/// `roma_byob.hpp`.
+/// `service` selects one if the file declares several. The header includes protobuf's headers for the messages
+/// and `roma_byob.hpp`.
 pub fn cc_client_source(
     descriptors: &DescriptorSet,
     file: &str,
@@ -67,7 +67,7 @@ class {client} final : public ::roma::byob::Client<TMetadata> {{
   using Base::Register;
   using Base::RegisterForLogging;
 
-  // Starts a service, and waits until it takes code.
+// Starts a service and waits until it accepts code.
   static ::roma::byob::StatusOr<{client}> Create(
       ::roma::byob::Config<TMetadata> config = {{}},
       ::roma::byob::Mode mode = ::roma::byob::Mode::kModeGvisorSandbox) {{
@@ -95,8 +95,8 @@ fn method(call: &Call, client: &str, descriptors: &DescriptorSet) -> String {
     format!(
         "
 {documentation}  //
-  // Notifies when `response` is there; until then both, and this client, have to live. A failure
-  // that is returned is none of the UDF's: nothing is executed, and nothing is notified.
+// Notifies when `response` is set. Until then `notification`, `response` and this client must
+  // exist. If an error is returned, nothing is executed and `notification` is not notified.
   ::roma::byob::StatusOr<::roma::byob::ExecutionToken> {name}(
       ::roma::byob::Notification& notification,
       const {request}& request,
@@ -109,8 +109,8 @@ fn method(call: &Call, client: &str, descriptors: &DescriptorSet) -> String {
         {{std::move(metadata), code_token, connection_timeout, deadline}});
   }}
 
-  // As above, and calls `callback` when the process is gone: with the response, with what it
-  // printed if the code was registered for logging, and with what it took.
+// As above, but calls `callback` when the process has ended. It receives the response, the logs if
+  // the code was registered for logging, and the execution's metrics.
   ::roma::byob::StatusOr<::roma::byob::ExecutionToken> {name}(
       ::roma::byob::Callback<{response}> callback,
       const {request}& request,
@@ -133,7 +133,7 @@ fn includes(service: &Service, descriptors: &DescriptorSet) -> Result<String, Er
             headers.insert(header.ok_or_else(|| Error::UnreachableType {
                 field: call.name.clone(),
                 type_name: type_name.clone(),
-                defined_in: "no file that is known".to_owned(),
+                defined_in: "no known file".to_owned(),
             })?);
         }
     }
@@ -141,7 +141,7 @@ fn includes(service: &Service, descriptors: &DescriptorSet) -> Result<String, Er
     Ok(headers.into_iter().map(line).collect())
 }
 
-/// What the author says, or that of the messages.
+/// Returns the annotated namespace, or that of the package.
 fn namespace(service: &Service) -> String {
     match service.cpp_namespace.as_str() {
         "" => cc_namespace(&service.package),
@@ -156,7 +156,7 @@ fn within(namespace: &str, source: &str) -> String {
     }
 }
 
-/// A name that a macro can have.
+/// Returns a valid macro name.
 fn shout(name: &str) -> String {
     name.replace('.', "_").to_ascii_uppercase()
 }

@@ -12,7 +12,7 @@ fn client(content: &str) -> Result<String, Error> {
 }
 
 #[test]
-fn a_call_is_two_methods_with_its_comment() {
+fn a_call_becomes_two_methods_with_its_comment() {
     let source = client(
         "// Asks around.\nservice AskService {\n// Asks \\\n// one.\nrpc AskOne(Question.Part) returns (Answer); }",
     )
@@ -35,7 +35,7 @@ fn a_call_is_two_methods_with_its_comment() {
 }
 
 #[test]
-fn the_headers_are_those_that_have_the_messages() {
+fn the_headers_of_the_messages_are_included() {
     let source = client(
         "import \"other.proto\"; import \"google/protobuf/empty.proto\";
         service Ask {
@@ -74,7 +74,7 @@ fn annotations_describe_and_choose_the_namespace() {
 }
 
 #[test]
-fn names_that_mean_something_in_cpp_are_other_names() {
+fn reserved_names_get_an_underscore() {
     let source = client(
         "service Ask {
             rpc delete(Question) returns (Answer);
@@ -98,7 +98,7 @@ fn without_a_package_there_is_no_namespace() {
 }
 
 #[test]
-fn streams_are_refused_with_their_line() {
+fn a_streaming_call_is_refused_with_its_line() {
     let error =
         client("service Ask {\n rpc Flow(stream Question) returns (Answer); }").unwrap_err();
     let message = error.to_string();
@@ -109,7 +109,7 @@ fn streams_are_refused_with_their_line() {
 }
 
 #[test]
-fn a_service_must_be_there() {
+fn a_file_without_a_service_is_refused() {
     let message = client("").unwrap_err().to_string();
-    assert_eq!(message, "api/p.proto declares no service: name one of them");
+    assert_eq!(message, "api/p.proto declares no service");
 }

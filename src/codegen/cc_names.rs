@@ -1,9 +1,9 @@
-//! Names as protobuf's C++ has them.
+//! Names in protobuf's generated C++.
 
 use crate::DescriptorSet;
 use crate::type_names::declared_in;
 
-/// The type of a message: that in another has the outer one's name before its own.
+/// Returns the type of a message. A nested message has the name of the outer one as a prefix.
 pub(crate) fn cc_path(descriptors: &DescriptorSet, full_name: &str) -> String {
     let file = declaring_file(descriptors, full_name);
     let package = file.map_or("", |file| file.package());
@@ -14,18 +14,18 @@ pub(crate) fn cc_path(descriptors: &DescriptorSet, full_name: &str) -> String {
     namespace.collect::<String>() + "::" + &cc_identifier(&within)
 }
 
-/// Returns the header that declares this message. Types that are not declared have none.
+/// Returns the header that declares this message, if a known file declares it.
 pub(crate) fn cc_header(descriptors: &DescriptorSet, full_name: &str) -> Option<String> {
     let name = declaring_file(descriptors, full_name)?.name();
     Some(name.strip_suffix(".proto").unwrap_or(name).to_owned() + ".pb.h")
 }
 
-/// The namespace of a package: `a::b`.
+/// Returns the namespace of a package: `a::b`.
 pub(crate) fn cc_namespace(package: &str) -> String {
     parts(package).collect::<Vec<_>>().join("::")
 }
 
-/// A name that may be a keyword.
+/// Returns a valid identifier: a keyword gets an underscore.
 pub(crate) fn cc_identifier(name: &str) -> String {
     match KEYWORDS.contains(&name) {
         true => format!("{name}_"),
@@ -33,7 +33,7 @@ pub(crate) fn cc_identifier(name: &str) -> String {
     }
 }
 
-/// A comment. A backslash at the end of a line would make the next one a part of it.
+/// Returns a comment. Backslashes at line ends are removed: they would continue the comment on the next line.
 pub(crate) fn cc_comment(indent: &str, text: &str) -> String {
     let line = |line: &str| format!("{indent}// {}", line.trim_end_matches(['\\', ' ']));
     text.lines()
@@ -158,7 +158,7 @@ mod tests {
     use crate::testing::compile;
 
     #[test]
-    fn types_and_headers_are_those_of_protobuf() {
+    fn types_and_headers_equal_those_of_protobuf() {
         let descriptors = compile(&[(
             "deep/a.proto",
             "package a.new.v1; message Outer { message Inner {} } message delete {}",
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_ends_with_its_line() {
+    fn a_backslash_at_a_line_end_does_not_continue_a_comment() {
         assert_eq!(
             cc_comment("  ", "One \\\n\nTwo"),
             "  // One\n  //\n  // Two\n"

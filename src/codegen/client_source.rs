@@ -1,4 +1,4 @@
-//! A typed client of a service whose calls UDFs answer.
+//! Typed Rust clients of services that UDFs implement.
 
 use crate::message_types::MessageTypes;
 use crate::service::{self, Call, Service};
@@ -7,8 +7,8 @@ use crate::{DescriptorSet, Error, ExternFile};
 
 /// Generates the source of a crate with one client type for the service that `file` declares.
 ///
-/// `service` chooses among several. The messages are those of other crates, as `externs` says. The
-/// source depends on `roma_byob`.
+/// `service` selects one if the file declares several. `externs` names the crates of the messages. The source
+/// depends on `roma_byob`.
 pub fn client_source(
     descriptors: &DescriptorSet,
     file: &str,
@@ -61,7 +61,7 @@ fn crate_source(file: &str, service: &Service, methods: &str) -> String {
     )
 }
 
-/// What a client has beside the service's calls.
+/// Names of the methods that every client has.
 const TAKEN: [&str; 9] = [
     "create",
     "new",
@@ -74,9 +74,9 @@ const TAKEN: [&str; 9] = [
     "shutdown",
 ];
 
-/// What every client has. [`TAKEN`] lists the names.
+/// The methods that every client has. [`TAKEN`] lists their names.
 const COMMON: &str = "
-    /// Starts a service in this mode, configured as `config` says otherwise.
+    /// Starts a service in this mode with the configuration `config`.
     ///
     /// # Errors
     ///
@@ -85,12 +85,12 @@ const COMMON: &str = "
         Ok(Self { service: config.mode(mode).start().await? })
     }
 
-    /// The service beneath, for whatever is not of this API.
+    /// Returns the underlying service, for everything outside this API.
     #[must_use]
     pub fn service(&self) -> &Service { &self.service }
 
-    /// Loads a binary that answers one of the calls: a path, bytes, or the token of code that is loaded
-    /// already. `options` may be just a number of workers.
+    /// Loads a binary that implements one of the calls. It is a path, bytes, or the token of loaded code.
+    /// `options` may be a number of workers.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ const COMMON: &str = "
         self.service.load(binary, options.into()).await
     }
 
-    /// As [`Self::register`], and keeps what the binary prints for the report of each execution.
+    /// As [`Self::register`], and keeps the binary's output for the report of each execution.
     ///
     /// # Errors
     ///
@@ -108,16 +108,16 @@ const COMMON: &str = "
         self.service.load(binary, options.into().keeping_logs()).await
     }
 
-    /// Ends the processes of this code and forgets it.
+    /// Unloads this code and ends its processes.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownToken`] if there is no such code.
+    /// [`Error::UnknownToken`] if the code is not loaded.
     pub async fn delete(&self, code: &CodeToken) -> Result<(), Error> {
         self.service.delete(code).await
     }
 
-    /// Ends an execution: it fails with [`Error::Cancelled`], unless it is over.
+    /// Cancels an execution. It fails with [`Error::Cancelled`] unless it has ended.
     pub fn cancel(&self, execution: &Canceller) { execution.cancel(); }
 
     /// Ends everything that the service started.

@@ -16,7 +16,7 @@ fn client_of(content: &str, service: Option<&str>) -> Result<String, Error> {
 }
 
 #[test]
-fn a_call_is_a_method_with_its_comment() {
+fn a_call_becomes_a_method_with_its_comment() {
     let source = client(
         "// Asks around.\nservice AskService {\n// Asks one.\nrpc AskOne(Question) returns (Answer); }",
     )
@@ -34,7 +34,7 @@ fn a_call_is_a_method_with_its_comment() {
 }
 
 #[test]
-fn names_of_services_and_calls_become_names_in_rust() {
+fn names_of_services_and_calls_become_rust_names() {
     let source = client(
         "service Ask { rpc Type(Question) returns (Answer); rpc Self(Question) returns (Answer); }",
     );
@@ -64,7 +64,7 @@ fn annotations_describe_and_rename() {
 }
 
 #[test]
-fn nothing_is_taken_and_nothing_returned_by_empty_messages() {
+fn empty_messages_become_the_unit_type() {
     let source = client(
         "import \"google/protobuf/empty.proto\";
         service Ask { rpc Ping(google.protobuf.Empty) returns (google.protobuf.Empty); }",
@@ -76,7 +76,7 @@ fn nothing_is_taken_and_nothing_returned_by_empty_messages() {
 }
 
 #[test]
-fn streams_are_refused_with_their_line() {
+fn a_streaming_call_is_refused_with_its_line() {
     for kind in [
         "stream Question) returns (Answer",
         "Question) returns (stream Answer",
@@ -93,7 +93,7 @@ fn streams_are_refused_with_their_line() {
 }
 
 #[test]
-fn clashes_are_refused_with_their_line() {
+fn a_name_clash_is_refused_with_its_line() {
     let clash = |calls: &str| {
         client(&format!("service Ask {{\n{calls}\n}}"))
             .unwrap_err()
@@ -113,12 +113,15 @@ fn clashes_are_refused_with_their_line() {
 }
 
 #[test]
-fn which_service_must_be_clear() {
+fn an_ambiguous_service_is_refused() {
     let message = client("").unwrap_err().to_string();
-    assert_eq!(message, "api/p.proto declares no service: name one of them");
+    assert_eq!(message, "api/p.proto declares no service");
     let two = "service One { rpc A(Question) returns (Answer); } service Two { rpc B(Question) returns (Answer); }";
     let message = client(two).unwrap_err().to_string();
-    assert!(message.contains("the services One, Two"), "{message}");
+    assert!(
+        message.contains("the services One, Two: name one of them"),
+        "{message}"
+    );
     assert_has(
         &client_of(two, Some("Two")).unwrap(),
         "pub struct ByobTwoService",
@@ -128,7 +131,7 @@ fn which_service_must_be_clear() {
 }
 
 #[test]
-fn messages_of_no_known_crate_are_refused() {
+fn messages_without_a_crate_are_refused() {
     let descriptors = compile(&[(
         "p.proto",
         &format!("{MESSAGES} service S {{ rpc C(Question) returns (Answer); }}"),

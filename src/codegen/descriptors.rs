@@ -11,7 +11,7 @@ use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use crate::Error;
 use crate::annotations::Annotations;
 
-/// All known proto files, each once, by the name that other files import them by.
+/// All known proto files, by the name under which other files import them.
 #[derive(Clone, Debug, Default)]
 pub struct DescriptorSet {
     files: BTreeMap<String, FileDescriptorProto>,
@@ -29,7 +29,7 @@ impl DescriptorSet {
         self.decode(&encoded, &origin)
     }
 
-    /// Adds an encoded descriptor set; `origin` is how to call it in errors.
+    /// Adds an encoded descriptor set. Errors name it `origin`.
     pub fn decode(&mut self, encoded: &[u8], origin: &str) -> Result<(), Error> {
         let undecodable = |source| Error::NotADescriptorSet {
             origin: origin.to_owned(),
@@ -43,12 +43,12 @@ impl DescriptorSet {
         &self.annotations
     }
 
-    /// Adds the files of `set`, without Roma's annotations. A file that is known already must have the same content.
+    /// Adds the files of `set`, without Roma's annotations. A file that is already known must have the same content.
     pub fn merge(&mut self, set: FileDescriptorSet) -> Result<(), Error> {
         set.file.into_iter().try_for_each(|file| self.insert(file))
     }
 
-    /// The file that others import as `name`.
+    /// Returns the file that others import as `name`.
     pub fn file(&self, name: &str) -> Result<&FileDescriptorProto, Error> {
         self.files.get(name).ok_or_else(|| Error::MissingFile {
             name: name.into(),
@@ -56,7 +56,7 @@ impl DescriptorSet {
         })
     }
 
-    /// The files named, all that they import, and all that those import; ordered by name.
+    /// Returns the named files and their transitive imports, ordered by name.
     pub(crate) fn closure<'a>(
         &'a self,
         names: impl IntoIterator<Item = &'a str>,
@@ -76,7 +76,7 @@ impl DescriptorSet {
         Ok(reached.into_values().collect())
     }
 
-    /// All files, ordered by name.
+    /// Returns all files, ordered by name.
     pub fn files(&self) -> impl Iterator<Item = &FileDescriptorProto> {
         self.files.values()
     }
@@ -99,7 +99,7 @@ impl DescriptorSet {
                         name: file.name().into(),
                     });
                 }
-                // Sets that list imports usually omit their comments; keep the ones that we have.
+                // Sets with imports usually omit the imports' comments: keep the known ones.
                 if entry.get().source_code_info.is_none() {
                     entry.insert(file);
                 }
@@ -109,7 +109,7 @@ impl DescriptorSet {
     }
 }
 
-/// Whether two files declare the same, whatever their comments and line numbers.
+/// Returns whether two files are equal except for comments and line numbers.
 fn same_declarations(left: &FileDescriptorProto, right: &FileDescriptorProto) -> bool {
     let without_source = |file: &FileDescriptorProto| FileDescriptorProto {
         source_code_info: None,
@@ -168,13 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn two_files_of_one_name_are_a_conflict() {
+    fn two_different_files_with_one_name_are_refused() {
         let error = merged(vec![file("a.proto", "a"), file("a.proto", "other")]).unwrap_err();
         assert!(matches!(error, Error::Conflict { name } if name == "a.proto"));
     }
 
     #[test]
-    fn a_missing_file_is_named_beside_the_known_ones() {
+    fn the_error_for_a_missing_file_lists_the_known_files() {
         let set = merged(vec![file("a.proto", "a"), file("b.proto", "b")]).unwrap();
         let message = set.file("c.proto").unwrap_err().to_string();
         assert!(
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_closure_holds_imports_of_imports_and_nothing_else() {
+    fn the_closure_holds_exactly_the_transitive_imports() {
         let importing = |name: &str, import: &str| FileDescriptorProto {
             dependency: vec![import.into()],
             ..file(name, "")
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_set_is_named() {
+    fn the_error_for_an_unreadable_set_names_it() {
         let message = DescriptorSet::default()
             .read("no/such.binpb".as_ref())
             .unwrap_err()
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn other_bytes_are_refused() {
+    fn bytes_that_are_not_a_descriptor_set_are_refused() {
         let path = std::env::temp_dir().join(format!("roma-codegen-{}", std::process::id()));
         fs::write(&path, b"\xff\xff not a set").unwrap();
         let error = DescriptorSet::default().read(&path).unwrap_err();

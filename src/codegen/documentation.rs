@@ -1,4 +1,4 @@
-//! Where something is declared, and what its author says about it.
+//! Source locations and documentation of declarations.
 
 use prost_types::FileDescriptorProto;
 use prost_types::source_code_info::Location;
@@ -8,7 +8,7 @@ fn location<'a>(file: &'a FileDescriptorProto, path: &[i32]) -> Option<&'a Locat
     locations.iter().find(|location| location.path == path)
 }
 
-/// `file.proto:12`, or only the file where the descriptors came without lines.
+/// Returns `file.proto:12`, or only the file if the descriptors have no line numbers.
 pub(crate) fn place(file: &FileDescriptorProto, path: &[i32]) -> String {
     let line = location(file, path).and_then(|location| location.span.first());
     match line {
@@ -17,7 +17,7 @@ pub(crate) fn place(file: &FileDescriptorProto, path: &[i32]) -> String {
     }
 }
 
-/// The annotation's description, else the comment before the element, else that behind it.
+/// Returns the annotation's description, else the comment before the element, else the comment after it.
 pub(crate) fn documentation(file: &FileDescriptorProto, path: &[i32], description: &str) -> String {
     if !description.trim().is_empty() {
         return description.trim().to_owned();

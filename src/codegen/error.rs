@@ -1,18 +1,18 @@
-//! What can be wrong with the input.
+//! Errors in the input.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why no source was generated. Each is a fault of the input; none goes away by trying again.
+/// Why no source was generated. Each is a fault of the input, so trying again does not help.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A descriptor set could not be read from disk.
     #[error("cannot read the descriptor set {path}")]
     Unreadable {
-        /// Where it was looked for.
+        /// The path of the descriptor set.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 
@@ -21,30 +21,30 @@ pub enum Error {
     NotADescriptorSet {
         /// The file that held the bytes.
         origin: String,
-        /// What the decoder said.
+        /// The decoder's error.
         source: prost::DecodeError,
     },
 
-    /// Two descriptor sets disagree about one file.
+    /// Two descriptor sets hold different files with the same name.
     #[error(
         "the descriptor sets hold two different files named {name:?}; \
          were they made from different revisions?"
     )]
     Conflict {
-        /// The name that both files claim.
+        /// The name of both files.
         name: String,
     },
 
-    /// A file was asked for that no descriptor set holds.
+    /// No descriptor set holds a requested file.
     #[error("no descriptor set holds {name:?}; they hold: {}", .known.join(", "))]
     MissingFile {
-        /// The file asked for.
+        /// The requested file.
         name: String,
-        /// The files that could have been asked for.
+        /// The files in the descriptor sets.
         known: Vec<String>,
     },
 
-    /// A descriptor set holds a file, but no set holds what the file imports.
+    /// No descriptor set holds a file that another file imports.
     #[error(
         "no descriptor set holds {name:?}, which {imported_by} imports; \
          were the sets made with all imports?"
@@ -52,7 +52,7 @@ pub enum Error {
     MissingImport {
         /// The file that is missing.
         name: String,
-        /// A file that needs it.
+        /// A file that imports it.
         imported_by: String,
     },
 
@@ -60,7 +60,7 @@ pub enum Error {
     #[error("no file to generate code for was named")]
     NothingToGenerate,
 
-    /// A file was listed both as this crate's own and as another crate's, or as two crates'.
+    /// A file was assigned to two crates.
     #[error("{name:?} belongs to one crate only, but was given to {first} and to {second}")]
     TwoOwners {
         /// The file in question.
@@ -71,10 +71,10 @@ pub enum Error {
         second: String,
     },
 
-    /// A well-known file was asked for.
-    #[error("{name:?} is part of protobuf itself: its types come from the prost-types crate")]
+    /// A requested file is part of protobuf.
+    #[error("{name:?} is part of protobuf: its types are in the crate prost-types")]
     WellKnown {
-        /// The file asked for.
+        /// The requested file.
         name: String,
     },
 
@@ -88,34 +88,34 @@ pub enum Error {
         field: String,
         /// The full name of the type.
         type_name: String,
-        /// The file that defines the type, or a remark that none does.
+        /// The file that defines the type, or a remark that no known file does.
         defined_in: String,
     },
 
-    /// It is not clear which service a client is for.
+    /// The file does not declare exactly one service, and none or an unknown one was named.
     #[error(
-        "{file} declares {}{}: name one of them",
-        if .known.is_empty() { "no service".to_owned() } else { format!("the services {}", .known.join(", ")) },
-        .named.as_ref().map(|name| format!(", and {name:?} was asked for")).unwrap_or_default()
+        "{file} declares {}{}",
+        if .known.is_empty() { "no service".to_owned() } else { format!("the services {}: name one of them", .known.join(", ")) },
+        .named.as_ref().map(|name| format!("; {name:?} was requested")).unwrap_or_default()
     )]
     ServiceChoice {
         /// The file.
         file: String,
-        /// The service that was asked for, if any.
+        /// The requested service, if any.
         named: Option<String>,
-        /// The services that there are.
+        /// The services that the file declares.
         known: Vec<String>,
     },
 
-    /// A service has nothing to answer.
-    #[error("the service {service} has no call")]
+    /// A service has no calls.
+    #[error("the service {service} has no calls")]
     NoCall {
         /// Its full name.
         service: String,
     },
 
-    /// A call streams. A UDF gets one message and answers with one.
-    #[error("{place}: the call {call} streams; a UDF gets one message and answers with one")]
+    /// A call streams. A UDF receives one message and returns one.
+    #[error("{place}: the call {call} streams; a UDF receives one message and returns one")]
     Streaming {
         /// File, and line if known.
         place: String,
@@ -123,26 +123,26 @@ pub enum Error {
         call: String,
     },
 
-    /// Two things would have the same name in Rust.
+    /// Two methods would have the same name in Rust.
     #[error(
-        "{place}: the method {method} of the call {call} would clash with that of {taken_by}; give it \
-         another one with the option roma_rpc_annotation.rust_method"
+        "{place}: the method {method} of the call {call} has the name of a method of {taken_by}; choose \
+         another name with the option roma_rpc_annotation.rust_method"
     )]
     NameClash {
         /// File, and line if known.
         place: String,
         /// The call.
         call: String,
-        /// What its method would be called.
+        /// The name of its method.
         method: String,
-        /// What has that name.
+        /// What already has that name.
         taken_by: String,
     },
 
     /// An argument is not of the form `crate_name=path/of/file.proto`.
     #[error("{argument:?} is not of the form crate_name=path/of/file.proto")]
     InvalidExtern {
-        /// The argument as it was given.
+        /// The argument.
         argument: String,
     },
 

@@ -1,14 +1,14 @@
-//! A UDF to begin with: it answers the first call of a service with an empty message.
+//! Example UDFs that answer the first call of a service with an empty message.
 
 use crate::cc_names::{cc_comment, cc_path};
 use crate::service::{self, Call};
 use crate::type_names::rust_path;
 use crate::{DescriptorSet, Error};
 
-/// The crate with the messages, as an SDK calls it.
+/// The name of the crate with the messages in an SDK.
 const MESSAGES: &str = "udf_interface";
 
-/// A language that examples are in.
+/// The language of an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
     /// C++, with `roma_udf.h`.
@@ -17,7 +17,7 @@ pub enum Language {
     Rust,
 }
 
-/// Generates a whole program. `service` chooses among several that `file` declares.
+/// Generates a complete program. `service` selects one if `file` declares several.
 pub fn example_source(
     descriptors: &DescriptorSet,
     file: &str,
@@ -49,7 +49,7 @@ type Request = {request};
 type Response = {response};
 
 fn main() -> std::process::ExitCode {{
-    // What is done here is done before there is a request: it costs its caller no time.
+    // Initialise here, before a request exists: this time does not count for the request.
     roma_udf::serve(answer)
 }}
 
@@ -77,7 +77,7 @@ using Response = {response};
 }}
 
 int main(int argc, char** argv) {{
-  // What is done here is done before there is a request: it costs its caller no time.
+  // Initialise here, before a request exists: this time does not count for the request.
   return roma::udf::Serve<Request, Response>(argc, argv, Answer);
 }}
 "
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_call_is_answered_in_rust() {
+    fn a_rust_example_answers_the_first_call() {
         let source = example(Language::Rust);
         syn::parse_file(&source).unwrap();
         for part in [
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_call_is_answered_in_cc() {
+    fn a_cc_example_answers_the_first_call() {
         let source = example(Language::Cc);
         for part in [
             "using Request = ::shop::v1::Query_Inner;\n",
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_without_calls_has_no_example() {
+    fn an_example_for_a_service_without_calls_is_refused() {
         let descriptors = compile(&[("s.proto", "service Empty {}")]);
         let error = example_source(&descriptors, "s.proto", None, Language::Cc).unwrap_err();
         assert!(matches!(error, Error::NoCall { .. }), "{error}");

@@ -1,15 +1,15 @@
-//! Proto files whose Rust types another crate holds.
+//! Proto files whose Rust types are in another crate.
 
 use std::str::FromStr;
 
 use crate::Error;
 
-/// A proto file that another crate was generated from: `crate_name=path/of/file.proto`.
+/// A proto file from which another crate was generated: `crate_name=path/of/file.proto`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExternFile {
     /// The crate's name in Rust source.
     pub crate_name: String,
-    /// The file, by the name that other files import it by.
+    /// The name under which other files import it.
     pub file: String,
 }
 
@@ -38,14 +38,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_crate_comes_before_the_file() {
+    fn an_extern_is_a_crate_name_and_a_file() {
         let parsed: ExternFile = "some_crate=dir/a.proto".parse().unwrap();
         assert_eq!(parsed.crate_name, "some_crate");
         assert_eq!(parsed.file, "dir/a.proto");
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn an_invalid_extern_is_refused() {
         for argument in [
             "",
             "a.proto",

@@ -1,18 +1,18 @@
-//! Both sides of a service that UDFs call: the trait that its host serves, and the client in the UDF.
+//! Both sides of a service that UDFs call: the trait that the host implements, and the UDF's client.
 
 use crate::message_types::MessageTypes;
 use crate::service::{self, Call, Service};
 use crate::source_text::{attributes, or, source_of};
 use crate::{DescriptorSet, Error, ExternFile};
 
-/// What a client in a UDF has beside the service's calls.
+/// Names of the methods that every client in a UDF has.
 const TAKEN: [&str; 1] = ["new"];
 
 /// Generates the source of a crate for the host's side of the service that `file` declares: a trait with
 /// an async method for each call, and a function that registers an implementation.
 ///
-/// `service` chooses among several. The messages are those of other crates, as `externs` says. The
-/// source depends on `roma_byob`.
+/// `service` selects one if the file declares several. `externs` names the crates of the messages. The source
+/// depends on `roma_byob`.
 pub fn host_source(
     descriptors: &DescriptorSet,
     file: &str,
@@ -34,13 +34,13 @@ pub fn host_source(
 
         {documentation}
         ///
-        /// Implemented with `async fn`. The [`HostCall`] says which execution calls, and has the metadata
-        /// of the execution that it belongs to.
+        /// Implement it with `async fn`. The [`HostCall`] identifies the calling execution and has the metadata of
+        /// its request.
         pub trait {name}: Send + Sync + 'static {{
             {methods}
         }}
 
-        /// Lets UDFs call these functions, where their code is loaded with host functions
+        /// Lets UDFs call these functions if their code is loaded with host functions
         /// (`LoadOptions::calling_host`).
         pub fn register(mut builder: ServiceBuilder, functions: impl {name}) -> ServiceBuilder {{
             let functions = Arc::new(functions);
@@ -51,8 +51,9 @@ pub fn host_source(
     source_of(file, &source)
 }
 
-/// Generates the source of a crate for UDFs that call the service that `file` declares. The rest is as
-/// for [`host_source`], but the source depends on `roma_udf`.
+/// Generates the source of a crate for UDFs that call the service that `file` declares.
+///
+/// As [`host_source`], but the source depends on `roma_udf`.
 pub fn host_client_source(
     descriptors: &DescriptorSet,
     file: &str,
@@ -73,7 +74,7 @@ pub fn host_client_source(
         pub struct {name}<'a> {{ host: &'a mut Host }}
 
         impl<'a> {name}<'a> {{
-            /// Calls that go through this connection.
+            /// Creates a client that uses this connection.
             pub fn new(host: &'a mut Host) -> Self {{
                 Self {{ host }}
             }}
@@ -84,7 +85,7 @@ pub fn host_client_source(
     source_of(file, &source)
 }
 
-/// What both sides are made of.
+/// The data from which both sides are generated.
 struct Side<'a> {
     file: &'a str,
     service: Service,
@@ -94,7 +95,7 @@ struct Side<'a> {
 /// A call with the paths of its messages.
 struct TypedCall<'a> {
     call: &'a Call,
-    /// How it is called on the wire.
+    /// Its name on the wire.
     wire_name: String,
     documentation: String,
     request: String,

@@ -41,7 +41,7 @@ fn the_host_implements_a_trait_with_a_method_for_each_call() {
 }
 
 #[test]
-fn a_udf_calls_by_the_same_names() {
+fn a_udf_client_has_a_method_for_each_call() {
     let source = generated(host_client_source, PROFILES).unwrap();
     assert_has(
         &source,
@@ -57,7 +57,7 @@ fn a_udf_calls_by_the_same_names() {
 }
 
 #[test]
-fn a_service_without_calls_has_no_sides() {
+fn a_service_without_calls_is_refused() {
     for generator in [host_source, host_client_source] {
         let error = generated(generator, "service Empty {}").unwrap_err();
         assert!(matches!(error, Error::NoCall { .. }), "{error}");
@@ -65,7 +65,7 @@ fn a_service_without_calls_has_no_sides() {
 }
 
 #[test]
-fn what_clashes_or_streams_is_refused() {
+fn name_clashes_and_streaming_calls_are_refused() {
     for call in [
         "rpc New(Id) returns (Id);",
         "rpc Flow(stream Id) returns (Id);",

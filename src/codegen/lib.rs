@@ -1,7 +1,7 @@
 //! Code generation from protobuf descriptors.
 //!
-//! The input is always the real descriptor, as the protobuf compiler wrote it, and never the text
-//! of a `.proto` file: numbers, oneofs, maps, options and comments are what their author declared.
+//! The input is always the descriptor that the protobuf compiler wrote, never the text of a `.proto` file:
+//! numbers, oneofs, maps, options and comments are as declared.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), roma_codegen::Error> {

@@ -15,7 +15,7 @@ use roma_codegen::{
 /// Turns protobuf descriptor sets into one file: Rust source, or a page about an API.
 #[derive(Parser)]
 struct Arguments {
-    /// A serialised FileDescriptorSet. All of them together must hold the files and their imports.
+    /// A serialised FileDescriptorSet. Together they must hold the files and their imports.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     descriptor_set: Vec<PathBuf>,
 
@@ -23,8 +23,8 @@ struct Arguments {
     #[arg(long, value_enum, default_value_t = Output::Messages)]
     make: Output,
 
-    /// A proto file to generate from, by the name that other files import it by. Only messages can be
-    /// made of several at once.
+    /// A proto file to generate from, by the name under which other files import it. Only messages can be
+    /// generated from several at once.
     #[arg(long, required = true, num_args = 1.., value_name = "PROTO")]
     file: Vec<String>,
 
@@ -32,37 +32,37 @@ struct Arguments {
     #[arg(long = "extern", num_args = 1.., value_name = "CRATE=PROTO")]
     externs: Vec<ExternFile>,
 
-    /// The service, where the file declares several.
+    /// The service, if the file declares several.
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
 
-    /// The rustfmt that gives Rust source its final form; without one it is only close to that.
+    /// The rustfmt that formats Rust source. Without one the format is only close to rustfmt's.
     #[arg(long, value_name = "PROGRAM")]
     rustfmt: Option<PathBuf>,
 
-    /// Where to write it.
+    /// The output file.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
 
-/// What there is to generate.
+/// What to generate.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Output {
     /// A crate with the files' messages and enums.
     Messages,
-    /// A crate with a client of a service whose calls UDFs answer.
+    /// A crate with a client of a service that UDFs implement.
     Client,
-    /// A header for C++ with the same.
+    /// A C++ header with the same client.
     CcClient,
-    /// A crate for who serves a service that UDFs call.
+    /// A crate for the host of a service that UDFs call.
     Host,
-    /// A crate for UDFs that call it.
+    /// A crate for UDFs that call such a service.
     HostClient,
     /// A page in Markdown about a service.
     Markdown,
-    /// A UDF in C++ to begin with.
+    /// An example UDF in C++.
     CcExample,
-    /// A UDF in Rust to begin with.
+    /// An example UDF in Rust.
     RustExample,
 }
 
@@ -87,8 +87,8 @@ fn formatted(rustfmt: &Path, source: &str) -> anyhow::Result<String> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
-    // It reads everything before it writes anything.
-    let mut input = child.stdin.take().context("it has no input")?;
+    // rustfmt reads all input before it writes, so this cannot block.
+    let mut input = child.stdin.take().context("it has no standard input")?;
     input.write_all(source.as_bytes())?;
     drop(input);
     let output = child.wait_with_output()?;
@@ -103,7 +103,9 @@ fn generate(arguments: &Arguments, descriptors: &DescriptorSet) -> anyhow::Resul
         return Ok(prost_source(descriptors, &arguments.file, externs)?);
     }
     let [file] = arguments.file.as_slice() else {
-        bail!("one service is declared in one file: name only that one");
+        bail!(
+            "--file must name exactly one file for this output: the one that declares the service"
+        );
     };
     Ok(match arguments.make {
         Output::Client => client_source(descriptors, file, service, externs),

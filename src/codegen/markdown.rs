@@ -13,7 +13,7 @@ use crate::documentation::documentation;
 use crate::service::{self, Service};
 use crate::{DescriptorSet, Error};
 
-// Field numbers in the descriptors' own messages, of which locations are made.
+// Field numbers in the messages of descriptors. Locations consist of them.
 const MESSAGES: i32 = 4;
 const ENUMS: i32 = 5;
 const FIELDS: i32 = 2;
@@ -21,9 +21,9 @@ const NESTED_MESSAGES: i32 = 3;
 const NESTED_ENUMS: i32 = 4;
 const VALUES: i32 = 2;
 
-/// Documents the service that `file` declares, and all that its calls take and return.
+/// Documents the service that `file` declares and the types of its calls.
 ///
-/// `service` chooses among several.
+/// `service` selects one if the file declares several.
 pub fn markdown(
     descriptors: &DescriptorSet,
     file: &str,
@@ -63,7 +63,7 @@ fn calls(text: &mut String, service: &Service) {
     }
 }
 
-/// A message or an enum, and where it is declared.
+/// A message or an enum and its location.
 struct KnownType<'a> {
     file: &'a FileDescriptorProto,
     path: Vec<i32>,
@@ -128,8 +128,8 @@ impl<'a> Known<'a> {
         self.types.insert(name, KnownType { file, path, kind });
     }
 
-    /// The types that the calls need, in the order in which a reader meets them. protobuf's own are
-    /// documented elsewhere.
+    /// Returns the types that the calls need, in the order of their first use, without those of
+    /// protobuf.
     fn reached(&self, service: &Service) -> Vec<&str> {
         let mut reached: Vec<&str> = Vec::new();
         let calls = service.calls.iter();
@@ -225,7 +225,7 @@ fn paragraph(text: &mut String, documentation: &str) {
     }
 }
 
-/// Text as it may stand in a table.
+/// Returns text in a form that is valid in a table.
 fn cell(documentation: &str) -> String {
     let line = documentation.split_whitespace().collect::<Vec<_>>();
     line.join(" ").replace('|', "\\|")
@@ -239,13 +239,13 @@ fn is_protobufs(name: &str) -> bool {
     name.starts_with("google.protobuf.")
 }
 
-/// A type's name, and where this page describes it.
+/// Returns a type's name with a link to its description on this page.
 fn link(full_name: &str) -> String {
     let name = full_name.trim_start_matches('.');
     if is_protobufs(name) {
         return format!("`{name}`");
     }
-    // (the anchors that renderers of Markdown give to headings)
+    // The anchors that renderers of Markdown give to headings.
     let anchor: String = name
         .chars()
         .filter(|it| it.is_alphanumeric() || *it == '_')
@@ -287,7 +287,7 @@ fn type_name(field: &FieldDescriptorProto) -> String {
     format!("`{name}`")
 }
 
-/// That of several fields only one is there.
+/// Returns the remark that a field belongs to a oneof.
 fn choice_of(message: &DescriptorProto, field: &FieldDescriptorProto) -> String {
     let index = field.oneof_index.filter(|_| !field.proto3_optional());
     let choice = index.and_then(|index| message.oneof_decl.get(index as usize));

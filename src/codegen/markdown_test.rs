@@ -7,24 +7,24 @@ fn page(content: &str) -> String {
 }
 
 #[test]
-fn a_page_tells_calls_messages_and_enums_in_the_order_in_which_they_are_met() {
+fn a_page_lists_calls_messages_and_enums_in_order_of_first_use() {
     let page = page(
         "// Finds things.
         service Shop {
             // Finds one.
             rpc Find(Query) returns (Found);
         }
-        // It is not needed.
+        // No call needs it.
         message Unused {}
         enum Kind {
             // Not known.
             KIND_UNSPECIFIED = 0;
-            KIND_OLD = -3; // Of another time.
+            KIND_OLD = -3; // No longer used.
         }
         // What was found.
         message Found { repeated Thing things = 7; }
         // A thing | of the shop,
-        // whatever it is.
+        // of any kind.
         message Thing { Kind kind = 2; }
         // What to look for.
         message Query {
@@ -69,7 +69,7 @@ What to look for.
 ### `shop.v1.Thing`
 
 A thing | of the shop,
-whatever it is.
+of any kind.
 
 | field | number | type | |
 |---|---|---|---|
@@ -94,13 +94,13 @@ What was found.
 | value | number | |
 |---|---|---|
 | `KIND_UNSPECIFIED` | 0 | Not known. |
-| `KIND_OLD` | -3 | Of another time. |
+| `KIND_OLD` | -3 | No longer used. |
 ";
     assert_eq!(page, expected);
 }
 
 #[test]
-fn annotations_come_before_comments() {
+fn annotations_take_precedence_over_comments() {
     let annotated = |kind: &str, text: &str| {
         format!(
             "(privacysandbox.apis.roma.app_api.v1.roma_{kind}_annotation) = {{description: {text:?}}}"
@@ -123,7 +123,7 @@ fn annotations_come_before_comments() {
         annotated("enum", "The enum."),
         annotated("enumval", "The value."),
     ));
-    for said in [
+    for description in [
         "The shop.",
         "The call.",
         "The message.",
@@ -131,13 +131,13 @@ fn annotations_come_before_comments() {
         "The enum.",
         "The value.",
     ] {
-        assert!(page.contains(said), "no {said:?} in {page}");
+        assert!(page.contains(description), "no {description:?} in {page}");
     }
     assert!(!page.contains("A comment."), "{page}");
 }
 
 #[test]
-fn a_message_may_hold_itself_and_protobufs_own() {
+fn recursive_messages_and_protobuf_messages_are_documented() {
     let page = page(
         "import \"google/protobuf/timestamp.proto\";
         service Shop { rpc Find(Tree) returns (Tree); }

@@ -1,16 +1,16 @@
-//! Where the messages of calls are in Rust.
+//! Rust paths of the messages of calls.
 
 use crate::type_names::{declared_in, rust_path};
 use crate::{DescriptorSet, Error, ExternFile};
 
-/// Where message types are.
+/// Finds the Rust paths of messages.
 pub(crate) struct MessageTypes<'a> {
     pub(crate) descriptors: &'a DescriptorSet,
     pub(crate) externs: &'a [ExternFile],
 }
 
 impl MessageTypes<'_> {
-    /// The path of a message, by its full name with a leading dot, that `call` takes or returns.
+    /// Returns the path of a message that `call` takes or returns, by its full name with a leading dot.
     pub(crate) fn path(&self, full_name: &str, call: &str) -> Result<String, Error> {
         if full_name == ".google.protobuf.Empty" {
             return Ok("()".into());

@@ -1,10 +1,10 @@
-//! Nesting generated code by proto package.
+//! Nests generated code by proto package.
 
 use std::collections::BTreeMap;
 
 use prost_build::Module;
 
-/// One Rust module: its own code and the modules in it.
+/// One Rust module: its code and its modules.
 #[derive(Default)]
 pub(crate) struct ModuleTree {
     code: String,
@@ -20,7 +20,7 @@ impl ModuleTree {
         module.code.push_str(code);
     }
 
-    /// The source of the whole tree. Only the outermost modules carry `attributes`.
+    /// Returns the source of the whole tree. Only the outermost modules have `attributes`.
     pub(crate) fn into_source(self, attributes: &str) -> String {
         let mut source = self.code;
         for (name, child) in self.children {

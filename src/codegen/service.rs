@@ -1,4 +1,4 @@
-//! A service as a client needs to know it: names that work in Rust, documentation, types.
+//! A service as clients need it: Rust names, documentation, types.
 
 use heck::{ToSnakeCase, ToUpperCamelCase};
 use prost_types::{FileDescriptorProto, MethodDescriptorProto, ServiceDescriptorProto};
@@ -7,7 +7,7 @@ use crate::annotations::join;
 use crate::documentation::{documentation, place};
 use crate::{DescriptorSet, Error};
 
-// Field numbers in FileDescriptorProto and ServiceDescriptorProto, of which locations are made.
+// Field numbers in FileDescriptorProto and ServiceDescriptorProto. Locations consist of them.
 const SERVICES: i32 = 6;
 const CALLS: i32 = 2;
 
@@ -17,18 +17,18 @@ pub(crate) struct Service {
     /// Its full name, without a leading dot.
     pub(crate) full_name: String,
     pub(crate) package: String,
-    /// Its name, as the proto has it.
+    /// Its name in the proto.
     name: String,
-    /// What the client's type is to be called, if the author says so.
+    /// The annotated name of the client's type, or empty.
     rust_client: String,
-    /// The namespace of what is generated in C++, if the author says so.
+    /// The annotated namespace of generated C++, or empty.
     pub(crate) cpp_namespace: String,
     pub(crate) documentation: String,
     pub(crate) calls: Vec<Call>,
 }
 
 impl Service {
-    /// The name of the type with which an integrator has calls answered.
+    /// Returns the name of the integrator's client type.
     pub(crate) fn client_name(&self) -> String {
         match self.rust_client.as_str() {
             "" => self.cc_client_name(),
@@ -36,17 +36,17 @@ impl Service {
         }
     }
 
-    /// As above, in C++.
+    /// Returns the name of the integrator's client type in C++.
     pub(crate) fn cc_client_name(&self) -> String {
         format!("Byob{}Service", self.stem())
     }
 
-    /// The name of the trait of those who serve the calls.
+    /// Returns the name of the trait that the host implements.
     pub(crate) fn trait_name(&self) -> String {
         identifier(&self.name.to_upper_camel_case())
     }
 
-    /// The name of the type with which a UDF calls its host.
+    /// Returns the name of the UDF's client type.
     pub(crate) fn udf_client_name(&self) -> String {
         format!("{}Client", self.stem())
     }
@@ -57,7 +57,7 @@ impl Service {
     }
 }
 
-/// One of its calls.
+/// A call of a service.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) name: String,
@@ -69,8 +69,8 @@ pub(crate) struct Call {
     pub(crate) response: String,
 }
 
-/// The one service that `file` declares, or the one named. No call of it may have a name that is
-/// `taken`.
+/// Returns the only service that `file` declares, or the named one. No method of it may have a `taken`
+/// name.
 pub(crate) fn read(
     descriptors: &DescriptorSet,
     file: &str,
@@ -170,7 +170,7 @@ fn refuse_taken(
     })
 }
 
-/// A name that may be a keyword.
+/// Returns a valid identifier: a keyword is escaped.
 fn identifier(name: &str) -> String {
     if syn::parse_str::<syn::Ident>(name).is_ok() {
         return name.to_owned();

@@ -1,17 +1,17 @@
-//! Putting Rust source together.
+//! Formats generated Rust source.
 
 use std::fmt::Write;
 
 use crate::Error;
 
-/// The source, formatted, and where it is from.
+/// Returns the formatted source with a header that names its origin.
 pub(crate) fn source_of(file: &str, source: &str) -> Result<String, Error> {
     let header = format!("// Generated from {file}: do not edit.\n\n");
     let formatted = prettyplease::unparse(&syn::parse_file(source)?);
     Ok(header + &with_room_between_items(&formatted))
 }
 
-/// Puts an empty line before each item but the first of its block, as people do.
+/// Puts an empty line before each item except the first of its block.
 fn with_room_between_items(source: &str) -> String {
     let mut spaced = String::with_capacity(source.len());
     let mut before = "";
@@ -30,14 +30,14 @@ fn begins_item(line: &str) -> bool {
     beginnings.iter().any(|it| line.starts_with(it))
 }
 
-/// Whether two lines are of one item, or of one list, or the second begins a block.
+/// Returns whether two lines belong to one item or one list, or the first opens a block.
 fn belong_together(before: &str, line: &str) -> bool {
     let attached = ["///", "#["].iter().any(|it| before.starts_with(it));
     let both_use = before.starts_with("use ") && line.starts_with("use ");
     attached || both_use || before.is_empty() || before.ends_with(['{', ','])
 }
 
-/// What the author says, or else this.
+/// Returns the author's text, or `otherwise` if there is none.
 pub(crate) fn or(documentation: &str, otherwise: String) -> String {
     match documentation {
         "" => otherwise,
@@ -45,7 +45,7 @@ pub(crate) fn or(documentation: &str, otherwise: String) -> String {
     }
 }
 
-/// Documentation as attributes, which cannot be broken by what the text holds.
+/// Returns documentation as attributes, which no text can break.
 pub(crate) fn attributes(text: &str) -> String {
     text.lines().fold(String::new(), |mut all, line| {
         let space = if line.is_empty() { "" } else { " " };
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn items_are_apart_and_what_belongs_together_is_not() {
+    fn empty_lines_separate_items_but_not_their_parts() {
         let source = "//! A crate.\nuse a::A; use b::B; /// A type.\n#[derive(Debug)] pub struct S { a: A, /// B.\n pub b: B }
             impl S { /// One.\npub fn one() { let _ = 1; } fn two() {} }
             trait T { fn three(); /// Four.\nfn four(); }";

@@ -1,4 +1,4 @@
-//! Compiling protos that exist only in a test.
+//! Compiles protos that exist only in a test.
 
 use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
@@ -42,7 +42,7 @@ pub(crate) fn compile(sources: &[(&str, &str)]) -> DescriptorSet {
     descriptors
 }
 
-/// Asserts that `source` has `part`, however it is laid out.
+/// Asserts that `source` contains `part`, ignoring whitespace.
 #[track_caller]
 pub(crate) fn assert_has(source: &str, part: &str) {
     let squeeze = |text: &str| text.split_whitespace().collect::<String>();

@@ -4,7 +4,7 @@ use heck::ToUpperCamelCase;
 use prost_build::Module;
 use prost_types::{DescriptorProto, FileDescriptorProto};
 
-/// The full names, with a leading dot, of all messages and enums that `file` declares.
+/// Returns the full names, with a leading dot, of all messages and enums that `file` declares.
 pub(crate) fn declared_in(file: &FileDescriptorProto) -> Vec<String> {
     let scope = scope_of_package(file);
     let mut names = Vec::new();
@@ -15,7 +15,7 @@ pub(crate) fn declared_in(file: &FileDescriptorProto) -> Vec<String> {
     names
 }
 
-/// The scope that the top-level names of `file` are in: its package, with a leading dot.
+/// Returns the scope of the top-level names of `file`: its package, with a leading dot.
 pub(crate) fn scope_of_package(file: &FileDescriptorProto) -> String {
     match file.package() {
         "" => String::new(),
@@ -23,12 +23,12 @@ pub(crate) fn scope_of_package(file: &FileDescriptorProto) -> String {
     }
 }
 
-/// The full name of `name` when declared in `scope`.
+/// Returns the full name of `name` in `scope`.
 pub(crate) fn nested(scope: &str, name: &str) -> String {
     format!("{scope}.{name}")
 }
 
-/// The path that prost gives the type within its crate: `.a.b.Outer.Inner` is `a::b::outer::Inner`.
+/// Returns the path that prost gives the type within its crate: `.a.b.Outer.Inner` is `a::b::outer::Inner`.
 pub(crate) fn rust_path(full_name: &str) -> String {
     let (scope, name) = full_name.rsplit_once('.').unwrap_or(("", full_name));
     let module = Module::from_protobuf_package_name(scope);
@@ -38,7 +38,7 @@ pub(crate) fn rust_path(full_name: &str) -> String {
     parts.join("::")
 }
 
-/// Camel case, as prost does it. `Self` is the only keyword with a capital.
+/// Converts to camel case as prost does. `Self` is the only keyword with a capital.
 fn type_identifier(name: &str) -> String {
     match name.to_upper_camel_case() {
         keyword if keyword == "Self" => "Self_".into(),

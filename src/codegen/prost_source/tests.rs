@@ -20,7 +20,7 @@ fn source_of(content: &str) -> String {
     )
 }
 
-/// Looks for `parts` in this order, whatever is between them and however lines are broken.
+/// Asserts that `source` contains `parts` in this order, ignoring whitespace and text between them.
 #[track_caller]
 fn assert_has(source: &str, parts: &[&str]) {
     let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
