@@ -1,5 +1,5 @@
-//! A worker that is handed to a request at the moment in which the request gives up belongs to one of
-//! the two, never to neither.
+//! If a worker is handed to a request that times out at the same moment, exactly one of pool and request
+//! has the worker afterwards.
 
 use std::time::Instant;
 
@@ -33,11 +33,11 @@ fn give_up() {
 }
 
 #[test]
-fn a_worker_is_not_lost_when_the_request_gives_up() {
+fn a_worker_is_not_lost_when_its_request_times_out() {
     every_schedule(hand_over);
 }
 
 #[test]
-fn a_request_learns_that_the_sender_is_gone() {
+fn a_dropped_sender_ends_the_wait_of_its_request() {
     every_schedule(give_up);
 }

@@ -1,6 +1,6 @@
-//! Models of what threads share in `src/io` and `src/pool`. The product's own source files are compiled
-//! here with the locks and channels of shuttle, which runs each test under thousands of schedules. A
-//! schedule in which a thread waits for ever is a failure.
+//! Models of the state that threads share in `src/io` and `src/pool`. The product's source files are
+//! compiled here with the locks and channels of shuttle, which runs each test under thousands of schedules.
+//! A schedule in which a thread waits forever fails the test.
 #![cfg(test)]
 
 #[path = "../src/pool/handover.rs"]
@@ -17,7 +17,7 @@ mod sync {
     pub(crate) use shuttle::sync::{Mutex, MutexGuard};
 }
 
-/// Tries many schedules: random ones, and those with few switches, which find rare errors.
+/// Tests random schedules, and schedules with few switches, which find rare errors.
 fn every_schedule(test: impl Fn() + Send + Sync + Copy + 'static) {
     shuttle::check_random(test, 5_000);
     shuttle::check_pct(test, 5_000, 3);

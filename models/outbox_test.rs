@@ -1,5 +1,5 @@
-//! No message is lost, overtaken or left waiting for a wake-up, however sending, flushing and the
-//! other end's reading fall together.
+//! No message is lost, reordered or stuck without a wake-up, for any interleaving of sending, flushing and
+//! reading at the other end.
 
 use std::io;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl Link {
         true
     }
 
-    /// The other end takes a message, which makes room.
+    /// Takes a message at the other end, which makes room.
     async fn take(&self) -> (u32, u32) {
         loop {
             let taken = self.state.lock().unwrap().under_way.take();
@@ -60,7 +60,7 @@ impl Link {
         self.state.lock().unwrap().closed
     }
 
-    /// Waits for something to read, here only the end, or, with `room`, for room.
+    /// Waits for readability, here only the end of the connection, or, with `room`, for room.
     async fn ready(&self, room: bool) -> io::Result<bool> {
         loop {
             let (has_room, closed) = {
@@ -118,6 +118,6 @@ async fn read_all(link: &Link) {
 }
 
 #[test]
-fn no_message_is_lost_or_waits_for_ever() {
+fn no_message_is_lost_or_waits_forever() {
     every_schedule(exchange);
 }

@@ -1,4 +1,4 @@
-// A client in C++ works with any names, and keeps its own calls beside those of the API.
+// A C++ client compiles for any names, and its own methods stay callable beside those of the API.
 
 #include <type_traits>
 
@@ -8,7 +8,7 @@
 
 namespace roma_names = bzl_tests::names::v1;
 
-// All of its methods.
+// Instantiates all of its methods.
 template class roma_names::ByobNamesService<>;
 
 namespace {

@@ -1,4 +1,4 @@
-// Crashes once its response is written.
+// Crashes after its response is written.
 
 #include <cstdlib>
 

@@ -1,4 +1,4 @@
-// Trying to create a process.
+// Attempts to create a process.
 
 #ifndef SAMPLE_UDF_CC_CLONE_H_
 #define SAMPLE_UDF_CC_CLONE_H_
@@ -17,13 +17,13 @@
 
 namespace roma::sample {
 
-// All that a request may ask for: other flags would share this process's memory with the new one.
+// The flags that a request may have: others would share this process's memory with the new one.
 inline constexpr std::uint64_t kNamespaces = CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWNET |
                                              CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUSER |
                                              CLONE_NEWUTS;
 
-// Makes one clone system call, and ends the process that it creates. Without a value, the request
-// asks for something else than namespaces.
+// Makes one clone system call and ends the created process. Returns no value if the request has flags
+// other than namespaces.
 inline std::optional<CloneResponse> Clone(const CloneRequest& request) {
   const std::uint64_t flags = request.namespace_flags();
   if ((flags & ~kNamespaces) != 0) return std::nullopt;
@@ -33,7 +33,7 @@ inline std::optional<CloneResponse> Clone(const CloneRequest& request) {
   if (process == -1) {
     response.set_error_number(errno);
   } else {
-    // Where waiting is forbidden, the process stays until this one ends, which is soon enough.
+    // If waiting is forbidden, the process remains until this one ends, which is soon.
     waitpid(static_cast<pid_t>(process), nullptr, 0);
   }
   return response;

@@ -1,4 +1,4 @@
-// Answers with what it was asked.
+// Returns the message of the request.
 
 #include "sample_udf/proto/example.pb.h"
 #include "src/udf/cc/roma_udf.h"

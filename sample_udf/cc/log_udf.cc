@@ -1,4 +1,4 @@
-// Writes what it is told to standard output and standard error.
+// Writes the texts of the request to standard output and standard error.
 
 #include <cstdio>
 #include <string>

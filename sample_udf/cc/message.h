@@ -1,4 +1,4 @@
-// Putting responses together.
+// Helpers that build responses.
 
 #ifndef SAMPLE_UDF_CC_MESSAGE_H_
 #define SAMPLE_UDF_CC_MESSAGE_H_

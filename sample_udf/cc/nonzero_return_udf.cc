@@ -1,4 +1,4 @@
-// Responds, and fails all the same.
+// Writes a response and exits with a failure.
 
 #include "sample_udf/cc/message.h"
 #include "sample_udf/proto/sample.pb.h"
@@ -9,7 +9,7 @@ using roma::sample::SampleResponse;
 
 namespace {
 
-// Nothing else exits with this code.
+// No other failure has this exit code.
 constexpr int kFailure = 23;
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Work for a processor: the sieve of Eratosthenes.
+// Processor work: the sieve of Eratosthenes.
 
 #ifndef SAMPLE_UDF_CC_PRIME_SIEVE_H_
 #define SAMPLE_UDF_CC_PRIME_SIEVE_H_
@@ -12,10 +12,10 @@
 
 namespace roma::sample {
 
-// What one round of a sieve that runs for some time goes up to.
+// The bound of each round of a sieve that runs for some time.
 inline constexpr std::uint32_t kBoundOfARound = 100'000;
 
-// All prime numbers up to and including `bound`.
+// Returns all prime numbers up to and including `bound`.
 inline std::vector<std::uint32_t> Primes(std::uint64_t bound) {
   std::vector<bool> is_composite(bound + 1);
   std::vector<std::uint32_t> primes;
@@ -45,7 +45,7 @@ inline PrimeSieveResponse SieveFor(std::chrono::duration<double> time) {
   }
 }
 
-// Sieves as the request says; without a value, it says nothing that makes sense.
+// Runs the requested sieve. Returns no value if the request is not valid.
 inline std::optional<PrimeSieveResponse> Sieve(const PrimeSieveRequest& request) {
   if (request.has_up_to()) return Summary(Primes(request.up_to()), 1);
   if (!request.has_at_least()) return std::nullopt;

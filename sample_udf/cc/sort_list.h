@@ -1,4 +1,4 @@
-// Work for memory: sorting a list.
+// Memory work: sorting a list.
 
 #ifndef SAMPLE_UDF_CC_SORT_LIST_H_
 #define SAMPLE_UDF_CC_SORT_LIST_H_

@@ -31,7 +31,7 @@ using roma::sample::ByobSampleService;
 using roma::sample::SampleRequest;
 using roma::sample::SampleResponse;
 
-// Bounds hangs, never speed.
+// A bound for hangs, not for speed.
 constexpr std::chrono::seconds kPatience(60);
 
 std::filesystem::path Program(const char* variable) {
@@ -98,7 +98,7 @@ TEST_P(Client, EveryLanguageAnswers) {
   }
 }
 
-TEST_P(Client, WhatCannotBeLoadedSaysWhy) {
+TEST_P(Client, ALoadThatFailsNamesTheCause) {
   ExpectFailure(roma_->Register("/no/such/file", 1).status(), StatusCode::kNotFound, "binary");
   ExpectFailure(roma_->Register("/", 1).status(), StatusCode::kInvalidArgument, "binary");
   const std::filesystem::path udf = Program("CC_SAMPLE_UDF");
@@ -113,7 +113,7 @@ TEST_P(Client, WhatCannotBeLoadedSaysWhy) {
   }
 }
 
-TEST_P(Client, ARequestToUnknownCodeIsNotTaken) {
+TEST_P(Client, ARequestToUnknownCodeIsRefused) {
   for (const char* token : {"", "nonsense", "code-0-0"}) {
     Notification answered;
     StatusOr<SampleResponse> response;
@@ -123,7 +123,7 @@ TEST_P(Client, ARequestToUnknownCodeIsNotTaken) {
   }
 }
 
-TEST_P(Client, AUdfThatFailsIsUnavailableAndSaysHow) {
+TEST_P(Client, AFailedUdfIsReportedAsUnavailableWithTheReason) {
   // Without a task it exits without a response.
   const std::string code = Registered("CC_SAMPLE_UDF", 1);
   const Status died = Ask(code, SampleRequest()).status();
@@ -133,7 +133,7 @@ TEST_P(Client, AUdfThatFailsIsUnavailableAndSaysHow) {
   EXPECT_TRUE(Ask(code, Hello()).ok());
 }
 
-TEST_P(Client, WhatIsTooLargeIsRefused) {
+TEST_P(Client, RequestsAndResponsesAboveTheLimitAreRefused) {
   LoadOptions options(1);
   options.max_request = 100;
   options.max_response = 100;
@@ -146,7 +146,7 @@ TEST_P(Client, WhatIsTooLargeIsRefused) {
   ExpectFailure(Ask(code, request).status(), StatusCode::kInvalidArgument, "request_too_large");
 }
 
-TEST_P(Client, AnExecutionEndsByItsDeadlineACancelOrADelete) {
+TEST_P(Client, ADeadlineACancelOrADeleteEndsAnExecution) {
   const std::string code = Registered("PAUSE_UDF", 2);
   const Status late = Ask(code, Hello(), std::chrono::milliseconds(100)).status();
   ExpectFailure(late, StatusCode::kDeadlineExceeded, "deadline");
@@ -169,14 +169,14 @@ TEST_P(Client, AnExecutionEndsByItsDeadlineACancelOrADelete) {
   roma_->Delete(code);
   deleted.WaitForNotification();
   ExpectFailure(of_deleted.status(), StatusCode::kUnavailable, "deleted");
-  // Nothing to do, no harm done.
+  // Has no effect.
   roma_->Cancel(to_cancel);
   roma_->Cancel(ExecutionToken());
   roma_->Delete(code);
 }
 
-TEST_P(Client, WithoutAFreeWorkerTheConnectionTimeoutPasses) {
-  // One waits and one more may be made: the others get none.
+TEST_P(Client, TheConnectionTimeoutEndsTheWaitForAFreeWorker) {
+  // One worker is ready and one more may start: the other requests get none.
   const std::string code = Registered("PAUSE_UDF", 1);
   constexpr int kRequests = 5;
   std::atomic<int> refused = 0;
@@ -192,7 +192,7 @@ TEST_P(Client, WithoutAFreeWorkerTheConnectionTimeoutPasses) {
     ASSERT_TRUE(roma_->Run(callback, Hello(), {}, code, timeout, kPatience).ok());
   }
   enough.WaitForNotification();
-  // All callbacks have returned before what they use goes.
+  // All callbacks return before the variables that they use are destroyed.
   roma_.reset();
 }
 
@@ -222,12 +222,12 @@ TEST_P(Client, LogsAndMetricsComeWithTheCallback) {
     };
     ASSERT_TRUE(roma_->Run(callback, request, {}, code, kPatience, kPatience).ok());
     over.WaitForNotification();
-    // What was loaded of it lives on.
+    // The loaded code does not need the file any more.
     if (code == *with) roma_->Delete(code);
   }
 }
 
-TEST_P(Client, ACallbackHearsHowAProcessEndedAndMayCall) {
+TEST_P(Client, ACallbackReceivesTheEndOfTheProcessAndMayCall) {
   const std::string nonzero = Registered("NONZERO_RETURN_UDF", 1);
   const std::string pause = Registered("PAUSE_UDF", 1);
   Notification over;
@@ -248,11 +248,11 @@ TEST_P(Client, ACallbackHearsHowAProcessEndedAndMayCall) {
   ASSERT_TRUE(roma_->Run(first, Hello(), {}, nonzero, kPatience, kPatience).ok());
   over.WaitForNotification();
   EXPECT_EQ(exit_code, 23);
-  // Cancelled before it had a process, or killed.
+  // Cancelled before a process was assigned, or killed.
   EXPECT_EQ(signal.value_or(SIGKILL), SIGKILL);
 }
 
-TEST_P(Client, TheEndOfAServiceIsTheEndOfItsExecutions) {
+TEST_P(Client, TheEndOfAServiceEndsItsExecutions) {
   const std::string code = Registered("PAUSE_UDF", 1);
   Status status;
   const auto callback = [&](StatusOr<SampleResponse> response, StatusOr<std::string_view>,
@@ -269,7 +269,7 @@ INSTANTIATE_TEST_SUITE_P(RealModes, Client,
                            return info.param == Mode::kModeGvisorSandbox ? "Gvisor" : "Minimal";
                          });
 
-TEST(Create, WhatCannotBeStartedSaysWhy) {
+TEST(Create, AStartThatFailsNamesTheCause) {
   Config<> config;
   config.run_workers = "/no/such/program";
   const Status missing = ByobSampleService<>::Create(config, Mode::kModeMinimalSandbox).status();

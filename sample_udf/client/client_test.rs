@@ -1,4 +1,4 @@
-//! A generated client drives the samples of every language through the engine.
+//! A generated client calls the samples in all languages through the engine.
 
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ async fn ask(client: &ByobSampleService, code: &CodeToken, task: Task) -> Outcom
 }
 
 async fn answers(client: &ByobSampleService, udf: PathBuf) {
-    // What the server team says to a UDF does not keep it from serving.
+    // Arguments of the server team do not keep a UDF from serving.
     let options = LoadOptions {
         args: vec!["--model=small".to_owned()],
         ..LoadOptions::with_workers(2)
@@ -31,7 +31,7 @@ async fn answers(client: &ByobSampleService, udf: PathBuf) {
         limit: Some(Limit::UpTo(30)),
     });
     let Outcome::PrimeSieve(sieve) = ask(client, &code, sieve).await else {
-        panic!("another outcome")
+        panic!("unexpected outcome")
     };
     assert_eq!(sieve.prime_count, 10);
     let sort = Task::SortList(SortListRequest { length: 1000 });

@@ -1,4 +1,4 @@
-//! The example of docs/cc.md is what is built here, and it works.
+//! Checks that docs/cc.md shows the example that is built here, and that the example works.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -13,7 +13,7 @@ fn echo_host(udf: &str, message: &str) -> Output {
 }
 
 #[test]
-fn the_udf_echoes() {
+fn the_example_prints_the_echoed_message() {
     let done = echo_host(&variable("ECHO_UDF"), "hello from C++");
     assert!(done.status.success(), "{done:?}");
     assert_eq!(String::from_utf8_lossy(&done.stdout), "hello from C++\n");
@@ -28,9 +28,9 @@ fn a_failure_says_whose_fault_it_is() {
     assert!(said.contains(expected), "{said}");
 }
 
-/// Every line of each block that names a file is a line of that file.
+/// Each block that names a file consists of lines of that file.
 #[test]
-fn the_page_shows_what_is_built() {
+fn the_page_shows_the_example_that_is_built() {
     let page = fs::read_to_string(variable("PAGE")).unwrap();
     for (language, file) in [
         ("proto", "echo.proto"),

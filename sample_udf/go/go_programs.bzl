@@ -4,7 +4,7 @@ def _go_programs_impl(ctx):
     programs = ctx.outputs.programs
     module = [file for file in ctx.files.srcs if file.basename == "go.mod"][0]
 
-    # The machine's settings must not matter, and nothing may be fetched.
+    # Ignore the machine's settings and fetch nothing.
     ctx.actions.run_shell(
         command = """
             go=$PWD/$1; out=$PWD/$2; cd "$(dirname "$3")"; shift 3

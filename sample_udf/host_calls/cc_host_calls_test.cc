@@ -24,10 +24,10 @@ using ::roma::byob::Status;
 using ::roma::byob::StatusCode;
 using ::roma::byob::StatusOr;
 
-// Bounds hangs, never speed.
+// A bound for hangs, not for speed.
 constexpr std::chrono::seconds kPatience(60);
 
-// Whom a request is for: metadata may be of any type, also one that cannot be copied.
+// The metadata of a request: the customer. Metadata may have any type, even one that cannot be copied.
 struct Customer {
   std::unique_ptr<std::string> name;
 };
@@ -64,10 +64,10 @@ Config<Customer> Host() {
   return config;
 }
 
-TEST(HostCalls, AreAnsweredForTheRequestThatTheyServe) {
+TEST(HostCalls, AreAnsweredWithTheMetadataOfTheirRequest) {
   StatusOr<Service> created = Service::Create(Host(), Mode::kModeMinimalSandbox);
   ASSERT_TRUE(created.ok()) << created.status();
-  // The functions move along with the service.
+  // The functions move with the service.
   Service roma = *std::move(created);
   LoadOptions options(2);
   options.host_functions = true;
@@ -96,7 +96,7 @@ TEST(HostCalls, AreAnsweredForTheRequestThatTheyServe) {
   }
 }
 
-TEST(HostCalls, OfAServiceWithoutFunctionsCannotBeLoaded) {
+TEST(HostCalls, CodeForHostCallsIsRefusedByAServiceWithoutFunctions) {
   StatusOr<Service> created = Service::Create({}, Mode::kModeMinimalSandbox);
   ASSERT_TRUE(created.ok()) << created.status();
   LoadOptions options(1);

@@ -1,4 +1,4 @@
-//! UDFs of every language call a host whose functions are typed.
+//! UDFs in all languages call a host with typed functions.
 
 use std::path::PathBuf;
 
@@ -74,8 +74,8 @@ async fn calls_its_host(client: &ByobAskHostService, udf: PathBuf) {
     client.delete(&code).await.unwrap();
 }
 
-/// What a host refuses to take, and what it does not offer at all, a UDF is told.
-async fn is_told_what_cannot_be(client: &ByobAskHostService, udf: PathBuf) {
+/// A UDF gets an error for a call that is too large, and if the code was loaded without host functions.
+async fn gets_an_error_for_invalid_calls(client: &ByobAskHostService, udf: PathBuf) {
     let options = LoadOptions::with_workers(1).calling_host().keeping_logs();
     let code = client.register(&*udf, options).await.unwrap();
     let execution = client.ask_host(&code, &request(2 << 20), for_customer("acme"));
@@ -94,7 +94,7 @@ async fn every_language_calls(config: ServiceBuilder, mode: Mode) {
     let client = ByobAskHostService::create(config, mode).await.unwrap();
     for udf in programs("HOST_CALLS_UDFS") {
         calls_its_host(&client, udf.clone()).await;
-        is_told_what_cannot_be(&client, udf).await;
+        gets_an_error_for_invalid_calls(&client, udf).await;
     }
     client.shutdown().await;
 }

@@ -1,16 +1,16 @@
-//! What came of a trick.
+//! The outcome of a trick.
 
 use std::fmt;
 use std::io;
 
-/// What came of a trick. As text: `errno 1`, `nothing`, or `done` and what it got.
+/// The outcome of a trick. As text: `errno 1`, `nothing`, or `done` and the gain.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// It worked, and this is what it got.
+    /// The trick worked. Holds its gain.
     Done(String),
-    /// The kernel said no.
+    /// The kernel refused it with this error number.
     Refused(i32),
-    /// It was let through and got nothing by it.
+    /// The kernel allowed it, but it gained nothing.
     Nothing,
 }
 
@@ -19,7 +19,7 @@ impl Answer {
         Self::Done(String::new())
     }
 
-    /// Done if anything was found.
+    /// Returns `Done` if anything was found.
     pub(crate) fn found(what: impl Into<String>) -> Self {
         let what = what.into();
         if what.is_empty() {

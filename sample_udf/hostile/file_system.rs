@@ -1,4 +1,4 @@
-//! Tricks with a root that holds nothing but the program.
+//! Tricks with a root that holds only the program.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -102,7 +102,7 @@ pub(crate) fn read(path: &str) -> Answer {
     }
 }
 
-/// Everything but this program, and its place for temporary files.
+/// Finds everything in a folder except this program.
 fn other_files(folder: &Path) -> Answer {
     match fs::read_dir(folder) {
         Ok(entries) => {
@@ -124,7 +124,7 @@ fn climb() -> Answer {
     other_files(Path::new("."))
 }
 
-/// Goes up from a handle that is above nothing.
+/// Goes up from an `O_PATH` handle of the root.
 fn climb_by_path_handle() -> Answer {
     let above = || -> io::Result<bool> {
         let root = OpenOptions::new()
@@ -143,7 +143,7 @@ fn climb_by_path_handle() -> Answer {
     above().map_or_else(Answer::from, Answer::done_if)
 }
 
-/// Looks for the host through every descriptor that a worker should not have.
+/// Looks for descriptors that a worker must not have.
 fn use_leaked_descriptor() -> Answer {
     let open = (4..4096).filter(|fd| call(libc::SYS_fcntl, &[*fd, libc::F_GETFD as usize]).is_ok());
     Answer::found(open.map(|fd| format!("{fd} ")).collect::<String>())
@@ -185,7 +185,7 @@ fn map_to_write() -> Answer {
     map().into()
 }
 
-/// Puts a page of the program into a pipe and writes after it (CVE-2022-0847).
+/// Splices a page of the program into a pipe and writes after it (CVE-2022-0847).
 fn write_page_cache() -> Answer {
     let attempt = || -> io::Result<bool> {
         let before = first_bytes()?;
@@ -213,7 +213,7 @@ fn first_bytes() -> io::Result<[u8; 64]> {
     Ok(bytes)
 }
 
-/// Asks for the root of a file system by the number that roots have (the way out named Shocker).
+/// Opens the root of a file system by its well-known inode number (the exploit Shocker).
 fn open_by_handle() -> Answer {
     let mut handle = [8_u32, 1, 2, 0, 0, 0];
     let open = [
@@ -232,7 +232,7 @@ fn mount(kind: &'static std::ffi::CStr, flags: std::ffi::c_ulong) -> Answer {
     .into()
 }
 
-/// `mount_setattr` that makes the root writable.
+/// Makes the root writable with `mount_setattr`.
 fn change_mount() -> Answer {
     const MOUNT_ATTR_RDONLY: u64 = 1;
     let mut attributes = [0_u64, MOUNT_ATTR_RDONLY, 0, 0];
@@ -246,7 +246,7 @@ fn change_mount() -> Answer {
     call(libc::SYS_mount_setattr, &change).into()
 }
 
-/// Runs what no file system holds.
+/// Runs a program that is only in memory.
 fn run_from_memory() -> Answer {
     let attempt = || -> io::Result<()> {
         let mut memory = adopt(call(libc::SYS_memfd_create, &[text(c"new"), 0])?);
@@ -269,9 +269,9 @@ fn run_from_memory() -> Answer {
     attempt().into()
 }
 
-/// Takes over a descriptor that the kernel has just made.
+/// Takes ownership of a new descriptor.
 #[allow(unsafe_code)]
 pub(crate) fn adopt(fd: usize) -> File {
-    // SAFETY: the callers pass what a system call that makes descriptors has returned.
+    // SAFETY: the callers pass the result of a system call that creates a descriptor.
     unsafe { File::from_raw_fd(fd as RawFd) }
 }

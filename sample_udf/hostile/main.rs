@@ -1,9 +1,8 @@
 //! A UDF that tries to break its sandbox: one trick for each request.
 //!
-//! A request is the trick's name, a token, and what else the trick needs, with spaces between. The
-//! process, its threads and all that it starts carry the token as their name, so that an observer
-//! for what was left behind knows it. The answer is an [`answer::Answer`]. README.md lists the tricks
-//! and how each is to fail.
+//! A request is the trick's name, a token and the trick's parameters, separated by spaces. The process,
+//! its threads and its descendants have the token as their name, so that a test can find what was left
+//! behind. The answer is an [`answer::Answer`]. README.md lists the tricks and how each must fail.
 
 mod answer;
 mod file_system;
@@ -19,9 +18,9 @@ use std::process::ExitCode;
 
 use roma_udf::{Connection, Error};
 
-use answer::Answer;
+use crate::answer::Answer;
 
-/// What a trick is told: the token, and the rest of the request.
+/// A trick. Its arguments are the token and the rest of the request.
 type Trick = fn(&str, &str) -> Answer;
 
 const TRICKS: [&[(&str, Trick)]; 7] = [
@@ -61,6 +60,6 @@ fn play(name: &str, token: &str, rest: &str) -> Answer {
         None if name == "list" => {
             Answer::Done(known().map(|(name, _)| format!("{name} ")).collect())
         }
-        None => Answer::Done(format!("I do not know {name}")),
+        None => Answer::Done(format!("unknown trick {name}")),
     }
 }

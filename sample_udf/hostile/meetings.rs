@@ -1,5 +1,5 @@
-//! Places where two requests to the same code could meet. For each, `leave_X` leaves something that
-//! `find_X` would find, and lives on for a while after its answer.
+//! Resources through which two requests to the same code could meet. For each, `leave_X` leaves a trace that
+//! `find_X` would find, and keeps running after its answer.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
@@ -76,7 +76,7 @@ pub(crate) const TRICKS: &[(&str, Trick)] = &[
     ("find_host_name", |_, _| find_host_name()),
 ];
 
-/// What a request does that has left something, until it is ended.
+/// Keeps a request that left a trace running until it is killed.
 pub(crate) fn linger(left: &str) -> ! {
     if left != "opens_of_watched_file" {
         wait_for_ever();
@@ -87,7 +87,7 @@ pub(crate) fn linger(left: &str) -> ! {
     }
 }
 
-/// What a process holds until it ends.
+/// Keeps a resource until the process ends.
 fn keep<T>(held: io::Result<T>) -> Answer {
     held.map(std::mem::forget).into()
 }
@@ -112,7 +112,7 @@ fn posix_queue(flags: i32) -> Answer {
     call(libc::SYS_mq_open, &open).into()
 }
 
-/// The keyring of this user, whose number the next request may have.
+/// The keyring of this user. The next request may have the same user id.
 const USER_KEYRING: i32 = -4;
 
 fn leave_key() -> Answer {
@@ -156,7 +156,7 @@ fn lock(kind: i32) -> Answer {
     keep(locked)
 }
 
-/// Who may not have what others hold knows that they hold it.
+/// A refused lock or lease shows that another process holds one.
 fn found_by_refusal(answer: Answer) -> Answer {
     match answer {
         Answer::Refused(libc::EAGAIN) => Answer::Done("held".to_owned()),
@@ -176,7 +176,7 @@ fn lease(command: i32, kind: libc::c_int) -> Answer {
     keep(leased)
 }
 
-/// A read lease is refused while another process writes, a write lease while another process reads.
+/// A read lease is refused if another process writes, a write lease if another process reads.
 fn find_lease() -> Answer {
     found_by_refusal(lease(libc::F_SETLEASE, libc::F_WRLCK))
 }
@@ -205,7 +205,7 @@ const F_SETSIG: usize = 10;
 const F_GETSIG: usize = 11;
 const HINT: u64 = 5;
 
-/// Says how long what is written to a file is going to live: kept with the file, not the descriptor.
+/// Sets or reads the hint for the lifetime of written data, which belongs to the file, not the descriptor.
 fn write_hint(command: usize, hint: u64) -> Answer {
     let mut value = hint;
     let program = match File::open("/udf") {
@@ -238,7 +238,7 @@ fn find_flags(fd: usize) -> Answer {
     }
 }
 
-/// Locks a part of standard input, or queries the lock. Done if another process holds it.
+/// Locks a part of standard input, or queries its lock. Returns `Done` if another process holds one.
 fn record_lock(command: i32) -> Answer {
     let (kind, from) = (libc::F_RDLCK as u64, 0x5ec4e7);
     let asked = if command == libc::F_GETLK {
@@ -246,7 +246,7 @@ fn record_lock(command: i32) -> Answer {
     } else {
         kind
     };
-    // struct flock: kind, from where, where, how much, who.
+    // struct flock: type and whence, start, length, pid.
     let mut lock = [asked, from, 1, 0];
     match call(libc::SYS_fcntl, &[0, command as usize, at(&mut lock)]) {
         Ok(_) if command == libc::F_GETLK => {
@@ -256,7 +256,7 @@ fn record_lock(command: i32) -> Answer {
     }
 }
 
-/// Done if standard input is something that others have too, and was changed within the last moments.
+/// Returns `Done` if standard input is a shared device and was changed recently.
 fn find_time() -> Answer {
     let input = std::mem::ManuallyDrop::new(adopt(0));
     match input.metadata() {

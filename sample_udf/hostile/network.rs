@@ -79,7 +79,7 @@ fn reach(address: impl Into<SocketAddr>) -> Answer {
     TcpStream::connect_timeout(&address.into(), Duration::from_millis(300)).into()
 }
 
-/// Sends a question, which is how data leaves where nothing else does.
+/// Sends a DNS query, which carries data out even where other traffic is blocked.
 fn ask(address: impl Into<SocketAddr>) -> Answer {
     let address = address.into();
     let own = if address.is_ipv4() {
@@ -104,7 +104,7 @@ fn send_to_name(name: &str) -> Answer {
     send().into()
 }
 
-/// The host of a virtual machine is number 2 of its own kind of network.
+/// In a vsock network, the host of a virtual machine has number 2.
 fn reach_machine_monitor() -> Answer {
     let connect = || -> io::Result<()> {
         let kind = (libc::SOCK_STREAM | libc::SOCK_NONBLOCK) as usize;
@@ -119,7 +119,7 @@ fn reach_machine_monitor() -> Answer {
     connect().into()
 }
 
-/// Every interface that the kernel knows beside loopback.
+/// Finds all network interfaces except loopback.
 fn interfaces() -> Answer {
     let found = || -> io::Result<String> {
         let kind = libc::SOCK_RAW as usize;
@@ -129,7 +129,7 @@ fn interfaces() -> Answer {
         )?);
         let mut names = String::new();
         for index in 1..16_u32 {
-            // struct ifreq: a name, and then the index.
+            // struct ifreq: a name, then the index.
             let mut request = [0_u32; 10];
             request[4] = index;
             let asked = [
@@ -165,7 +165,7 @@ fn turn_on_loopback() -> Answer {
     turn_on().into()
 }
 
-/// Asks the data connection who made it: process and user on the host.
+/// Reads the credentials of the data connection's peer: process and user on the host.
 fn find_who_asks() -> Answer {
     const NOBODY: u32 = 65_534;
     let (mut who, mut size) = ([0_u32; 3], 12_u32);
@@ -191,12 +191,12 @@ fn find_who_asks() -> Answer {
     }
 }
 
-/// Attaches descriptors to the bytes of an answer, which a careless reader would then hold open.
+/// Attaches a descriptor to the bytes of an answer. A careless reader would hold it open.
 fn pass_descriptor(token: &str) -> Answer {
     let pass = || -> io::Result<()> {
         let name = std::ffi::CString::new(token)?;
         let memory = adopt(call(libc::SYS_memfd_create, &[name.as_ptr().addr(), 0])?);
-        // The answer that this request would have got anyway, and then the descriptor with its end.
+        // The normal answer of this request, with the descriptor attached.
         let mut bytes = *b"\x05done ";
         let mut part = [at(&mut bytes), bytes.len()];
         let fd = memory.as_raw_fd() as u32 as usize;

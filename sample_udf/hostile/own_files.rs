@@ -1,4 +1,4 @@
-//! Tricks where a UDF has a `/tmp` and a `/proc` of its own.
+//! Tricks for UDFs with their own `/tmp` and `/proc`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -70,8 +70,7 @@ fn open_to_read(path: &str) -> Answer {
     File::open(path).into()
 }
 
-/// A program that would run as its owner, who is this same user: all that can be told is whether the
-/// mount would let it.
+/// Runs a setuid program whose owner is this user. This shows only whether the mount allows setuid.
 fn run_setuid_program() -> Answer {
     let copied = fs::write("/tmp/setuid", b"#!/udf\n");
     match copied {
@@ -85,7 +84,7 @@ fn run_setuid_program() -> Answer {
     }
 }
 
-/// Makes the device that is the machine's memory, and opens it.
+/// Creates a device node for the machine's memory and opens it.
 fn use_device() -> Answer {
     let mode = libc::S_IFCHR as usize | 0o600;
     let device = libc::makedev(1, 1) as usize;
@@ -99,7 +98,7 @@ fn use_device() -> Answer {
     }
 }
 
-/// Keys that others hold.
+/// Finds keys of other processes.
 fn kernel_keys() -> Answer {
     fs::read_to_string("/proc/keys").map_or_else(Answer::from, Answer::found)
 }
@@ -146,7 +145,7 @@ fn mounts_without_flags() -> Answer {
     Answer::found(bare.map(|(path, _)| *path).collect::<String>())
 }
 
-/// The flags of the mount that holds `path`.
+/// Returns the flags of the mount of `path`.
 fn flags(path: &str) -> io::Result<u64> {
     const FLAGS: usize = 10;
     let path = std::ffi::CString::new(path)?;
@@ -174,7 +173,7 @@ fn other_processes() -> Answer {
     }
 }
 
-/// Mounts whose source is not ours tell about the host.
+/// Finds mounts with a foreign source, which reveals facts about the host.
 fn host_in_mounts() -> Answer {
     match fs::read_to_string("/proc/self/mountinfo") {
         Ok(text) => {

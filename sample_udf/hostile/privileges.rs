@@ -1,4 +1,4 @@
-//! Tricks that want more rights than a UDF has, or doors into the kernel that it should not find.
+//! Tricks that try to gain rights, or to use kernel interfaces that a UDF must not reach.
 
 use std::ffi::{c_int, c_long};
 use std::io;
@@ -122,7 +122,7 @@ pub(crate) const TRICKS: &[(&str, Trick)] = &[
     ("move_pages_of_neighbour", |_, _| {
         call(libc::SYS_migrate_pages, &[2, 0, 0, 0]).into()
     }),
-    // The host looks at the spawner meanwhile, as one would who has taken it over.
+    // Meanwhile the test inspects the spawner as an attacker would who has taken it over.
     ("take_over_spawner", |_, _| wait_for_ever()),
     ("share_namespaces_with_spawner", |_, _| wait_for_ever()),
     ("share_namespaces_with_other_code", |_, _| wait_for_ever()),
@@ -176,7 +176,7 @@ fn end_child(cloned: io::Result<usize>) -> Answer {
     }
 }
 
-/// Installs a filter that allows everything, and does what the first one forbids.
+/// Installs a filter that allows everything, then makes a call that the first one forbids.
 fn replace_filter() -> Answer {
     const RETURN: u16 = 6;
     const ALLOW: u32 = 0x7fff_0000;
@@ -196,7 +196,7 @@ fn replace_filter() -> Answer {
     }
 }
 
-/// Tries numbers where the spawner's secret would be.
+/// Tries numbers in place of the spawner's secret.
 fn guess_the_gate() -> Answer {
     let user = libc::CLONE_NEWUSER as usize;
     let guesses = (0..2000_usize).flat_map(|guess| [guess, !guess, guess << 32]);
@@ -210,7 +210,7 @@ fn guess_the_gate() -> Answer {
     last
 }
 
-/// Samples the whole machine.
+/// Counts performance events of the whole machine.
 fn count_events() -> Answer {
     let mut attributes = [0_u64; 16];
     attributes[0] = 128 << 32;
@@ -229,7 +229,7 @@ fn adjust_clock() -> Answer {
     call(libc::SYS_adjtimex, &[at(&mut timex)]).into()
 }
 
-/// What only x86-64 has. Elsewhere there is nothing to try, and the kernel would say so.
+/// Interfaces that only x86-64 has. On other architectures the answer is the kernel's refusal.
 #[cfg(not(target_arch = "x86_64"))]
 mod old {
     use crate::answer::Answer;
@@ -243,7 +243,7 @@ mod old {
     pub(super) use use_ports as call_as_x32;
 }
 
-/// Old calls and old ways of calling, which a filter for the usual way may not see.
+/// Old calls and old calling conventions, which a filter for the normal one may miss.
 #[cfg(target_arch = "x86_64")]
 mod old {
     use super::*;
@@ -252,20 +252,20 @@ mod old {
         call(libc::SYS_iopl, &[3]).into()
     }
 
-    /// Puts code segments of its own into the table that the processor uses.
+    /// Writes code segments into the processor's local descriptor table.
     pub(super) fn write_segments() -> Answer {
         let mut entry = [0_u32, 0, 0xf_ffff, 0b111_1001];
         call(libc::SYS_modify_ldt, &[1, at(&mut entry), 16]).into()
     }
 
-    /// Asks for the process number by the 32 bit way in. A child tries: it may not survive.
+    /// Gets the process id through the 32-bit entry. A child tries, because it may be killed.
     pub(super) fn call_as_32_bit() -> Answer {
         const GETPID: i32 = 20;
         answer_of_child(|| {
             let mut result = GETPID;
             #[allow(unsafe_code)]
-            // SAFETY: the kernel's 32 bit way in takes numbers in registers and changes none but
-            // those that are named here.
+            // SAFETY: the kernel's 32-bit entry takes numbers in registers and changes only the
+            // registers that are named here.
             unsafe {
                 std::arch::asm!("int 0x80", inout("eax") result, out("r8") _, out("r9") _,
                     out("r10") _, out("r11") _);
@@ -274,13 +274,13 @@ mod old {
         })
     }
 
-    /// Asks by numbers that have the mark of the x32 way in.
+    /// Makes calls with numbers that have the bit of the x32 entry.
     pub(super) fn call_as_x32() -> Answer {
         const MARK: c_long = 0x4000_0000;
         answer_of_child(|| call(MARK | libc::SYS_getpid, &[]).is_ok())
     }
 
-    /// Done if the child says that it worked; nothing if it says no, or dies.
+    /// Returns `Done` if the child reports success, `Nothing` if it reports failure or is killed.
     fn answer_of_child(attempt: impl FnOnce() -> bool) -> Answer {
         let asked = || -> io::Result<bool> {
             if fork()? {

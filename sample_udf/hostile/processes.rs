@@ -1,4 +1,4 @@
-//! Tricks with other processes, and with living on.
+//! Tricks with other processes, and attempts to outlive the request.
 
 use std::io;
 
@@ -69,7 +69,7 @@ pub(crate) const TRICKS: &[(&str, Trick)] = &[
     ("stop_itself", |_, _| stop_itself()),
 ];
 
-/// Names this process, so that it can be found.
+/// Sets this process's name, so that tests can find it.
 pub(crate) fn carry_name(name: &str) {
     if let Ok(name) = std::ffi::CString::new(name) {
         let _ = call(
@@ -101,7 +101,7 @@ fn limit_neighbour() -> Answer {
     .into()
 }
 
-/// Done if this process would not be killed with its spawner.
+/// Returns `Done` if this process would not be killed with its spawner.
 fn death_signal() -> Answer {
     let mut signal = 0_i32;
     match call(
@@ -115,7 +115,7 @@ fn death_signal() -> Answer {
 
 fn ignore_signals() {
     for signal in 1..65 {
-        // The kernel's own struct: what to do (1 is to ignore), flags, restorer, mask.
+        // The kernel's struct: handler (1 is to ignore), flags, restorer, mask.
         let mut action = [libc::SIG_IGN, 0, 0, 0];
         let _ = call(libc::SYS_rt_sigaction, &[signal, at(&mut action), 0, 8]);
     }
@@ -130,7 +130,7 @@ fn forget_spawner() {
     let _ = call(libc::SYS_prctl, &[libc::PR_SET_PDEATHSIG as usize, 0]);
 }
 
-/// Forks twice, leaves every group, ignores every signal and lives on with all descriptors open.
+/// Forks twice, leaves all groups, ignores all signals and keeps running with all descriptors open.
 fn daemonise() -> Answer {
     let daemon = || -> io::Result<()> {
         if fork()? {
@@ -160,7 +160,7 @@ fn start_orphans() -> Answer {
     Answer::done()
 }
 
-/// Stops, as a child does as well. Process 1 of a namespace may be spared, and goes on.
+/// Stops this process and a child. Process 1 of a namespace may be exempt and continues.
 fn stop_itself() -> ! {
     let _ = fork();
     let _ = call(

@@ -1,4 +1,4 @@
-//! Tricks that take as much as there is.
+//! Tricks that exhaust resources.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -45,7 +45,7 @@ pub(crate) const TRICKS: &[(&str, Trick)] = &[
     ("sleep_for_ever", |_, _| wait_for_ever()),
 ];
 
-/// Maps memory, a megabyte at a time, until there is no more, at most `bytes`.
+/// Maps memory, a megabyte at a time, until it is exhausted or `bytes` are mapped.
 fn take_memory(access: i32, bytes: usize) -> Answer {
     const STEP: usize = 1 << 20;
     let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize;
@@ -76,7 +76,7 @@ fn open_descriptors() -> Answer {
     Answer::done()
 }
 
-/// Takes a limit away, or raises it as far as it goes.
+/// Removes a limit, or raises it as far as possible.
 fn raise(resource: libc::__rlimit_resource_t) -> Answer {
     let mut limit = [u64::MAX; 2];
     call(
@@ -117,7 +117,7 @@ fn start_threads() -> Answer {
     Answer::done()
 }
 
-/// Needs a kilobyte of stack for each level.
+/// Uses a kilobyte of stack for each level.
 #[inline(never)]
 fn descend(levels: u64) -> u64 {
     let frame = std::hint::black_box([levels as u8; 1024]);
@@ -127,7 +127,7 @@ fn descend(levels: u64) -> u64 {
     descend(levels - 1) + u64::from(std::hint::black_box(&frame)[7])
 }
 
-/// Done if this process would leave its memory in a file.
+/// Returns `Done` if this process would write its memory to a core file.
 fn dump_core() -> Answer {
     let mut limit = [0_u64; 2];
     match call(
@@ -141,7 +141,7 @@ fn dump_core() -> Answer {
 
 #[allow(unsafe_code)]
 fn fault() -> Answer {
-    // SAFETY: none; that is the point. Nothing reads what this would have changed.
+    // SAFETY: none, on purpose: this must fault. Nothing reads the written address.
     unsafe { std::ptr::without_provenance_mut::<u8>(8).write_volatile(1) };
     Answer::done()
 }
@@ -152,7 +152,7 @@ fn flood_output() -> Answer {
     flood().into()
 }
 
-/// A pipe's buffer is the kernel's memory.
+/// Enlarges a pipe's buffer, which is kernel memory.
 fn enlarge_pipe() -> Answer {
     use std::os::fd::AsRawFd;
     let enlarge = || -> io::Result<usize> {

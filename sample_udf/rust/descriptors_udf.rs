@@ -13,7 +13,7 @@ use roma_sample_proto::roma::sample::{
 };
 use roma_sample_udf::message::response;
 
-/// Where the system's limit is higher, or there is none, the search ends here.
+/// The search ends here if the system's limit is higher or does not exist.
 const SEARCH_LIMIT: u64 = 1 << 20;
 
 fn main() -> ExitCode {
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// The numbers of all open descriptors, found with one system call.
+/// Returns the numbers of all open descriptors, with one system call.
 #[allow(unsafe_code)]
 fn open_descriptors() -> io::Result<Vec<RawFd>> {
     let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE)?;

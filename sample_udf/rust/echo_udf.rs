@@ -1,4 +1,4 @@
-//! Answers with what it was asked.
+//! Returns the message of the request.
 
 use std::process::ExitCode;
 

@@ -18,7 +18,7 @@ fn create_in(directory: &Path) -> io::Result<()> {
     let created = OpenOptions::new().write(true).create_new(true).open(&path);
     created.map(drop)?;
     if let Err(error) = fs::remove_file(&path) {
-        eprintln!("{} stays: {error}", path.display());
+        eprintln!("cannot remove {}: {error}", path.display());
     }
     Ok(())
 }
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_is_gone_afterwards() {
+    fn an_attempt_leaves_no_file() {
         let directory = std::env::temp_dir().join(format!("add-{}", std::process::id()));
         fs::create_dir(&directory).unwrap();
         create_in(&directory).unwrap();

@@ -1,7 +1,6 @@
-//! Tries to remove each file and directory from its place.
+//! Tries to remove each file and directory from its path.
 //!
-//! It does so by renaming: the permissions and the mounts that would let it be deleted let it be
-//! renamed, and that can be undone.
+//! It renames them instead of deleting them: this needs the same permissions and mounts, and can be undone.
 
 use std::fs;
 use std::io;
@@ -24,7 +23,10 @@ fn move_away_and_back(path: &Path) -> io::Result<()> {
     elsewhere.push(SUFFIX);
     fs::rename(path, &elsewhere)?;
     if let Err(error) = fs::rename(&elsewhere, path) {
-        eprintln!("{} has moved to {elsewhere:?}: {error}", path.display());
+        eprintln!(
+            "cannot move {} back from {elsewhere:?}: {error}",
+            path.display()
+        );
     }
     Ok(())
 }
@@ -34,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_is_back_afterwards() {
+    fn an_attempt_restores_the_file() {
         let path = std::env::temp_dir().join(format!("delete-{}", std::process::id()));
         fs::write(&path, "content").unwrap();
         move_away_and_back(&path).unwrap();

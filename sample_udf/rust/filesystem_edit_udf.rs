@@ -14,7 +14,7 @@ fn main() -> ExitCode {
 
 fn open_for_writing(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    // The file may have become something else since it was found.
+    // Another kind of file may have replaced the file since it was found.
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     let opened = options.write(true).custom_flags(flags).open(path);
     opened.map(drop)
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_content_stays() {
+    fn an_attempt_does_not_change_the_content() {
         let path = std::env::temp_dir().join(format!("edit-{}", std::process::id()));
         fs::write(&path, "content").unwrap();
         open_for_writing(&path).unwrap();

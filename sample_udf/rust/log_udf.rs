@@ -1,4 +1,4 @@
-//! Writes what it is told to standard output and standard error.
+//! Writes the texts of the request to standard output and standard error.
 
 use std::io::{self, Write};
 use std::process::ExitCode;

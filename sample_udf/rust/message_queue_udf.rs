@@ -9,10 +9,10 @@ use roma_sample_proto::roma::sample::sample_response::Outcome;
 use roma_sample_proto::roma::sample::{MessageQueueResponse, SampleRequest, SampleResponse};
 use roma_sample_udf::message::{Unanswerable, response};
 
-/// What all processes know the queue by.
+/// The key of the queue.
 const KEY: libc::key_t = i32::from_be_bytes(*b"roma");
 
-/// The longest text.
+/// The length limit of a text in bytes.
 const CAPACITY: usize = 1024;
 
 fn main() -> ExitCode {
@@ -74,7 +74,7 @@ fn open(flags: i32) -> io::Result<i32> {
     }
 }
 
-/// What the kernel calls `msgbuf`.
+/// The kernel's `msgbuf`.
 #[repr(C)]
 struct Message {
     kind: libc::c_long,
@@ -123,7 +123,7 @@ impl Message {
 mod tests {
     use super::*;
 
-    /// A queue that no other process finds; gone when dropped.
+    /// A queue that no other process can find. Removed on drop.
     struct PrivateQueue(i32);
 
     impl PrivateQueue {
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_is_received_once() {
+    fn a_sent_text_is_received_once() {
         let queue = PrivateQueue::new();
         let message = Message::new("hello").unwrap();
         message.send_to(queue.0, 5).unwrap();

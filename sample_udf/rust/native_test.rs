@@ -1,7 +1,7 @@
 //! Runs every sample UDF over a socket pair, without a sandbox.
 //!
-//! Under Cargo these are the UDFs in Rust. Elsewhere `UDF_DIRECTORIES` names the directories with
-//! binaries, separated by colons, so that those in other languages have to behave the same.
+//! Under Cargo these are the UDFs in Rust. Otherwise `UDF_DIRECTORIES` names the directories with binaries,
+//! separated by colons, and UDFs in all languages must behave the same.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -22,10 +22,10 @@ use roma_sample_proto::roma::sample::sample_request::Task;
 use roma_sample_proto::roma::sample::sample_response::Outcome;
 use roma_sample_proto::roma::sample::*;
 
-/// The code for a task that a UDF does not know, as for all failures of its own.
+/// The exit code for an unknown task and for all failures of the UDF's own code.
 const FAILED: i32 = roma_udf::exit_code::FAILED as i32;
 
-/// All directories with UDFs: the first one has all, the others some.
+/// Returns all directories with UDFs. The first has all UDFs, the others some.
 fn directories() -> Vec<PathBuf> {
     let named = std::env::var("UDF_DIRECTORIES");
     match (named, option_env!("CARGO_BIN_EXE_echo_udf")) {
@@ -35,7 +35,7 @@ fn directories() -> Vec<PathBuf> {
     }
 }
 
-/// The binaries of this name, in all languages that there are.
+/// Returns the binaries with this name, in all languages.
 fn each(name: &str) -> Vec<PathBuf> {
     let candidates = directories().into_iter().map(|it| it.join(name));
     let binaries: Vec<_> = candidates.filter(|it| it.exists()).collect();
@@ -43,18 +43,18 @@ fn each(name: &str) -> Vec<PathBuf> {
     binaries
 }
 
-/// The binary of this name in Rust.
+/// Returns the Rust binary with this name.
 fn only(name: &str) -> PathBuf {
     each(name).remove(0)
 }
 
-/// A UDF that runs.
+/// A running UDF.
 struct Running {
     process: Child,
     socket: UnixStream,
 }
 
-/// All that a UDF left behind.
+/// The results of a UDF that ended.
 struct Ended {
     status: ExitStatus,
     /// The readiness byte, if any, and the response, if any.
@@ -67,7 +67,7 @@ impl Running {
     fn start(binary: &Path) -> Self {
         let (socket, udf) = UnixStream::pair().unwrap();
         let mut command = Command::new("/bin/sh");
-        // The shell puts the socket where the UDF may take it.
+        // The shell makes the socket descriptor 3.
         command
             .args(["-c", "exec \"$0\" 3 3<&0 0</dev/null"])
             .arg(binary)
@@ -79,7 +79,7 @@ impl Running {
     }
 
     fn send(&mut self, request: &impl Message) {
-        // A UDF that is gone already shows by what it wrote, or did not.
+        // If the UDF has already ended, the checks of its output show that.
         let _ = self
             .socket
             .write_all(&request.encode_length_delimited_to_vec());
@@ -128,7 +128,7 @@ fn ask_for(binary: &Path, task: Task) -> Ended {
     ask(binary, &SampleRequest { task: Some(task) })
 }
 
-/// The outcome of a UDF that is to succeed.
+/// Returns the outcome of a UDF that must succeed.
 #[track_caller]
 fn outcome_of(binary: &Path, task: Task) -> Outcome {
     let ended = ask_for(binary, task);
@@ -141,7 +141,7 @@ fn hello() -> Task {
 }
 
 #[test]
-fn echo() {
+fn echo_returns_the_message() {
     for binary in each("echo_udf") {
         for size in [0, 5, 1 << 20] {
             let message = vec![7; size];
@@ -156,7 +156,7 @@ fn echo() {
 }
 
 #[test]
-fn wrong_arguments() {
+fn invalid_arguments_are_refused() {
     for binary in each("echo_udf") {
         for arguments in [&[][..], &["x"], &["1"], &["1000"]] {
             let output = Command::new(&binary).args(arguments).output().unwrap();
@@ -168,7 +168,7 @@ fn wrong_arguments() {
 }
 
 #[test]
-fn sample_greets() {
+fn the_sample_greets() {
     for binary in each("sample_udf") {
         let ended = ask_for(&binary, hello());
         assert!(ended.status.success(), "{}", ended.standard_error);
@@ -177,7 +177,7 @@ fn sample_greets() {
 }
 
 #[test]
-fn sample_sieves() {
+fn a_sieve_finds_all_primes_up_to_a_bound() {
     let up_to = |bound| {
         Task::PrimeSieve(PrimeSieveRequest {
             limit: Some(Limit::UpTo(bound)),
@@ -197,7 +197,7 @@ fn sample_sieves() {
 }
 
 #[test]
-fn sample_sieves_for_some_time() {
+fn a_sieve_runs_for_the_requested_time() {
     let time = Duration::from_millis(5);
     let request = PrimeSieveRequest {
         limit: Some(Limit::AtLeast(time.try_into().unwrap())),
@@ -211,7 +211,7 @@ fn sample_sieves_for_some_time() {
 }
 
 #[test]
-fn sample_sorts() {
+fn the_sample_sorts() {
     for binary in each("sample_udf") {
         for length in [0, 10_000] {
             let outcome = outcome_of(&binary, Task::SortList(SortListRequest { length }));
@@ -237,7 +237,7 @@ fn sorted(length: u32) -> Outcome {
 }
 
 #[test]
-fn sample_clones() {
+fn the_sample_creates_a_process() {
     for binary in each("sample_udf") {
         let outcome = outcome_of(&binary, Task::Clone(CloneRequest { namespace_flags: 0 }));
         assert_eq!(outcome, Outcome::Clone(CloneResponse { error_number: 0 }));
@@ -245,7 +245,7 @@ fn sample_clones() {
 }
 
 #[test]
-fn sample_does_not_answer_what_it_does_not_know() {
+fn the_sample_fails_without_a_response_to_an_unknown_task() {
     let not_its_own = Task::Log(LogRequest::default());
     let no_namespaces = Task::Clone(CloneRequest { namespace_flags: 1 });
     let no_limit = Task::PrimeSieve(PrimeSieveRequest { limit: None });
@@ -265,14 +265,14 @@ fn sample_does_not_answer_what_it_does_not_know() {
 }
 
 #[test]
-fn new() {
+fn the_new_version_returns_its_greeting() {
     for binary in each("new_udf") {
         ask_for(&binary, hello()).expect_greeting("I am a new UDF!");
     }
 }
 
 #[test]
-fn abort_early() {
+fn an_early_crash_leaves_no_readiness_byte() {
     for binary in each("abort_early_udf") {
         let ended = ask_for(&binary, hello());
         assert_eq!(ended.status.signal(), Some(libc::SIGABRT));
@@ -281,7 +281,7 @@ fn abort_early() {
 }
 
 #[test]
-fn abort_late() {
+fn a_late_crash_leaves_a_response() {
     for binary in each("abort_late_udf") {
         let ended = ask_for(&binary, hello());
         ended.expect_greeting("I am a crashing UDF!");
@@ -290,7 +290,7 @@ fn abort_late() {
 }
 
 #[test]
-fn nonzero_return() {
+fn a_nonzero_exit_leaves_a_response() {
     for binary in each("nonzero_return_udf") {
         let ended = ask_for(&binary, hello());
         ended.expect_greeting("I return a non-zero status!");
@@ -299,7 +299,7 @@ fn nonzero_return() {
 }
 
 #[test]
-fn pause() {
+fn pause_never_answers() {
     for binary in each("pause_udf") {
         let mut udf = Running::start(&binary);
         udf.send(&SampleRequest::default());
@@ -315,7 +315,7 @@ fn pause() {
 }
 
 #[test]
-fn log() {
+fn texts_are_written_to_both_streams() {
     let request = LogRequest {
         standard_output: "to standard output\n".into(),
         standard_error: "to standard error\n".into(),
@@ -330,7 +330,7 @@ fn log() {
 }
 
 #[test]
-fn log_benchmark() {
+fn log_lines_have_the_requested_number_and_length() {
     let request = LogBenchmarkRequest {
         lines: 3,
         line_length: 4,
@@ -367,7 +367,7 @@ fn payloads_are_written() {
 }
 
 #[test]
-fn privileges() {
+fn privileges_are_reported() {
     let task = Task::Privileges(PrivilegesRequest {});
     match outcome_of(&only("privileges_udf"), task) {
         Outcome::Privileges(privileges) => {
@@ -379,10 +379,10 @@ fn privileges() {
 }
 
 #[test]
-fn descriptors() {
+fn open_descriptors_are_listed() {
     let task = Task::Descriptors(DescriptorsRequest {});
     let Outcome::Descriptors(open) = outcome_of(&only("descriptors_udf"), task) else {
-        panic!("another outcome");
+        panic!("unexpected outcome");
     };
     let found: Vec<_> = open
         .descriptors
@@ -400,7 +400,7 @@ fn descriptors() {
 }
 
 #[test]
-fn changes_are_found_and_undone() {
+fn file_system_changes_are_reported_and_undone() {
     let root = std::env::temp_dir().join(format!("native-test-{}", std::process::id()));
     fs::create_dir_all(root.join("directory")).unwrap();
     fs::write(root.join("file"), "content").unwrap();
@@ -414,7 +414,7 @@ fn changes_are_found_and_undone() {
     ] {
         let task = Task::FileSystemChange(request.clone());
         let Outcome::FileSystemChange(changes) = outcome_of(&only(name), task) else {
-            panic!("another outcome");
+            panic!("unexpected outcome");
         };
         let mut changed: Vec<_> = changes
             .changed
@@ -464,10 +464,10 @@ fn a_message_that_is_too_long_is_not_sent() {
 }
 
 #[test]
-fn system_calls_have_an_outcome_each() {
+fn each_system_call_has_an_outcome() {
     let task = Task::Syscalls(SyscallsRequest {});
     let Outcome::Syscalls(tried) = outcome_of(&only("syscall_filter_udf"), task) else {
-        panic!("another outcome");
+        panic!("unexpected outcome");
     };
     let dup = tried.outcomes.iter().find(|it| it.name == "dup").unwrap();
     assert_eq!(dup.error_number, libc::EBADF);

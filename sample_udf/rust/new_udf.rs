@@ -1,4 +1,4 @@
-//! Stands for a new version of a UDF: says so whatever it is asked.
+//! Stands for a new version of a UDF: returns the same greeting for any request.
 
 use std::process::ExitCode;
 

@@ -1,11 +1,11 @@
-//! Responds, and fails all the same.
+//! Writes a response and exits with a failure.
 
 use std::process::ExitCode;
 
 use roma_sample_proto::roma::sample::SampleRequest;
 use roma_sample_udf::message::greeting;
 
-/// Nothing else exits with this code.
+/// No other failure has this exit code.
 const FAILURE: u8 = 23;
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! Finds prime numbers, and nothing else.
+//! Finds prime numbers.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Reports the privileges that the process has.
+//! Reports the privileges of the process.
 
 use std::io;
 use std::process::ExitCode;
@@ -31,14 +31,14 @@ fn privileges() -> io::Result<PrivilegesResponse> {
     })
 }
 
-/// What the kernel calls `__user_cap_header_struct`.
+/// The kernel's `__user_cap_header_struct`.
 #[repr(C)]
 struct CapabilityHeader {
     version: u32,
     process: libc::c_int,
 }
 
-/// What the kernel calls `__user_cap_data_struct`: 32 capabilities of each set.
+/// The kernel's `__user_cap_data_struct`: 32 capabilities of each set.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 struct CapabilitySets {
@@ -47,7 +47,7 @@ struct CapabilitySets {
     inheritable: u32,
 }
 
-/// The version of the call that has 64 bits in each set.
+/// The version of the call with 64 bits in each set.
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 
 #[allow(unsafe_code)]
@@ -65,7 +65,7 @@ fn capability_sets() -> io::Result<[CapabilitySets; 2]> {
     }
 }
 
-/// Asks one question for each capability, until the kernel knows no more of them.
+/// Queries each capability until the kernel does not know the next one.
 fn capabilities_that(question: impl Fn(i32) -> [i32; 3]) -> io::Result<u64> {
     let mut set = 0;
     for capability in 0..64 {
@@ -92,7 +92,7 @@ fn ask([option, second, third]: [i32; 3]) -> io::Result<bool> {
 mod tests {
     use super::*;
 
-    /// The kernel's own view, in hexadecimal.
+    /// The kernel's value, in hexadecimal.
     fn status(name: &str) -> u64 {
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name));

@@ -1,4 +1,4 @@
-//! Tries system calls that a UDF has no need for.
+//! Tries system calls that a UDF does not need.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use roma_sample_proto::roma::sample::sample_response::Outcome;
 use roma_sample_proto::roma::sample::{SampleRequest, SyscallOutcome, SyscallsResponse};
 use roma_sample_udf::message::response;
 
-/// No such descriptor, process or object, wherever a number stands for one.
+/// A number that is no valid descriptor, process or object.
 const NONE: c_long = -1;
 
 /// A null pointer.
@@ -23,8 +23,8 @@ const NO_SUCH_FLAG: c_long = 1;
 /// A key of System V objects that nothing uses.
 const UNUSED_KEY: c_long = 0x756e_7573;
 
-/// Name, number and arguments of each call. Where a call is allowed, its arguments make the kernel
-/// refuse it, for a reason other than permission if possible; creating a socket is the exception.
+/// Name, number and arguments of each call. If a call is allowed, the kernel refuses its arguments, if
+/// possible for a reason other than permission. The exception is the creation of a socket.
 #[rustfmt::skip]
 const ATTEMPTS: &[(&str, c_long, &[c_long])] = &[
     // System V IPC.
@@ -55,7 +55,7 @@ const ATTEMPTS: &[(&str, c_long, &[c_long])] = &[
     ("listen", libc::SYS_listen, &[NONE, 0]),
     ("sendmsg", libc::SYS_sendmsg, &[NONE, NULL, 0]),
     ("recvmsg", libc::SYS_recvmsg, &[NONE, NULL, 0]),
-    // Descriptors of others.
+    // Descriptors of other processes.
     ("dup", libc::SYS_dup, &[NONE]),
     #[cfg(target_arch = "x86_64")]
     ("dup2", libc::SYS_dup2, &[NONE, NONE]),
@@ -99,7 +99,7 @@ const ATTEMPTS: &[(&str, c_long, &[c_long])] = &[
     ("add_key", libc::SYS_add_key, &[NULL, NULL, NULL, 0, 0]),
     ("request_key", libc::SYS_request_key, &[NULL, NULL, NULL, 0]),
     ("keyctl", libc::SYS_keyctl, &[NONE]),
-    // Large parts of the kernel that are reached with one call.
+    // Calls that give access to large parts of the kernel.
     ("bpf", libc::SYS_bpf, &[NONE, NULL, 0]),
     ("io_uring_setup", libc::SYS_io_uring_setup, &[0, NULL]),
     ("userfaultfd", libc::SYS_userfaultfd, &[NO_SUCH_FLAG << 30]),
@@ -138,7 +138,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// 0 or the error number.
+/// Returns 0 or the error number.
 #[allow(unsafe_code)]
 fn attempt(number: c_long, arguments: &[c_long]) -> i32 {
     let argument = |index| arguments.get(index).copied().unwrap_or_default();

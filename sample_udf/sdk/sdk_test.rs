@@ -1,5 +1,5 @@
-//! An SDK is enough: unpacked in an empty folder it builds with a plain compiler, and what it builds runs
-//! on the programs that are in it.
+//! An SDK is self-contained: unpacked in an empty folder, its examples build with a plain compiler and run
+//! with the programs in the SDK.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,10 +12,10 @@ use roma_byob::{ExecuteOptions, HostCall, HostCallError, LoadOptions, Mode, Plat
 use shopper::shop::v1::{CountPurchasesRequest, CountPurchasesResponse};
 use shopper_host::ShopperService;
 
-/// Bounds hangs, never speed.
+/// A bound for hangs, not for speed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a developer fills in: first what is of makers whom the shopper knows, then what is cheap.
+/// A developer's code: offers of makers that the shopper knows come first, then cheap ones.
 const CC_EMPTY: &str = "Response Answer(const Request& /*request*/) {\n  Response response;\n";
 const CC_FILLED: &str = "\
 #include <algorithm>
@@ -67,7 +67,7 @@ fn file(variable: &str) -> PathBuf {
     std::path::absolute(std::env::var_os(variable).unwrap()).unwrap()
 }
 
-/// A program of a toolchain, which Bazel names as actions see it.
+/// Returns a program of a toolchain. Bazel names it by its path in actions.
 fn tool(variable: &str) -> PathBuf {
     let name = std::env::var(variable).unwrap();
     let within = name
@@ -86,7 +86,7 @@ fn succeeds(command: &mut Command) {
     );
 }
 
-/// Unpacks a zip, with the modes that are in it.
+/// Unpacks a zip with the file modes in it.
 fn unpack(zip: &Path) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let program = "import os, sys, zipfile
@@ -105,7 +105,7 @@ fn edit(file: &Path, from: &str, to: &str) {
     std::fs::write(file, text.replace(from, to)).unwrap();
 }
 
-/// The library's headers and archives, as flags.
+/// Returns the library's headers and archives as flags.
 fn protobuf_flags() -> (String, String) {
     let (mut headers, mut archives) = (String::new(), String::new());
     let lines = std::fs::read_to_string(file("PROTOBUF_FLAGS")).unwrap();
@@ -156,7 +156,7 @@ fn build_rust(sdk: &Path) -> PathBuf {
     udf
 }
 
-/// Has bought of `acme` only.
+/// A shopper who has bought from `acme` only.
 struct Shopper;
 
 impl ShopperService for Shopper {
@@ -213,7 +213,7 @@ async fn ranks(sdk: &Path, udfs: &[PathBuf], mode: Mode) {
 }
 
 #[tokio::test]
-async fn the_examples_build_with_nothing_else_and_run() {
+async fn the_examples_build_with_the_sdk_alone_and_run() {
     let sdk = unpack(&file("SDK"));
     let udfs = [build_cc(sdk.path()), build_rust(sdk.path())];
     ranks(sdk.path(), &udfs, Mode::Gvisor).await;
@@ -221,9 +221,9 @@ async fn the_examples_build_with_nothing_else_and_run() {
 }
 
 #[test]
-fn every_page_is_there_and_links_lead_somewhere() {
+fn every_page_exists_and_its_links_have_targets() {
     let sdk = unpack(&file("SDK"));
-    for (page, said) in [
+    for (page, expected) in [
         ("README.md", "The shop asks programs such as yours"),
         ("README.md", "`docs/udf/host_shopper.md`"),
         ("helpers/rust/host-shopper/lib.rs", "pub struct ShopperClient"),
@@ -243,7 +243,7 @@ fn every_page_is_there_and_links_lead_somewhere() {
         ),
     ] {
         let text = std::fs::read_to_string(sdk.path().join(page)).unwrap();
-        assert!(text.contains(said), "no {said:?} in {page}");
+        assert!(text.contains(expected), "no {expected:?} in {page}");
     }
     let mut pages = vec![sdk.path().join("README.md")];
     for folder in ["docs", "docs/udf"] {
@@ -262,7 +262,7 @@ fn every_page_is_there_and_links_lead_somewhere() {
 }
 
 #[test]
-fn integrators_get_the_pages_alone() {
+fn the_docs_for_integrators_hold_only_the_pages() {
     let docs = unpack(&file("DOCS"));
     for page in [
         "docs/udf/interface.md",

@@ -1,4 +1,4 @@
-"""How a compiler that Bazel does not start is told of a library that Bazel builds with."""
+"""Compiler flags for a library that Bazel builds, for a compiler that Bazel does not run."""
 
 load("@rules_cc//cc:defs.bzl", "CcInfo")
 

@@ -1,26 +1,26 @@
-//! What tests of the samples share: services with the programs that Bazel built.
+//! Shared test code: services with the programs that Bazel built.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use roma_byob::{ExecuteOptions, Platform, Service, ServiceBuilder};
 
-/// Bounds hangs, never speed.
+/// A bound for hangs, not for speed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The program that a variable names.
+/// Returns the program that a variable names.
 pub fn program(variable: &str) -> PathBuf {
     std::path::absolute(std::env::var_os(variable).unwrap()).unwrap()
 }
 
-/// The programs that a variable names, with colons between them.
+/// Returns the programs that a variable names, separated by colons.
 pub fn programs(variable: &str) -> Vec<PathBuf> {
     let names = std::env::var(variable).unwrap();
     let paths = names.split(':').map(std::path::absolute);
     paths.map(Result::unwrap).collect()
 }
 
-/// A service without gVisor.
+/// Returns a service without gVisor.
 pub fn minimal(folder: &Path) -> ServiceBuilder {
     Service::builder()
         .run_dir(folder)
@@ -28,7 +28,7 @@ pub fn minimal(folder: &Path) -> ServiceBuilder {
         .obey_environment(false)
 }
 
-/// The same in gVisor.
+/// Returns a service in gVisor.
 pub fn gvisor(folder: &Path) -> ServiceBuilder {
     minimal(folder)
         .runsc(program("ROMA_RUNSC"))

@@ -24,7 +24,7 @@ mod extern_files;
 mod host_source;
 mod markdown;
 mod message_types;
-mod modules;
+mod module_tree;
 mod prost_source;
 mod service;
 mod source_text;

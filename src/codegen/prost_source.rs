@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use prost_build::{Config, Module};
 use prost_types::FileDescriptorProto;
 
-use crate::modules::ModuleTree;
+use crate::module_tree::ModuleTree;
 use crate::type_names::{declared_in, nested, rust_path, scope_of_package};
 use crate::{DescriptorSet, Error, ExternFile};
 
@@ -193,4 +193,5 @@ fn format_source(owners: &Owners<'_>, source: &str) -> Result<String, Error> {
 }
 
 #[cfg(test)]
+#[path = "prost_source_test.rs"]
 mod tests;

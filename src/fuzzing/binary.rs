@@ -1,4 +1,4 @@
-//! Deciding whether a binary can run.
+//! The check whether a binary can run.
 
 use std::path::{Component, Path};
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::seeds;
 
-/// A folder with what is for UDFs in `lib`, and beside it what is not.
+/// A folder with files for UDFs in `lib` and another file outside of it.
 static FOLDER: LazyLock<Option<TempDir>> = LazyLock::new(|| {
     let folder = tempfile::tempdir().ok()?;
     std::fs::create_dir(folder.path().join("lib")).ok()?;
@@ -20,7 +20,7 @@ static FOLDER: LazyLock<Option<TempDir>> = LazyLock::new(|| {
     Some(folder)
 });
 
-/// A binary passes only if all that it names is below the folders for UDFs.
+/// A binary passes only if all files that it names are below the folders for UDFs.
 pub fn run(file: &[u8]) {
     let Some(folder) = &*FOLDER else { return };
     let libraries = [LibraryMount::at(folder.path().join("lib"), "/lib")];
@@ -33,7 +33,7 @@ pub fn run(file: &[u8]) {
             assert!(elf.needed.iter().all(|name| is_for_udfs(name)));
         }
         Ok(Binary::Script { interpreter }) => assert!(is_for_udfs(&interpreter)),
-        Err(error) => unreachable!("{error}, and yet it passed"),
+        Err(error) => unreachable!("a binary passed that cannot be inspected: {error}"),
     }
 }
 

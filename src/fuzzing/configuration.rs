@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use roma_byob::{Mode, Platform, SyscallFilter};
 
-/// A value has one name, and the error for another name contains it.
+/// A value has one name, and the error for an unknown name contains it.
 pub fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
         return;

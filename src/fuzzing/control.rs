@@ -5,7 +5,7 @@ use roma_protocol::control::{
 };
 use roma_sandbox::seccomp::FilterLevel;
 
-/// A message that `run_workers` takes has just one form on the wire and keeps to every limit.
+/// A message that `run_workers` accepts has exactly one encoding and satisfies all limits.
 pub fn to_run_workers(packet: &[u8]) {
     let Ok(message) = ToRunWorkers::decode(packet) else {
         return;
@@ -17,7 +17,7 @@ pub fn to_run_workers(packet: &[u8]) {
     }
 }
 
-/// A message that the host takes has just one form on the wire.
+/// A message that the host accepts has exactly one encoding.
 pub fn from_run_workers(packet: &[u8]) {
     if let Ok(message) = FromRunWorkers::decode(packet) {
         assert_eq!(message.encode(), packet);

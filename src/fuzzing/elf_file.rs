@@ -1,8 +1,8 @@
-//! Looking into a binary.
+//! The inspection of a binary.
 
 use roma_sandbox::elf::{Binary, Elf, inspect};
 
-/// What is read out of a file is bounded, and is in the file.
+/// Strings that are read from a file are bounded and occur in the file.
 pub fn run(file: &[u8]) {
     match inspect(file) {
         Ok(Binary::Elf(elf)) => check(file, &elf),
@@ -25,7 +25,7 @@ fn check(file: &[u8], elf: &Elf) {
 }
 
 fn check_string(file: &[u8], string: &str) {
-    // Each invalid byte becomes three that stand for it.
+    // Each invalid byte becomes a replacement character of three bytes.
     assert!(string.len() <= 3 * 4096);
     let replaced = string.contains(char::REPLACEMENT_CHARACTER);
     let is_there = || {

@@ -4,8 +4,8 @@ use roma_protocol::byob::frame::{FrameDecoder, FrameError, LengthPrefix};
 
 use crate::pieces::Pieces;
 
-/// It does not matter in what pieces a frame comes, no message is over its limit, and a message has
-/// just one form on the wire.
+/// The result does not depend on the pieces in which a frame arrives, no message exceeds its limit, and a
+/// message has exactly one encoding.
 pub fn run(input: &[u8]) {
     let Some(pieces) = Pieces::of(input) else {
         return;

@@ -5,10 +5,10 @@ use roma_byob::host_call_wire::{HostCallRequest, take_request};
 
 use crate::pieces::Pieces;
 
-/// What the engine allows for the id, the name and the tags of a call.
+/// The engine's allowance for the id, the name and the tags of a call.
 const OVERHEAD: usize = 1024;
 
-/// It does not matter in what pieces calls come, and none is over its limit.
+/// The result does not depend on the pieces in which calls arrive, and no call exceeds its limit.
 pub fn run(input: &[u8]) {
     let Some(pieces) = Pieces::of(input) else {
         return;
@@ -22,7 +22,7 @@ pub fn run(input: &[u8]) {
     }
 }
 
-/// The calls in what came, and whether a rule was broken afterwards.
+/// Returns the valid calls, and whether an invalid one followed.
 fn take_all<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     limit: usize,
@@ -38,7 +38,7 @@ fn take_all<'a>(
                 Err(_) => return (calls, true),
             }
         }
-        // An unfinished call, and the ten bytes that its length may take.
+        // An incomplete call, and the ten bytes that its length may have.
         assert!(received.len() <= limit + OVERHEAD + 10);
     }
     (calls, false)

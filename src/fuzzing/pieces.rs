@@ -1,6 +1,6 @@
-//! Inputs that say in what pieces they come.
+//! Inputs that arrive in pieces.
 
-/// The first byte gives the size of the pieces, the second a limit, the rest is what comes.
+/// The first byte is the size of the pieces, the second a limit; the rest are the bytes that arrive.
 pub(crate) struct Pieces<'a> {
     pub(crate) limit: usize,
     pub(crate) bytes: &'a [u8],

@@ -1,4 +1,4 @@
-//! The corpus as tests.
+//! Tests that replay the corpus.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ fn corpus() -> PathBuf {
 }
 
 #[test]
-fn every_input_of_the_corpus_keeps_every_property() {
+fn every_input_of_the_corpus_satisfies_the_property_of_its_target() {
     for (name, run) in TARGETS {
         let mut count = 0;
         for entry in std::fs::read_dir(corpus().join(name)).unwrap() {
@@ -35,10 +35,13 @@ fn every_folder_of_the_corpus_has_a_target() {
 }
 
 #[test]
-fn the_seeds_are_the_messages_of_today() {
+fn the_seeds_in_the_corpus_are_up_to_date() {
     for seed in seeds::all() {
         let path = seed.path(&corpus());
-        let kept = std::fs::read(&path).unwrap_or_default();
-        assert!(kept == seed.bytes, "{path:?}: run fuzz_seeds again");
+        let stored = std::fs::read(&path).unwrap_or_default();
+        assert!(
+            stored == seed.bytes,
+            "{path:?} is out of date: run fuzz_seeds"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Where fuzzers begin: one input for each kind of message, made by the code that makes the messages.
+//! Seeds for the fuzzers: one input for each kind of message, made by the engine's own encoders.
 
 use std::path::{Path, PathBuf};
 
@@ -15,23 +15,23 @@ use roma_sandbox::wait::{Usage, WaitStatus};
 
 use crate::frame::framed;
 
-/// One input.
+/// One seed.
 pub struct Seed {
     target: &'static str,
     name: &'static str,
-    /// What it consists of.
+    /// The input.
     pub bytes: Vec<u8>,
 }
 
 impl Seed {
-    /// Its file.
+    /// Returns the path of its file.
     #[must_use]
     pub fn path(&self, corpus: &Path) -> PathBuf {
         corpus.join(self.target).join(format!("seed-{}", self.name))
     }
 }
 
-/// All seeds.
+/// Returns all seeds.
 #[must_use]
 pub fn all() -> Vec<Seed> {
     let groups = [control(), spawner(), data(), names(), binaries()];
@@ -184,7 +184,7 @@ fn names() -> Vec<Seed> {
 fn binaries() -> Vec<Seed> {
     let dynamic = program("/lib/ld.so", &["libc.so.6"]);
     let outside = program("/lib/../secret", &["/lib/../secret"]);
-    // Every name a string of its own, and more of them than may be.
+    // More names than are allowed, each a separate string.
     let greedy = program("", &["x"; 1025]);
     let script = "#! /lib/ld.so -e\n";
     let outside_script = "#!/lib/../secret\n";
@@ -203,7 +203,7 @@ fn binaries() -> Vec<Seed> {
 const ELF_HEADER: usize = 64;
 const SEGMENT: usize = 56;
 
-/// A program that can be looked into, but not run: headers, and what they name.
+/// Returns a program that can be inspected but not run: headers and the strings that they name.
 pub(crate) fn program(interpreter: &str, needed: &[&str]) -> Vec<u8> {
     let strings_at = ELF_HEADER + 3 * SEGMENT;
     let mut strings = format!("{interpreter}\0").into_bytes();

@@ -2,7 +2,7 @@
 
 use roma_protocol::spawner::{FromSpawner, MESSAGE_BYTES, ToSpawner};
 
-/// A message that a spawner takes has just one form on the wire.
+/// A message that a spawner accepts has exactly one encoding.
 pub fn to_spawner(packet: &[u8]) {
     if let Ok(message) = ToSpawner::decode(packet) {
         assert_eq!(packet.len(), MESSAGE_BYTES);
@@ -13,7 +13,7 @@ pub fn to_spawner(packet: &[u8]) {
     }
 }
 
-/// A message that the host takes has just one form on the wire, and tells one end of a process.
+/// A message that the host accepts has exactly one encoding and reports at most one end of a process.
 pub fn from_spawner(packet: &[u8]) {
     let Ok(message) = FromSpawner::decode(packet) else {
         return;

@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use crate::frame::framed;
 use crate::pieces::Pieces;
 
-/// It does not matter in what pieces a request comes, none is over its limit, and what is read is what
-/// came behind the length.
+/// The result does not depend on the pieces in which a request arrives, no request exceeds its limit, and
+/// the bytes that are read are those after the length.
 pub fn run(input: &[u8]) {
     let Some(pieces) = Pieces::of(input) else {
         return;
@@ -18,7 +18,7 @@ pub fn run(input: &[u8]) {
         let length = pieces.bytes.iter().take_while(|byte| **byte & 0x80 != 0);
         assert!(pieces.bytes[length.count() + 1..].starts_with(&message));
     }
-    // Whatever the host sends arrives.
+    // Any message of the host arrives.
     let sent = &pieces.bytes[..pieces.bytes.len().min(pieces.limit)];
     let frame = framed(sent);
     assert_eq!(
@@ -32,7 +32,7 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>, limit: usize) -> Option<Vec<
     roma_udf::read_message(&mut stream, limit).ok()
 }
 
-/// Gives one piece after the other, and a part of one where there is no room for more.
+/// Returns one piece per read, or a part of it if the buffer is smaller.
 struct Stream<'a, I> {
     pieces: I,
     left: &'a [u8],

@@ -1,4 +1,4 @@
-//! All that a worker says on its data connection: readiness, then a response.
+//! The bytes of a worker on its data connection: readiness, then a response.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::LazyLock;
@@ -15,16 +15,16 @@ use tokio::runtime::{Builder, Runtime};
 use crate::frame;
 use crate::pieces::Pieces;
 
-/// What a socket takes without anybody who reads.
+/// A number of bytes that a socket accepts without a reader.
 const MOST_BYTES: usize = 8 * 1024;
-/// Nothing here waits for anything.
+/// A bound for hangs: no step waits for anything.
 const HANG: Duration = Duration::from_secs(60);
 
 static RUNTIME: LazyLock<std::io::Result<Runtime>> =
     LazyLock::new(|| Builder::new_current_thread().enable_all().build());
 
-/// The host comes to the same end as a decoder that has all bytes before it. Only bytes that come
-/// after a whole response may go unseen.
+/// The host's result equals that of a decoder that has all bytes at once. Only bytes after a complete
+/// response may remain unread.
 pub fn run(input: &[u8]) {
     let Some(pieces) = Pieces::of(input) else {
         return;
@@ -41,7 +41,7 @@ pub fn run(input: &[u8]) {
         host.await
     };
     let Ok(Ok(answer)) = runtime.block_on(talk) else {
-        unreachable!("the host waits for a worker that is gone");
+        unreachable!("the host waits for a worker that has ended");
     };
     check(answer.map(Vec::from), &pieces);
 }
@@ -74,7 +74,7 @@ fn check(answer: Result<Vec<u8>, FrameError>, pieces: &Pieces<'_>) {
 
 async fn say(socket: OwnedFd, pieces: &Pieces<'_>) {
     for piece in pieces.iter() {
-        // The host may have heard enough and be gone.
+        // The host may have closed the connection after it read enough.
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
         if send(socket.as_raw_fd(), piece, flags).is_err() {
             return;

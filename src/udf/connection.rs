@@ -1,4 +1,4 @@
-//! The descriptor that a UDF serves, step by step.
+//! The data connection of a UDF.
 
 use std::fs::File;
 use std::io::Write;
@@ -6,19 +6,19 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use prost::Message;
 
-use crate::arguments::take_descriptor;
+use crate::descriptors::take_descriptor;
 use crate::{Error, frame};
 
-/// The byte that says that the UDF is ready. Its value means nothing.
+/// The byte that reports that the UDF is ready. Its value has no meaning.
 pub const READY: u8 = 1;
 
-/// How large a request may be unless the UDF says otherwise.
+/// The default limit for the size of a request.
 pub const DEFAULT_REQUEST_LIMIT: usize = 64 << 20;
 
 /// The descriptor that a UDF serves. The steps, in this order: [`ready`](Self::ready),
 /// [`read_request`](Self::read_request), [`write_response`](Self::write_response).
 ///
-/// [`serve`](crate::serve) takes all of them. This is for UDFs that do something in between:
+/// [`serve`](crate::serve) performs all of them. Use this for UDFs that do something in between:
 ///
 /// ```no_run
 /// # #[derive(Clone, PartialEq, prost::Message)]
@@ -64,7 +64,7 @@ impl Connection {
         }
     }
 
-    /// Says that this process is ready. From here on a request may come, and its time counts.
+    /// Reports that this process is ready. A request may come from now on, and its time counts.
     pub fn ready(&mut self) -> Result<(), Error> {
         self.write("the readiness byte", &[READY])
     }
@@ -74,17 +74,17 @@ impl Connection {
         Ok(M::decode(self.read_request_bytes()?.as_slice())?)
     }
 
-    /// Waits for the request, and leaves it encoded.
+    /// Waits for the request and returns it encoded.
     pub fn read_request_bytes(&mut self) -> Result<Vec<u8>, Error> {
         Ok(frame::read(&mut self.stream, self.request_limit)?)
     }
 
-    /// Answers.
+    /// Writes the response.
     pub fn write_response(&mut self, response: &impl Message) -> Result<(), Error> {
         self.write("the response", &response.encode_length_delimited_to_vec())
     }
 
-    /// Answers with a message that is encoded already.
+    /// Writes a response that is already encoded.
     pub fn write_response_bytes(&mut self, response: &[u8]) -> Result<(), Error> {
         self.write("the response", &frame::framed(response))
     }

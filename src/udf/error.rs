@@ -1,4 +1,4 @@
-//! What can go wrong between start and response.
+//! Errors between start and response.
 
 use std::error::Error as StdError;
 use std::ffi::OsString;
@@ -19,21 +19,21 @@ pub enum Error {
     /// The argument is not a number, or that of a standard stream.
     #[error("{argument:?} is not the decimal number of a descriptor above 2")]
     InvalidDescriptor {
-        /// The argument as it was given.
+        /// The argument.
         argument: OsString,
     },
 
-    /// The argument is a number, but nothing is open there.
+    /// The argument is a number, but not that of an open descriptor.
     #[error("descriptor {descriptor} is not open")]
     NotOpen {
         /// The number.
         descriptor: RawFd,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 
-    /// The descriptor was taken from the arguments before.
-    #[error("this process has taken its descriptor already")]
+    /// The descriptor was already taken from the arguments.
+    #[error("this process has already taken its descriptor")]
     AlreadyTaken,
 
     /// The connection was closed before any request came.
@@ -44,14 +44,14 @@ pub enum Error {
     #[error("the connection was closed in the middle of the request")]
     Truncated,
 
-    /// The request's length has more digits than any length can have.
+    /// The request's length is not a valid varint.
     #[error("the request's length is not a varint of at most five bytes")]
     InvalidLength,
 
     /// The request is longer than this UDF accepts.
     #[error("the request has {length} bytes, but at most {limit} are accepted")]
     TooLarge {
-        /// The length that the request claims.
+        /// The length of the request.
         length: u64,
         /// The limit in force.
         limit: usize,
@@ -74,18 +74,18 @@ pub enum Error {
     Write {
         /// What was to be written.
         what: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
 impl Error {
-    /// The UDF's own code failed for this reason.
+    /// Returns the error for a failure of the UDF's own code.
     pub fn failed(reason: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Error::Failed(reason.into())
     }
 
-    /// The code that the process should exit with: one of [`exit_code`].
+    /// Returns the exit code for this error: one of [`exit_code`].
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -1,5 +1,5 @@
-//! How a UDF that uses this crate tells by its exit code what went wrong. The numbers are those of
-//! the BSD convention (`sysexits.h`) that come closest.
+//! Exit codes of UDFs that use this crate. The numbers are the closest ones of the BSD convention
+//! (`sysexits.h`).
 
 /// The first argument is not the number of an open descriptor.
 pub const USAGE: u8 = 64;

@@ -2,32 +2,32 @@
 
 use std::io::{self, Read};
 
-/// Why there is no message.
+/// Why no message was read.
 #[derive(Debug)]
 pub(crate) enum FrameError {
     /// The stream ended before its first byte.
     Ended,
-    /// The stream ended within it.
+    /// The stream ended within the message.
     Truncated,
-    /// Its length has too many digits.
+    /// The length has too many bytes.
     InvalidLength,
-    /// It is longer than accepted.
+    /// The message exceeds the limit.
     TooLarge { length: u64, limit: usize },
     /// The stream could not be read.
     Read(io::Error),
 }
 
-/// A varint has seven bits of a number in each byte, so five hold any length below 4 GiB.
+/// A varint has seven bits in each byte, so five bytes hold any length below 4 GiB.
 const MAX_LENGTH_BYTES: usize = 5;
 
-/// How much one read asks for until the length is known. Most requests fit, and then one system
-/// call reads all of it: inside a sandbox that matters.
+/// The size of a read until the length is known. Most requests fit, so one system call reads all of
+/// them: system calls are expensive inside a sandbox.
 const FIRST_READ: usize = 16 * 1024;
 
 /// Reads one message of at most `limit` bytes.
 ///
-/// The other side sends nothing after it before it hears from us, so reading ahead takes nothing from
-/// anybody.
+/// The other side sends nothing more before it gets a response, so all bytes that are read ahead belong to
+/// this message.
 pub(crate) fn read(stream: &mut impl Read, limit: usize) -> Result<Vec<u8>, FrameError> {
     let mut received = Vec::with_capacity(FIRST_READ);
     let (length, length_bytes) = loop {
@@ -62,7 +62,7 @@ pub(crate) fn read(stream: &mut impl Read, limit: usize) -> Result<Vec<u8>, Fram
     }
 }
 
-/// The length at the start of `received` and how many bytes it takes, once all of them are there.
+/// Returns the length at the start of `received` and its own size in bytes, once it is complete.
 fn length(received: &[u8]) -> Result<Option<(u64, usize)>, FrameError> {
     let mut length = 0;
     for (index, byte) in received.iter().take(MAX_LENGTH_BYTES).enumerate() {
@@ -78,7 +78,7 @@ fn length(received: &[u8]) -> Result<Option<(u64, usize)>, FrameError> {
     }
 }
 
-/// A message after its length.
+/// Returns a message after its length.
 pub(crate) fn framed(message: &[u8]) -> Vec<u8> {
     let length = prost::length_delimiter_len(message.len()) + message.len();
     let mut frame = Vec::with_capacity(length);
@@ -87,7 +87,7 @@ pub(crate) fn framed(message: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Appends what one read gives; 0 is the end of the stream.
+/// Appends the bytes of one read and returns their number: 0 at the end of the stream.
 fn read_some(stream: &mut impl Read, received: &mut Vec<u8>) -> Result<usize, FrameError> {
     let start = received.len();
     received.resize(FIRST_READ, 0);
@@ -105,7 +105,7 @@ fn read_some(stream: &mut impl Read, received: &mut Vec<u8>) -> Result<usize, Fr
 mod tests {
     use super::*;
 
-    /// Gives one byte at a time, each after an interruption.
+    /// Returns one byte at a time, each after an interruption.
     struct Trickle<'a> {
         left: &'a [u8],
         interrupt: bool,
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn one_byte_at_a_time_is_enough() {
+    fn a_message_that_arrives_byte_by_byte_is_read() {
         let message = vec![7; 300];
         let mut stream = Trickle {
             left: &framed(&message),
@@ -154,12 +154,12 @@ mod tests {
     }
 
     #[test]
-    fn an_end_before_the_first_byte_is_no_message() {
+    fn an_end_before_the_first_byte_is_reported_as_ended() {
         assert!(matches!(read(&mut &b""[..], 9), Err(FrameError::Ended)));
     }
 
     #[test]
-    fn an_end_anywhere_else_is_a_truncated_message() {
+    fn an_end_within_a_message_is_reported_as_truncated() {
         let frame = framed(&[7; 300]);
         for end in 1..frame.len() {
             let result = read(&mut &frame[..end], 300);

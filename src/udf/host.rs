@@ -1,7 +1,7 @@
-//! Calling the functions that the server team offers.
+//! Calls of the functions that the server team provides.
 //!
 //! Both directions carry protobuf messages, each after its length as a varint. The caller chooses the
-//! ids, and an answer has the id of its call.
+//! ids; an answer has the id of its call.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -9,8 +9,8 @@ use std::os::fd::OwnedFd;
 
 use prost::{DecodeError, Message};
 
-use crate::arguments::take_host_descriptor;
 use crate::connection::DEFAULT_REQUEST_LIMIT;
+use crate::descriptors::take_host_descriptor;
 use crate::frame::{self, FrameError};
 
 /// Why a call has no result.
@@ -21,8 +21,8 @@ pub enum HostError {
     #[error("the host offers no functions to this code")]
     NotOffered,
 
-    /// The descriptor was taken before.
-    #[error("this process has taken its connection to the host already")]
+    /// The descriptor was already taken.
+    #[error("this process has already taken its connection to the host")]
     AlreadyTaken,
 
     /// The host refused the call, or the function failed.
@@ -30,12 +30,11 @@ pub enum HostError {
     Refused {
         /// A gRPC status code.
         code: i32,
-        /// What the host says about it.
+        /// The host's error message.
         message: String,
     },
 
-    /// The connection broke. The host closes it when a call is larger than it accepts, and when there
-    /// are too many.
+    /// The connection broke. The host closes it if a call is too large or if there are too many calls.
     #[error("the connection to the host broke")]
     Broken(#[source] io::Error),
 
@@ -44,9 +43,9 @@ pub enum HostError {
     Malformed(#[from] DecodeError),
 }
 
-/// The connection on which a UDF calls functions of its host, one after the other.
+/// The connection on which a UDF calls functions of its host, one at a time.
 ///
-/// The host answers once this process has its request: a call before that waits for it.
+/// The host answers calls once this process has its request: an earlier call waits for it.
 #[derive(Debug)]
 pub struct Host {
     stream: File,
@@ -56,8 +55,8 @@ pub struct Host {
 impl Host {
     /// Takes the connection, which is descriptor 4. This works once in a process.
     ///
-    /// A process that opens sockets of its own should do this first: it cannot tell one of them at that
-    /// place from the host.
+    /// Call this before the process opens other sockets: one of them could have number 4 and would be taken
+    /// for the host.
     pub fn connect() -> Result<Self, HostError> {
         take_host_descriptor().map(|stream| OwnedFd::from(stream).into())
     }
@@ -95,7 +94,7 @@ impl Host {
         let answer = frame::read(&mut self.stream, DEFAULT_REQUEST_LIMIT).map_err(broken)?;
         let answer = HostCallResponse::decode(answer.as_slice()).map_err(out_of_step)?;
         if answer.id != id {
-            return Err(out_of_step("an answer to another call"));
+            return Err(out_of_step("the answer belongs to another call"));
         }
         match answer.code {
             0 => Ok(answer.payload),
@@ -144,8 +143,8 @@ fn broken(error: FrameError) -> HostError {
         FrameError::Ended | FrameError::Truncated => {
             HostError::Broken(io::ErrorKind::UnexpectedEof.into())
         }
-        FrameError::InvalidLength => out_of_step("a length that is none"),
-        FrameError::TooLarge { .. } => out_of_step("an answer that is too large"),
+        FrameError::InvalidLength => out_of_step("the answer's length is not valid"),
+        FrameError::TooLarge { .. } => out_of_step("the answer is too large"),
     }
 }
 
@@ -167,7 +166,7 @@ mod tests {
         }
     }
 
-    /// A host that has answered all calls before the first comes.
+    /// A host that has sent all answers before the first call.
     fn host(answers: &[HostCallResponse]) -> (UnixStream, Host) {
         let (mut host, udf) = UnixStream::pair().unwrap();
         for answer in answers {
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_says_what_to_call_and_gets_the_result() {
+    fn a_call_sends_function_and_payload_and_returns_the_result() {
         let (mut other_end, mut host) = host(&[answer(1, "found")]);
         assert_eq!(host.call_bytes("find", "me").unwrap(), b"found");
         let call = frame::read(&mut other_end, 100).unwrap();
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_left_is_an_error_and_no_signal() {
+    fn a_closed_connection_to_the_host_is_an_error_and_no_signal() {
         let (other_end, mut host) = host(&[]);
         drop(other_end);
         let error = host.call_bytes("find", "me").unwrap_err();

@@ -1,4 +1,4 @@
-//! What a UDF written in Rust needs to serve its one request.
+//! A library for UDFs in Rust, which serve one request per process.
 //!
 //! A UDF is a program that is started once for each request. Its first argument is the decimal
 //! number of an open descriptor. It writes one byte there when it is ready, reads one request,
@@ -17,14 +17,14 @@
 //! }
 //! ```
 //!
-//! What is done before `serve` is done before the request exists, so it costs the caller no time.
+//! Code before `serve` runs before the request exists, so its time does not count for the request.
 //! [`try_serve`] is for code that can fail. A UDF that needs more control, such as raw bytes or work
-//! after the response, goes through the steps of a [`Connection`] itself; [`run`] gives it one and
-//! turns its errors into exit codes.
+//! after the response, calls the steps of a [`Connection`] itself; [`run`] provides one and turns errors
+//! into exit codes.
 //!
 //! # Functions of the host
 //!
-//! Where the server team offers functions, a UDF calls them by name through a [`Host`]:
+//! If the server team provides functions, a UDF calls them by name through a [`Host`]:
 //!
 //! ```no_run
 //! # #[derive(Clone, PartialEq, prost::Message)]
@@ -51,8 +51,8 @@
 //! | [`exit_code::IO`] | reading or writing failed |
 //! | 101 | the UDF's own code panicked (as in any Rust program) |
 
-mod arguments;
 mod connection;
+mod descriptors;
 mod error;
 pub mod exit_code;
 mod frame;
@@ -64,7 +64,7 @@ pub use error::Error;
 pub use host::{Host, HostError};
 pub use serve::{run, serve, try_serve};
 
-/// Reads one message of at most `limit` bytes: for fuzzers, which have no connection.
+/// Reads one message of at most `limit` bytes. For fuzzers, which have no connection.
 #[doc(hidden)]
 pub fn read_message(stream: &mut impl std::io::Read, limit: usize) -> Result<Vec<u8>, Error> {
     Ok(frame::read(stream, limit)?)

@@ -1,4 +1,4 @@
-//! All steps at once.
+//! Serves a request in one call.
 
 use std::convert::Infallible;
 use std::error::Error as StdError;
@@ -8,7 +8,7 @@ use prost::Message;
 
 use crate::{Connection, Error};
 
-/// Serves this process's one request. To be returned from `main`.
+/// Serves this process's one request. Return the result from `main`.
 pub fn serve<Request, Response>(handler: impl FnOnce(Request) -> Response) -> ExitCode
 where
     Request: Message + Default,
@@ -17,10 +17,9 @@ where
     try_serve(|request| Ok::<_, Infallible>(handler(request)))
 }
 
-/// Serves this process's one request with code that can fail. To be returned from `main`.
+/// Serves this process's one request with code that can fail. Return the result from `main`.
 ///
-/// If it does fail, the error goes to standard error and nothing to the caller, who sees that the
-/// UDF ended without a response.
+/// A failure is written to standard error. The caller is told only that the UDF ended without a response.
 pub fn try_serve<Request, Response, Failure>(
     handler: impl FnOnce(Request) -> Result<Response, Failure>,
 ) -> ExitCode
@@ -32,8 +31,9 @@ where
     run(|connection| serve_on(connection, handler))
 }
 
-/// Takes the descriptor from the arguments and leaves all steps to `body`. To be returned from
-/// `main`. Errors go to standard error and become [`exit_code`](crate::exit_code)s.
+/// Takes the descriptor from the arguments and passes the connection to `body`, which performs the steps.
+/// Errors are written to standard error and become [`exit_code`](crate::exit_code)s. Return the result
+/// from `main`.
 pub fn run(body: impl FnOnce(Connection) -> Result<(), Error>) -> ExitCode {
     match Connection::from_args().and_then(body) {
         Ok(()) => ExitCode::SUCCESS,
@@ -76,8 +76,8 @@ mod tests {
     use super::*;
     use crate::{READY, exit_code};
 
-    /// Serves what `written` holds, and returns the outcome and all that was answered. prost takes
-    /// a string for the message with that string in field 1.
+    /// Serves the bytes `written` and returns the outcome and all answered bytes. prost encodes a string as
+    /// a message with that string in field 1.
     fn exchange(
         written: &[u8],
         handler: impl FnOnce(String) -> Result<String, &'static str> + Send,
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_who_left_is_an_error_and_no_signal() {
+    fn a_closed_connection_is_an_error_and_no_signal() {
         let (caller, udf) = UnixStream::pair().unwrap();
         drop(caller);
         let outcome = serve_on(OwnedFd::from(udf).into(), |request: String| {

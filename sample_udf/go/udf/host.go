@@ -9,14 +9,14 @@ import (
 	"roma/wire"
 )
 
-// Host is the connection on which a UDF calls functions of its host, one after the other.
+// Host is the connection on which a UDF calls functions of its host, one at a time.
 type Host struct {
 	connection *os.File
 	answers    *bufio.Reader
 	calls      uint64
 }
 
-// HostError is what the host says to a call that it refuses.
+// HostError is the host's refusal of a call.
 type HostError struct {
 	// Code is a gRPC status code.
 	Code    int32
@@ -56,7 +56,7 @@ func (host *Host) Call(function string, argument []byte) ([]byte, error) {
 		return nil, err
 	}
 	if wire.Last(fields, 1).Uint != host.calls {
-		return nil, errors.New("the host answered another call")
+		return nil, errors.New("the host's answer belongs to another call")
 	}
 	if code := int32(wire.Last(fields, 2).Uint); code != 0 {
 		return nil, &HostError{Code: code, Message: string(wire.Last(fields, 3).Bytes)}

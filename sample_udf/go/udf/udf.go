@@ -1,10 +1,10 @@
-// Package udf is what a UDF needs to serve its one request.
+// Package udf is a library for UDFs, which serve one request per process.
 //
 //	func main() {
 //		udf.Serve(func(request []byte) ([]byte, error) { return request, nil })
 //	}
 //
-// What is done before Serve is done before the request exists, so it costs the caller no time.
+// Code before Serve runs before the request exists, so its time does not count for the request.
 package udf
 
 import (
@@ -25,7 +25,7 @@ const (
 	exitIO         = 74
 )
 
-// The largest message that is accepted.
+// The size limit of messages.
 const limit = 64 << 20
 
 // Serve answers this process's one request, and ends the process if it cannot. The messages are encoded.

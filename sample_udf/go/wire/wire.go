@@ -1,4 +1,4 @@
-// Package wire reads and writes protobuf messages: as much of it as the UDFs beside it need.
+// Package wire reads and writes protobuf messages. It implements only what the UDFs of this module need.
 package wire
 
 import (
@@ -6,10 +6,10 @@ import (
 	"errors"
 )
 
-// ErrMalformed says that bytes are no message.
-var ErrMalformed = errors.New("the bytes are no protobuf message")
+// ErrMalformed is returned for bytes that are not a message.
+var ErrMalformed = errors.New("the bytes are not a protobuf message")
 
-// What the lowest three bits of a tag say about the value that follows.
+// Wire types: the lowest three bits of a tag.
 const (
 	kindVarint  = 0
 	kindFixed64 = 1
@@ -24,7 +24,7 @@ type Field struct {
 	Bytes  []byte
 }
 
-// Fields reads a message, whatever it is.
+// Fields returns the fields of any message.
 func Fields(message []byte) ([]Field, error) {
 	var fields []Field
 	for len(message) > 0 {
@@ -41,7 +41,7 @@ func Fields(message []byte) ([]Field, error) {
 	return fields, nil
 }
 
-// Last is the last field with this number, which is the one that counts, or one without a value.
+// Last returns the last field with this number, which is the valid one, or a field without a value.
 func Last(fields []Field, number uint64) Field {
 	last := Field{Number: number}
 	for _, field := range fields {
@@ -89,7 +89,7 @@ func cut(from []byte, length uint64) ([]byte, []byte, error) {
 	return from[:length], from[length:], nil
 }
 
-// AppendUint adds a number to a message. Zero is not written: that is how protobuf says it.
+// AppendUint adds a number to a message. Zero is omitted, as in proto3.
 func AppendUint(message []byte, number, value uint64) []byte {
 	if value == 0 {
 		return message

@@ -1,10 +1,10 @@
-//! Trying to create a process.
+//! Attempts to create a process.
 
 use roma_sample_proto::roma::sample::{CloneRequest, CloneResponse};
 
 use crate::message::Unanswerable;
 
-/// All that a request may ask for: other flags would share this process's memory with the new one.
+/// The flags that a request may have: others would share this process's memory with the new one.
 const NAMESPACES: i32 = libc::CLONE_NEWCGROUP
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWNET
@@ -13,7 +13,7 @@ const NAMESPACES: i32 = libc::CLONE_NEWCGROUP
     | libc::CLONE_NEWUSER
     | libc::CLONE_NEWUTS;
 
-/// Makes one clone system call, and ends the process that it creates.
+/// Makes one clone system call and ends the created process.
 pub fn answer(request: &CloneRequest) -> Result<CloneResponse, Unanswerable> {
     match i32::try_from(request.namespace_flags) {
         Ok(flags) if flags & !NAMESPACES == 0 => Ok(CloneResponse {
@@ -23,7 +23,7 @@ pub fn answer(request: &CloneRequest) -> Result<CloneResponse, Unanswerable> {
     }
 }
 
-/// 0 or the error number.
+/// Returns 0 or the error number.
 #[allow(unsafe_code)]
 fn clone_and_exit(namespaces: i32) -> i32 {
     let flags = i64::from(namespaces | libc::SIGCHLD);
@@ -46,7 +46,7 @@ fn clone_and_exit(namespaces: i32) -> i32 {
     }
 }
 
-/// Where waiting is forbidden, the process stays until this one ends, which is soon enough.
+/// If waiting is forbidden, the process remains until this one ends, which is soon.
 fn reap(process: i32) {
     let _ = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(process), None);
 }
@@ -56,13 +56,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plain_child_can_be_created_here() {
+    fn a_plain_child_can_be_created_without_a_sandbox() {
         let response = answer(&CloneRequest::default()).unwrap();
         assert_eq!(response.error_number, 0);
     }
 
     #[test]
-    fn flags_that_are_no_namespaces_are_refused() {
+    fn flags_other_than_namespaces_are_refused() {
         for flags in [libc::CLONE_VM as u64, 1 << 32, 17] {
             let request = CloneRequest {
                 namespace_flags: flags,

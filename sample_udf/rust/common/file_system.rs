@@ -1,4 +1,4 @@
-//! Looking everywhere in the file system, and trying to change it.
+//! Walks the file system and tries to change it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, FileType};
@@ -12,7 +12,7 @@ use roma_sample_proto::roma::sample::{FileSystemChangeResponse, SampleRequest};
 
 use crate::message::{Unanswerable, response};
 
-/// How often something failed, by error number.
+/// The number of failures, by error number.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Failures(BTreeMap<i32, u64>);
 
@@ -32,8 +32,8 @@ impl From<Failures> for BTreeMap<i32, u64> {
     }
 }
 
-/// Calls `visit` for `root` and all that is below it, without following links. Returns how many
-/// directories could not be read.
+/// Calls `visit` for `root` and everything below it, without following links. Returns the number of
+/// directories that could not be read.
 pub fn walk(root: &str, mut visit: impl FnMut(&Path, FileType)) -> Failures {
     let root = if root.is_empty() { "/" } else { root };
     let mut unreadable = Failures::default();
@@ -71,8 +71,8 @@ fn entries(directory: &Path) -> io::Result<Vec<(PathBuf, FileType)>> {
     entries.collect()
 }
 
-/// Serves a UDF that tries one kind of change everywhere. `attempt` tries it once, and undoes it;
-/// it returns `None` where its kind of change makes no sense.
+/// Serves a UDF that tries one kind of change everywhere. `attempt` tries it once and undoes it. It returns
+/// `None` if the change does not apply to the file.
 pub fn serve_changes(attempt: impl Fn(&Path, FileType) -> Option<io::Result<()>>) -> ExitCode {
     roma_udf::try_serve(|request: SampleRequest| {
         let Some(Task::FileSystemChange(request)) = request.task else {
@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    /// A directory with something of each kind; gone when dropped.
+    /// A directory with a file of each kind. Deleted on drop.
     struct Tree(PathBuf);
 
     impl Tree {
@@ -153,13 +153,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_counted() {
+    fn unreadable_directories_are_counted() {
         let unreadable = walk("/no/such/directory", |_, _| panic!("called"));
         assert_eq!(unreadable.0, BTreeMap::from([(libc::ENOENT, 1)]));
     }
 
     #[test]
-    fn changes_and_refusals_are_told_apart() {
+    fn successful_and_failed_changes_are_reported_separately() {
         let tree = Tree::new("changes");
         let response = try_everywhere(tree.root(), |_, file_type| {
             let readonly = || io::Error::from_raw_os_error(libc::EROFS);

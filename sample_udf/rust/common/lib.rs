@@ -1,4 +1,4 @@
-//! What several of the sample UDFs need.
+//! Code that several sample UDFs share.
 
 pub mod clone;
 pub mod file_system;

@@ -1,4 +1,4 @@
-//! Work for a processor: the sieve of Eratosthenes.
+//! Processor work: the sieve of Eratosthenes.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,10 @@ use roma_sample_proto::roma::sample::{PrimeSieveRequest, PrimeSieveResponse};
 
 use crate::message::Unanswerable;
 
-/// What one round of a sieve that runs for some time goes up to.
+/// The bound of each round of a sieve that runs for some time.
 const BOUND_OF_A_ROUND: u32 = 100_000;
 
-/// Sieves as the request says.
+/// Runs the requested sieve.
 pub fn answer(request: &PrimeSieveRequest) -> Result<PrimeSieveResponse, Unanswerable> {
     match request.limit {
         Some(Limit::UpTo(bound)) => Ok(summary(&primes(bound), 1)),
@@ -43,7 +43,7 @@ fn summary(primes: &[u32], rounds: u64) -> PrimeSieveResponse {
     }
 }
 
-/// All prime numbers up to and including `bound`.
+/// Returns all prime numbers up to and including `bound`.
 fn primes(bound: u32) -> Vec<u32> {
     let bound = bound as usize;
     let mut is_composite = vec![false; bound + 1];
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn small_bounds() {
+    fn a_sieve_with_a_small_bound_finds_all_primes() {
         assert_eq!(primes(30), [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]);
         for (bound, largest) in [(0, None), (1, None), (2, Some(2)), (4, Some(3))] {
             assert_eq!(up_to(bound).largest_prime, largest);
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_count() {
+    fn a_sieve_finds_the_known_number_of_primes() {
         let response = up_to(BOUND_OF_A_ROUND);
         assert_eq!(response.prime_count, 9_592);
         assert_eq!(response.largest_prime, Some(99_991));
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn time_passes() {
+    fn a_timed_sieve_runs_for_the_requested_time() {
         let time = Duration::from_millis(20);
         let limit = Some(Limit::AtLeast(time.try_into().unwrap()));
         let start = Instant::now();
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn an_invalid_request_is_refused() {
         assert!(answer(&PrimeSieveRequest { limit: None }).is_err());
     }
 }

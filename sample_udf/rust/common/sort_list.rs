@@ -1,4 +1,4 @@
-//! Work for memory: sorting a list.
+//! Memory work: sorting a list.
 
 use roma_sample_proto::roma::sample::sample_response::Outcome;
 use roma_sample_proto::roma::sample::{SampleRequest, SampleResponse, SortListResponse};
@@ -7,7 +7,7 @@ use crate::message::response;
 
 const FIRST_STATE: u32 = 0x9e37_79b9;
 
-/// A list that is part of the program: it makes the binary larger, and starting it slower.
+/// A list that is part of the program. It makes the binary larger and its start slower.
 #[must_use]
 pub const fn constant_list<const LENGTH: usize>() -> [u32; LENGTH] {
     let mut list = [0; LENGTH];
@@ -21,14 +21,14 @@ pub const fn constant_list<const LENGTH: usize>() -> [u32; LENGTH] {
     list
 }
 
-/// The same list, made when asked for.
+/// Generates the same list at run time.
 #[must_use]
 pub fn list(length: u32) -> Vec<u32> {
     let states = std::iter::successors(Some(next(FIRST_STATE)), |state| Some(next(*state)));
     states.take(length as usize).collect()
 }
 
-/// Sorts.
+/// Sorts a list and summarises it.
 #[must_use]
 pub fn sort(mut list: Vec<u32>) -> SortListResponse {
     list.sort_unstable();
@@ -40,7 +40,7 @@ pub fn sort(mut list: Vec<u32>) -> SortListResponse {
     }
 }
 
-/// Serves a UDF that does nothing but sort its own list.
+/// Serves a UDF that only sorts its own list.
 pub fn serve(list: &[u32]) -> std::process::ExitCode {
     roma_udf::serve(|_: SampleRequest| -> SampleResponse {
         response(Outcome::SortList(sort(list.to_vec())))
@@ -59,12 +59,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_ways_to_the_list_agree() {
+    fn constant_and_generated_lists_are_equal() {
         assert_eq!(list(1_000), constant_list::<1_000>());
     }
 
     #[test]
-    fn the_numbers_tell_that_it_is_sorted() {
+    fn the_response_shows_that_the_list_is_sorted() {
         let response = sort(vec![5, 1, 4, 2]);
         let expected = SortListResponse {
             length: 4,

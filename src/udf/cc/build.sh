@@ -1,6 +1,6 @@
 #!/bin/sh
-# Compiles the example: `sh examples/cc/build.sh OUTPUT`. CXX, CXXFLAGS, LDFLAGS, LDLIBS and PROTOC are
-# heard.
+# Compiles the example: `sh examples/cc/build.sh OUTPUT`. Uses the variables CXX, CXXFLAGS, LDFLAGS, LDLIBS and
+# PROTOC.
 set -eu
 output=$(realpath "${1:-udf}")
 cd "$(dirname "$0")/../.."

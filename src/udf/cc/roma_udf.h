@@ -1,4 +1,4 @@
-// What a UDF written in C++17 needs to serve its one request.
+// A library for UDFs in C++17, which serve one request per process.
 //
 // A UDF is a program that is started once for each request. Its first argument is the decimal number
 // of an open descriptor. It writes one byte there when it is ready, reads one request, writes one
@@ -14,14 +14,14 @@
 //         });
 //   }
 //
-// What is done before Serve() is done before the request exists, so it costs the caller no time. A
-// UDF that needs more control, such as work after the response, goes through the steps of a
-// Connection itself; Run() gives it one.
+// Code before Serve() runs before the request exists, so its time does not count for the request. A
+// UDF that needs more control, such as work after the response, calls the steps of a Connection
+// itself; Run() provides one.
 //
-// A Host calls functions that the server team offers.
+// A Host calls functions that the server team provides.
 //
-// Nothing here throws. The library reports by Status, whose values are the exit codes of the
-// process; what it has to say beyond that it writes to standard error.
+// Nothing here throws. The library returns a Status, whose values are the exit codes of the
+// process, and writes details to standard error.
 
 #ifndef SRC_UDF_CC_ROMA_UDF_H_
 #define SRC_UDF_CC_ROMA_UDF_H_
@@ -50,10 +50,10 @@
 
 namespace roma::udf {
 
-// The outcome of a step, and of the process: its value is the exit code. The numbers are those of
-// the BSD convention (sysexits.h) that come closest.
+// The outcome of a step and of the process: its value is the exit code. The numbers are the closest
+// ones of the BSD convention (sysexits.h).
 enum class [[nodiscard]] Status : int {
-  // All is well.
+  // The response was written.
   kOk = 0,
   // The first argument is not the number of an open descriptor.
   kUsage = 64,
@@ -61,13 +61,13 @@ enum class [[nodiscard]] Status : int {
   kBadRequest = 65,
   // The connection was closed before any request came: this process is not needed any more.
   kNoRequest = 69,
-  // The UDF's own code gave no response, or threw.
+  // The UDF's own code returned no response, or threw.
   kFailed = 70,
   // Reading or writing failed.
   kIo = 74,
 };
 
-// What a status means, for people.
+// Returns the meaning of a status as text.
 inline const char* Meaning(Status status) {
   switch (status) {
     case Status::kOk:
@@ -86,15 +86,15 @@ inline const char* Meaning(Status status) {
   return "unknown status";
 }
 
-// The byte that says that the UDF is ready. Its value means nothing.
+// The byte that reports that the UDF is ready. Its value has no meaning.
 inline constexpr char kReady = 1;
 
-// How large a request may be unless the UDF says otherwise.
+// The default limit for the size of a request.
 inline constexpr std::size_t kDefaultRequestLimit = std::size_t{64} << 20;
 
 namespace internal {
 
-// A descriptor with messages on it, each after its length as a varint. Closes it in the end.
+// Messages on a descriptor, each after its length as a varint. Owns the descriptor and closes it.
 class Stream {
  public:
   explicit Stream(int descriptor) : descriptor_(descriptor) {}
@@ -110,7 +110,8 @@ class Stream {
     if (descriptor_ != -1) close(descriptor_);
   }
 
-  // Waits for one message of at most `limit` bytes. Status::kNoRequest is the end of the stream.
+  // Waits for one message of at most `limit` bytes. Returns Status::kNoRequest at the end of the
+  // stream.
   Status Read(std::size_t limit, std::string& message) {
     std::string received;
     std::optional<Length> length;
@@ -124,8 +125,8 @@ class Stream {
     }
     if (length->value > limit) return Status::kBadRequest;
 
-    // The other side sends nothing more before it hears from us: what was read ahead is all part of
-    // this message.
+    // The other side sends nothing more before it gets a response: all bytes that were read ahead
+    // belong to this message.
     received.erase(0, length->bytes);
     std::size_t filled = std::min<std::size_t>(received.size(), length->value);
     received.resize(length->value);
@@ -150,7 +151,7 @@ class Stream {
     return WriteAll(frame.data(), frame.size());
   }
 
-  // Writes just these bytes.
+  // Writes these bytes without a length.
   Status WriteAll(const char* data, std::size_t size) {
     while (size > 0) {
       const ssize_t count = write(descriptor_, data, size);
@@ -168,14 +169,14 @@ class Stream {
     std::size_t bytes;
   };
 
-  // A varint has seven bits of a number in each byte, so five hold any length below 4 GiB.
+  // A varint has seven bits in each byte, so five bytes hold any length below 4 GiB.
   static constexpr std::size_t kMaxLengthBytes = 5;
 
-  // How much one read asks for until the length is known. Most requests fit, and then one system
-  // call reads all of it: inside a sandbox that matters.
+  // The size of a read until the length is known. Most requests fit, so one system call reads all of
+  // them: system calls are expensive inside a sandbox.
   static constexpr std::size_t kFirstRead = 16 * 1024;
 
-  // The length at the start of `received`, once all of it is there.
+  // Returns the length at the start of `received`, once it is complete.
   static std::optional<Length> ParseLength(const std::string& received) {
     std::uint64_t value = 0;
     for (std::size_t i = 0; i < std::min(received.size(), kMaxLengthBytes); ++i) {
@@ -186,7 +187,7 @@ class Stream {
     return std::nullopt;
   }
 
-  // Appends what one read gives: nothing at the end of the stream.
+  // Appends the bytes of one read: none at the end of the stream.
   Status ReadSome(std::string& received) {
     const std::size_t before = received.size();
     received.resize(kFirstRead);
@@ -212,10 +213,10 @@ class Stream {
 // WriteResponse().
 class Connection {
  public:
-  // Takes the descriptor that the process's first argument names. Without a value, the arguments
-  // are wrong (Status::kUsage), and standard error has the reason.
+  // Takes the descriptor that the process's first argument names. Returns no value if the arguments
+  // are not valid (Status::kUsage); the reason is on standard error.
   static std::optional<Connection> FromArgs(int argc, char** argv) {
-    // Those after it are between the server team and the UDF.
+    // The server team defines the arguments after the first.
     if (argc < 2) {
       std::fprintf(stderr, "the first argument must be the descriptor to serve; there is none\n");
       return std::nullopt;
@@ -234,14 +235,14 @@ class Connection {
     return Connection(descriptor);
   }
 
-  // Owns `descriptor` from now on: closes it in the end.
+  // Takes ownership of `descriptor` and closes it.
   explicit Connection(int descriptor, std::size_t request_limit = kDefaultRequestLimit)
       : stream_(descriptor), request_limit_(request_limit) {}
 
   // Accepts requests of up to `bytes` bytes.
   void set_request_limit(std::size_t bytes) { request_limit_ = bytes; }
 
-  // Says that this process is ready. From here on a request may come, and its time counts.
+  // Reports that this process is ready. A request may come from now on, and its time counts.
   Status Ready() { return stream_.WriteAll(&kReady, sizeof(kReady)); }
 
   // Waits for the request.
@@ -252,16 +253,16 @@ class Connection {
     return parsed ? Status::kOk : Status::kBadRequest;
   }
 
-  // Waits for the request, and leaves it encoded.
+  // Waits for the request and returns it encoded.
   Status ReadRequestBytes(std::string& request) { return stream_.Read(request_limit_, request); }
 
-  // Answers.
+  // Writes the response.
   Status WriteResponse(const google::protobuf::MessageLite& response) {
     std::string bytes;
     return response.SerializeToString(&bytes) ? WriteResponseBytes(bytes) : Status::kFailed;
   }
 
-  // Answers with a message that is encoded already.
+  // Writes a response that is already encoded.
   Status WriteResponseBytes(const std::string& response) { return stream_.Write(response); }
 
  private:
@@ -269,15 +270,14 @@ class Connection {
   std::size_t request_limit_;
 };
 
-// What came of a call of the host.
+// The outcome of a call of the host.
 struct [[nodiscard]] CallResult {
   // 0, or a gRPC status code: the host's, kBroken or kMalformed.
   int code = 0;
-  // What the host, or this library, says about it.
+  // The error message of the host or of this library.
   std::string message;
 
-  // The connection broke. The host closes it when a call is larger than it accepts, and when there
-  // are too many.
+  // The connection broke. The host closes it if a call is too large or if there are too many calls.
   static constexpr int kBroken = 14;
   // The result is not the expected message.
   static constexpr int kMalformed = 13;
@@ -285,8 +285,8 @@ struct [[nodiscard]] CallResult {
   explicit operator bool() const { return code == 0; }
 };
 
-// The connection on which a UDF calls functions of its host, one after the other. The host answers
-// once this process has its request: a call before that waits for it.
+// The connection on which a UDF calls functions of its host, one at a time. The host answers calls
+// once this process has its request: an earlier call waits for it.
 //
 //   std::optional<roma::udf::Host> host = roma::udf::Host::Connect();
 //   if (!host) return std::nullopt;
@@ -296,9 +296,9 @@ struct [[nodiscard]] CallResult {
 //   }
 class Host {
  public:
-  // Takes the connection, descriptor 4. Without a value there is none: the code was loaded without
-  // host functions. A process that opens sockets of its own should do this first, and once: it
-  // cannot tell one of them at that place from the host.
+  // Takes the connection, descriptor 4. Returns no value if the code was loaded without host
+  // functions. Call this once, before the process opens other sockets: one of them could have
+  // number 4 and would be taken for the host.
   static std::optional<Host> Connect() {
     struct stat found;
     if (fstat(kDescriptor, &found) == -1 || !S_ISSOCK(found.st_mode)) {
@@ -308,7 +308,7 @@ class Host {
     return Host(kDescriptor);
   }
 
-  // Owns `descriptor` from now on: closes it in the end.
+  // Takes ownership of `descriptor` and closes it.
   explicit Host(int descriptor) : stream_(descriptor) {}
 
   // Calls a function whose argument and result are messages.
@@ -333,7 +333,7 @@ class Host {
     CallResult outcome;
     std::uint64_t answered = 0;
     if (!DecodeAnswer(answer, answered, outcome, result) || answered != id) {
-      return {CallResult::kBroken, "the host answered something else"};
+      return {CallResult::kBroken, "the host's answer does not belong to the call"};
     }
     return outcome;
   }
@@ -396,8 +396,8 @@ class Host {
 };
 
 // Serves one request on `connection`. The handler takes a const Request& and returns a Response, or
-// a std::optional<Response> if it can fail; std::nullopt is Status::kFailed, and then nothing is
-// written.
+// a std::optional<Response> if it can fail. For std::nullopt, nothing is written and the status is
+// kFailed.
 template <typename Request, typename Response, typename Handler>
 Status ServeOn(Connection& connection, Handler&& handler) {
   if (const Status status = connection.Ready(); status != Status::kOk) return status;
@@ -407,11 +407,11 @@ Status ServeOn(Connection& connection, Handler&& handler) {
   return response ? connection.WriteResponse(*response) : Status::kFailed;
 }
 
-// Takes the descriptor from the arguments and leaves all steps to `body`, which takes a Connection&
-// and returns a Status. To be returned from main().
+// Takes the descriptor from the arguments and passes a Connection& to `body`, which performs the
+// steps and returns a Status. Return the result from main().
 template <typename Body>
 int Run(int argc, char** argv, Body&& body) noexcept {
-  // A caller who left is an error to report, and no reason to die without a word.
+  // Report a closed connection as an error instead of dying of a signal.
   signal(SIGPIPE, SIG_IGN);
 #if defined(__cpp_exceptions)
   try {
@@ -431,7 +431,7 @@ int Run(int argc, char** argv, Body&& body) noexcept {
 #endif
 }
 
-// Serves this process's one request; see ServeOn() for the handler. To be returned from main().
+// Serves this process's one request; see ServeOn() for the handler. Return the result from main().
 template <typename Request, typename Response, typename Handler>
 int Serve(int argc, char** argv, Handler&& handler) noexcept {
   return Run(argc, argv, [&](Connection& connection) {

@@ -117,7 +117,7 @@ TEST_F(RomaUdfTest, LargeMessageMakesTheRoundTrip) {
   EXPECT_TRUE(Exchange({frame}, Status::kOk) == kReady + frame);
 }
 
-TEST_F(RomaUdfTest, RequestMayComeInHalves) {
+TEST_F(RomaUdfTest, ARequestInPiecesIsAnswered) {
   const std::string frame = Frame(EncodedEcho(std::string(300, 'x')));
   // The first cut is within the length, the second within the message.
   const std::vector<std::string> pieces = {frame.substr(0, 1), frame.substr(1, 99),
@@ -159,13 +159,13 @@ TEST_F(RomaUdfTest, EndlessLengthIsRefused) {
   EXPECT_EQ(ReadOf("\x80\x80\x80\x80\x80\x01", kDefaultRequestLimit), Status::kBadRequest);
 }
 
-TEST_F(RomaUdfTest, CallerWhoLeftIsAnError) {
+TEST_F(RomaUdfTest, AClosedConnectionIsAnError) {
   Leave();
   Connection connection(udf_);
   EXPECT_EQ((ServeOn<EchoRequest, EchoResponse>(connection, Echo)), Status::kIo);
 }
 
-TEST_F(RomaUdfTest, HandlerMayGiveNoResponse) {
+TEST_F(RomaUdfTest, AHandlerWithoutAResponseFails) {
   Send(Frame(""));
   {
     Connection connection(udf_);
@@ -175,7 +175,7 @@ TEST_F(RomaUdfTest, HandlerMayGiveNoResponse) {
   EXPECT_EQ(ReceiveAll(), std::string(1, kReady));
 }
 
-TEST_F(RomaUdfTest, HandlerMayThrow) {
+TEST_F(RomaUdfTest, AHandlerThatThrowsFails) {
   Send(Frame(""));
   std::string program = "udf", descriptor = std::to_string(udf_);
   char* argv[] = {program.data(), descriptor.data(), nullptr};
@@ -211,7 +211,7 @@ TEST_F(RomaUdfTest, HostAnswersACall) {
   EXPECT_EQ(bytes, "second");
 }
 
-TEST_F(RomaUdfTest, HostMayRefuse) {
+TEST_F(RomaUdfTest, ARefusalOfTheHostIsReported) {
   Host host(udf_);
   Send(Answer(1, "not today", ""));
   std::string bytes;
@@ -221,7 +221,7 @@ TEST_F(RomaUdfTest, HostMayRefuse) {
   EXPECT_EQ(result.message, "not today");
 }
 
-TEST_F(RomaUdfTest, AnythingElseFromTheHostIsAnError) {
+TEST_F(RomaUdfTest, AnInvalidAnswerOfTheHostIsAnError) {
   const std::vector<std::string> wrong = {Answer(2, "", ""), Frame("\x22\x05half"), Frame("\xff"),
                                           Frame(std::string(1, '\x80')), Frame("")};
   for (const std::string& answer : wrong) {
@@ -236,7 +236,7 @@ TEST_F(RomaUdfTest, AnythingElseFromTheHostIsAnError) {
   }
 }
 
-TEST_F(RomaUdfTest, ResultMayBeAnotherMessage) {
+TEST_F(RomaUdfTest, AResultOfAnotherTypeIsAnError) {
   Host host(udf_);
   Send(Answer(1, "", "\xff"));
   EchoRequest argument;
@@ -244,7 +244,7 @@ TEST_F(RomaUdfTest, ResultMayBeAnotherMessage) {
   EXPECT_EQ(host.Call("f", argument, result).code, CallResult::kMalformed);
 }
 
-TEST_F(RomaUdfTest, HostThatLeftIsAnError) {
+TEST_F(RomaUdfTest, AClosedConnectionToTheHostIsAnError) {
   Host host(udf_);
   Leave();
   std::string bytes;
@@ -257,7 +257,7 @@ TEST_F(RomaUdfTest, DescriptorIsTakenFromTheArguments) {
   EXPECT_EQ(ReceiveAll(), kReady + Frame(EncodedEcho("hello")));
 }
 
-TEST(RomaUdfArgumentsTest, AnythingElseIsRefused) {
+TEST(RomaUdfArgumentsTest, InvalidArgumentsAreRefused) {
   const std::vector<std::vector<std::string>> wrong = {
       {},
       {"udf"},

@@ -45,7 +45,7 @@ func ask(host *udf.Host, question []byte, size uint64) ([]byte, error) {
 
 	var refusal *udf.HostError
 	if _, err := call(host, "Refuse", text); !errors.As(err, &refusal) {
-		return nil, errors.New("the host refused nothing")
+		return nil, errors.New("the host accepted a call that it must refuse")
 	}
 	response = wire.AppendBytes(response, 4, []byte(refusal.Message))
 	return wire.AppendUint(response, 5, uint64(refusal.Code)), nil

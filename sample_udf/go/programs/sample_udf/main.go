@@ -22,9 +22,9 @@ func main() {
 			return nil, err
 		}
 		if len(tasks) == 0 {
-			return nil, errors.New("there is no task")
+			return nil, errors.New("the request has no task")
 		}
-		// Of several variants the last one counts.
+		// If several variants are present, the last one is valid.
 		task := tasks[len(tasks)-1]
 		outcome, err := do(task)
 		if err != nil {
@@ -47,5 +47,5 @@ func do(task wire.Field) ([]byte, error) {
 	case sortList:
 		return sortOne(uint32(wire.Last(parameters, 1).Uint)), nil
 	}
-	return nil, errors.New("this is a task that is done in other languages only")
+	return nil, errors.New("this sample does not implement the task")
 }

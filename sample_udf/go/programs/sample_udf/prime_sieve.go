@@ -7,10 +7,10 @@ import (
 	"roma/wire"
 )
 
-// What one round of a sieve that runs for some time goes up to.
+// The bound of each round of a sieve that runs for some time.
 const boundOfARound = 100_000
 
-// How a sieve's end is said, and the parts of a duration.
+// Field numbers of PrimeSieveRequest and of Duration.
 const (
 	upTo    = 1
 	atLeast = 2
@@ -18,7 +18,7 @@ const (
 	nanos   = 2
 )
 
-// sieve sieves as the request says.
+// sieve runs the requested sieve.
 func sieve(parameters []wire.Field) ([]byte, error) {
 	if len(parameters) == 0 {
 		return nil, errors.New("the sieve has no limit")
@@ -51,7 +51,7 @@ func sieveFor(encoded []byte) ([]byte, error) {
 	}
 }
 
-// primes finds all prime numbers up to and including bound.
+// primes returns all prime numbers up to and including bound.
 func primes(bound uint64) []uint64 {
 	isComposite := make([]bool, bound+1)
 	var found []uint64

@@ -6,7 +6,7 @@ import (
 	"roma/wire"
 )
 
-// list is the one that SortListRequest describes.
+// list returns the list that SortListRequest describes.
 func list(length uint32) []uint32 {
 	numbers := make([]uint32, length)
 	state := uint32(0x9e3779b9)

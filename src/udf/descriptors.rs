@@ -1,4 +1,4 @@
-//! Taking the descriptors that this process was started with.
+//! Takes the descriptors that this process inherited.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{Error, HostError};
 
-/// Where the host's functions are called, if the code was loaded with them.
+/// The descriptor for calls of the host, if the code was loaded with host functions.
 const HOST: RawFd = 4;
 
-/// Whether the descriptor has an owner already.
+/// Whether the descriptor has been taken.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 static HOST_TAKEN: AtomicBool = AtomicBool::new(false);
 
@@ -37,14 +37,14 @@ fn adopt_socket(descriptor: RawFd) -> Result<File, HostError> {
     match file.metadata() {
         Ok(metadata) if metadata.file_type().is_socket() => Ok(file),
         _ => {
-            // It belongs to the code that opened it.
+            // This descriptor has another owner: do not close it.
             let _ = file.into_raw_fd();
             Err(HostError::NotOffered)
         }
     }
 }
 
-/// The descriptor is the first argument. Those after it are between the server team and the UDF.
+/// Returns the descriptor, which is the first argument. The server team defines the further arguments.
 fn descriptor(mut arguments: impl Iterator<Item = OsString>) -> Result<RawFd, Error> {
     let argument = arguments.next().ok_or(Error::NoArgument)?;
     parse(&argument).ok_or(Error::InvalidDescriptor { argument })
@@ -53,16 +53,16 @@ fn descriptor(mut arguments: impl Iterator<Item = OsString>) -> Result<RawFd, Er
 fn parse(argument: &OsString) -> Option<RawFd> {
     let digits = argument.to_str()?;
     let is_decimal = digits.bytes().all(|byte| byte.is_ascii_digit());
-    // The standard streams have owners in the standard library.
+    // The standard library owns the standard streams.
     let number = digits.parse().ok().filter(|&number: &RawFd| number > 2);
     number.filter(|_| is_decimal)
 }
 
 #[allow(unsafe_code)]
 fn adopt(descriptor: RawFd) -> Result<File, Error> {
-    // SAFETY: the parent process opened the descriptor for this process, nothing else here knows
-    // its number, and `TAKEN` or `HOST_TAKEN` lets this happen once. Should nothing be open there, the owner is
-    // given up below before it could close anything.
+    // SAFETY: the parent process opened the descriptor for this process, nothing else here uses its
+    // number, and `TAKEN` or `HOST_TAKEN` lets this happen once. If the descriptor is not open, the
+    // owner is given up below and closes nothing.
     let file = unsafe { File::from_raw_fd(descriptor) };
     match file.metadata() {
         Ok(_) => Ok(file),
@@ -91,18 +91,18 @@ mod tests {
     }
 
     #[test]
-    fn further_arguments_are_the_udfs_own() {
+    fn further_arguments_are_ignored() {
         assert_eq!(of(&["3", "4", "--model=small"]).unwrap(), 3);
     }
 
     #[test]
-    fn no_argument_is_refused() {
+    fn a_missing_argument_is_refused() {
         let error = of(&[]).unwrap_err();
         assert!(matches!(error, Error::NoArgument), "{error}");
     }
 
     #[test]
-    fn anything_else_than_a_number_is_refused() {
+    fn an_argument_that_is_not_a_descriptor_number_is_refused() {
         for argument in ["", "x", "3x", "+3", "-3", " 3", "0", "1", "2", "2147483648"] {
             let error = of(&[argument]).unwrap_err();
             assert!(
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_to_the_host_is_a_socket_and_nothing_else() {
+    fn only_a_socket_is_taken_as_the_connection_to_the_host() {
         let (_host, udf) = UnixStream::pair().unwrap();
         assert!(adopt_socket(udf.into_raw_fd()).is_ok());
         let file = File::open("/dev/null").unwrap();
@@ -136,6 +136,6 @@ mod tests {
             let error = adopt_socket(descriptor).unwrap_err();
             assert!(matches!(error, HostError::NotOffered), "{error}");
         }
-        assert!(file.metadata().is_ok(), "its owner has lost it");
+        assert!(file.metadata().is_ok(), "the descriptor was closed");
     }
 }
