@@ -23,9 +23,9 @@ fn the_example_prints_the_echoed_message() {
 fn a_failure_says_whose_fault_it_is() {
     let done = echo_host("/no/such/udf", "");
     assert_eq!(done.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&done.stderr);
+    let stderr = String::from_utf8_lossy(&done.stderr);
     let expected = "binary, a fault of the udf: code 5: /no/such/udf does not exist";
-    assert!(said.contains(expected), "{said}");
+    assert!(stderr.contains(expected), "{stderr}");
 }
 
 /// Each block that names a file consists of lines of that file.

@@ -79,7 +79,7 @@ fn reach(address: impl Into<SocketAddr>) -> Answer {
     TcpStream::connect_timeout(&address.into(), Duration::from_millis(300)).into()
 }
 
-/// Sends a DNS query, which carries data out even where other traffic is blocked.
+/// Sends data in one datagram, as a DNS query would: this may work even if connections are blocked.
 fn ask(address: impl Into<SocketAddr>) -> Answer {
     let address = address.into();
     let own = if address.is_ipv4() {

@@ -229,7 +229,7 @@ fn adjust_clock() -> Answer {
     call(libc::SYS_adjtimex, &[at(&mut timex)]).into()
 }
 
-/// Interfaces that only x86-64 has. On other architectures the answer is the kernel's refusal.
+/// Stands for interfaces that only x86-64 has. Returns the error that the kernel would return.
 #[cfg(not(target_arch = "x86_64"))]
 mod old {
     use crate::answer::Answer;
@@ -274,7 +274,7 @@ mod old {
         })
     }
 
-    /// Makes calls with numbers that have the bit of the x32 entry.
+    /// Makes a call whose number has the bit of the x32 entry.
     pub(super) fn call_as_x32() -> Answer {
         const MARK: c_long = 0x4000_0000;
         answer_of_child(|| call(MARK | libc::SYS_getpid, &[]).is_ok())

@@ -92,7 +92,7 @@ pub enum Error {
         defined_in: String,
     },
 
-    /// The file does not declare exactly one service, and none or an unknown one was named.
+    /// No service was named and the file does not declare exactly one, or the named one does not exist.
     #[error(
         "{file} declares {}{}",
         if .known.is_empty() { "no service".to_owned() } else { format!("the services {}: name one of them", .known.join(", ")) },

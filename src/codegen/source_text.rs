@@ -30,7 +30,8 @@ fn begins_item(line: &str) -> bool {
     beginnings.iter().any(|it| line.starts_with(it))
 }
 
-/// Returns whether two lines belong to one item or one list, or the first opens a block.
+/// Returns whether no empty line may separate two lines: they belong to one item or list, or the first opens
+/// a block.
 fn belong_together(before: &str, line: &str) -> bool {
     let attached = ["///", "#["].iter().any(|it| before.starts_with(it));
     let both_use = before.starts_with("use ") && line.starts_with("use ");

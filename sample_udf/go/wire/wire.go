@@ -41,7 +41,7 @@ func Fields(message []byte) ([]Field, error) {
 	return fields, nil
 }
 
-// Last returns the last field with this number, which is the valid one, or a field without a value.
+// Last returns the last field with this number, which takes precedence, or a field without a value.
 func Last(fields []Field, number uint64) Field {
 	last := Field{Number: number}
 	for _, field := range fields {

@@ -24,7 +24,7 @@ func main() {
 		if len(tasks) == 0 {
 			return nil, errors.New("the request has no task")
 		}
-		// If several variants are present, the last one is valid.
+		// If several variants are present, the last one takes precedence.
 		task := tasks[len(tasks)-1]
 		outcome, err := do(task)
 		if err != nil {
