@@ -126,7 +126,7 @@ impl Pool {
             if let Some(reason) = self.closed() {
                 return Err(reason);
             }
-            if !state.workers.has_waiters()
+            if state.workers.queue().is_empty()
                 && let Some(lease) = self.take(&mut state, may_wait)
             {
                 return Ok(lease);
@@ -137,7 +137,8 @@ impl Pool {
             let (waiter, waiting) = oneshot::channel();
             if state
                 .workers
-                .enqueue(waiter, oneshot::Sender::is_closed)
+                .queue()
+                .push(waiter, oneshot::Sender::is_closed)
                 .is_err()
             {
                 return Err(Error::QueueFull {

@@ -19,6 +19,7 @@ mod metrics;
 mod options;
 mod patience;
 mod pool;
+mod queue;
 mod random;
 mod spawner;
 mod state;

@@ -150,18 +150,18 @@ impl Pool {
                 }
             }
             // A worker that starts can be handed out at once, which makes room for another.
-            if wanted == 0 || !state.workers.has_waiters() {
+            if wanted == 0 || state.workers.queue().is_empty() {
                 return;
             }
         }
     }
 
     fn hand_out(self: &Arc<Self>, state: &mut State) {
-        while state.workers.has_waiters() {
+        while !state.workers.queue().is_empty() {
             let Some(lease) = self.take(state, true) else {
                 return;
             };
-            let refused = match state.workers.next_waiter() {
+            let refused = match state.workers.queue().pop() {
                 Some(waiter) => waiter.send(lease).err(),
                 None => Some(lease),
             };
@@ -355,7 +355,7 @@ impl Pool {
             closed.get_or_insert(reason);
             is_first
         });
-        state.workers.drop_waiters();
+        state.workers.queue().clear();
     }
 
     /// Returns how the pool is doing.

@@ -7,6 +7,8 @@ use roma_core::{Counts, Error};
 use roma_protocol::WorkerId;
 use roma_supervise::Backoff;
 
+use crate::queue::Queue;
+
 /// How many of the longest-waiting workers are probed for readiness before one is taken.
 const MOST_PROBES: usize = 16;
 
@@ -60,7 +62,7 @@ pub(crate) struct PoolState<I, L, Q> {
     sizes: Sizes,
     idle: VecDeque<(WorkerId, I)>,
     live: HashMap<WorkerId, Entry<L>>,
-    queue: VecDeque<Q>,
+    queue: Queue<Q>,
     backoff: Backoff,
     /// A worker was seen ready. Until then workers are started one at a time, and the first one is not
     /// replaced while the load that waits for it has it.
@@ -73,7 +75,7 @@ impl<I, L, Q> PoolState<I, L, Q> {
             sizes,
             idle: VecDeque::new(),
             live: HashMap::new(),
-            queue: VecDeque::new(),
+            queue: Queue::new(sizes.max_waiting),
             backoff: Backoff::default(),
             proven: false,
         }
@@ -266,31 +268,9 @@ impl<I, L, Q> PoolState<I, L, Q> {
         due.is_some_and(|due| due <= now)
     }
 
-    /// Queues a request, unless the queue is full. `is_gone` tells which requests have given up.
-    pub(crate) fn enqueue(&mut self, waiter: Q, is_gone: impl Fn(&Q) -> bool) -> Result<(), Q> {
-        if self.queue.len() >= self.sizes.max_waiting {
-            self.queue.retain(|waiter| !is_gone(waiter));
-        }
-        if self.queue.len() >= self.sizes.max_waiting {
-            return Err(waiter);
-        }
-        self.queue.push_back(waiter);
-        Ok(())
-    }
-
-    /// Takes the request that waits longest.
-    pub(crate) fn next_waiter(&mut self) -> Option<Q> {
-        self.queue.pop_front()
-    }
-
-    /// Returns whether any request waits.
-    pub(crate) fn has_waiters(&self) -> bool {
-        !self.queue.is_empty()
-    }
-
-    /// Drops all requests that wait.
-    pub(crate) fn drop_waiters(&mut self) {
-        self.queue.clear();
+    /// Returns the requests that wait for a worker.
+    pub(crate) fn queue(&mut self) -> &mut Queue<Q> {
+        &mut self.queue
     }
 
     pub(crate) fn payload(&self, id: WorkerId) -> Option<&L> {
@@ -372,7 +352,7 @@ mod tests {
     #[test]
     fn waiting_requests_need_workers_too() {
         let (mut state, now) = state(1, 9);
-        state.enqueue(1, |_| false).unwrap();
+        state.queue().push(1, |_| false).unwrap();
         assert_eq!(state.wanted(now), 2);
     }
 
@@ -431,17 +411,6 @@ mod tests {
         assert!(state.overdue(later, |_| false).is_empty());
         assert!(state.ending(WorkerId(0), Some(now)));
         assert_eq!(state.overdue(later, |_| false), [WorkerId(0)]);
-    }
-
-    #[test]
-    fn requests_that_gave_up_make_room_in_a_full_queue() {
-        let (mut state, _) = state(1, 1);
-        state.enqueue(1, |_| false).unwrap();
-        state.enqueue(2, |_| false).unwrap();
-        assert_eq!(state.enqueue(3, |_| false), Err(3));
-        state.enqueue(4, |waiter| *waiter == 1).unwrap();
-        assert_eq!(state.next_waiter(), Some(2));
-        assert_eq!(state.next_waiter(), Some(4));
     }
 
     #[test]

@@ -10,13 +10,13 @@
 //! - a `spawner` gives up its `privileges`, starts workers, kills them and reports how they ended. It is
 //!   not on the path of a request: host and worker talk directly.
 
-mod code;
 mod control;
 mod holder;
 mod isolate;
 mod live_workers;
 mod pool;
 mod privileges;
+mod receive_code;
 mod replies;
 mod root;
 mod spawner;

@@ -13,7 +13,7 @@ use roma_protocol::control::{LibraryMount, Load};
 use roma_sandbox::mounts;
 use roma_sandbox::step::{self, Step, StepFailure, errno_of};
 
-use crate::code;
+use crate::receive_code;
 
 /// Room in the root beside the binary, for folders and mount points.
 const SLACK_BYTES: u64 = 1 << 20;
@@ -37,7 +37,7 @@ pub(crate) fn create(load: &Load, connection: OwnedFd) -> Result<Root, StepFailu
     })?;
     step::run(Step::PivotRoot, || mounts::pivot_into(staging))?;
     let begun = Instant::now();
-    code::receive(connection, load, program())?;
+    receive_code::receive(connection, load, program())?;
     let receive_time = begun.elapsed();
     for (source, target) in &libraries {
         step::run(Step::MountLibrary, || {

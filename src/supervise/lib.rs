@@ -21,7 +21,7 @@ mod programs;
 mod run_dir;
 mod sandbox;
 mod sandbox_options;
-mod slot;
+mod sandbox_slot;
 mod watchdog;
 
 pub use backoff::{Backoff, STABLE};
@@ -35,5 +35,5 @@ pub use pool_code::PoolCode;
 pub use programs::Programs;
 pub use sandbox::{Prepared, Sandbox, unanswered};
 pub use sandbox_options::SandboxOptions;
-pub use slot::{SandboxSlot, Slots};
+pub use sandbox_slot::{SandboxSlot, Slots};
 pub use watchdog::{Due, Watchdog};

@@ -64,8 +64,12 @@ pub use error::Error;
 pub use host::{Host, HostError};
 pub use serve::{run, serve, try_serve};
 
-/// Reads one message of at most `limit` bytes. For fuzzers, which have no connection.
-#[doc(hidden)]
+/// Reads one message of at most `limit` bytes from any stream, as [`Connection::read_request_bytes`] does
+/// from that of a request.
+///
+/// # Errors
+///
+/// The [`Error`] of a stream that ends early, or whose message is too large or not well-formed.
 pub fn read_message(stream: &mut impl std::io::Read, limit: usize) -> Result<Vec<u8>, Error> {
     Ok(frame::read(stream, limit)?)
 }

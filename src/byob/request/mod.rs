@@ -1,6 +1,7 @@
 //! One request: takes a worker, exchanges request and response with it, explains failures.
 
 mod exchange;
+mod no_response;
 mod trace;
 
 use std::os::fd::AsFd;

@@ -1,4 +1,4 @@
-//! Slots for sandboxes: each restarts its sandbox when that dies.
+//! Slots for sandboxes. Each slot restarts its sandbox when that dies.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
