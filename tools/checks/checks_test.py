@@ -164,6 +164,12 @@ class Commits(unittest.TestCase):
             self.assertEqual(len(found), 1, found)
             self.assertIn(problem, found[0])
 
+    def test_a_title_of_72_columns_is_the_longest(self):
+        self.assertEqual(commits.problems_of(GOOD.replace("lock", "lock" + "s" * 46)), [])
+        found = commits.problems_of(GOOD.replace("lock", "lock" + "s" * 47))
+        self.assertEqual(len(found), 1, found)
+        self.assertIn("has 73 columns: shorten it to 72", found[0])
+
     def test_commits_from_before_the_rule_and_merges_are_exempt(self):
         self.commit("old", rule=False)
         self.git("branch", "side")
