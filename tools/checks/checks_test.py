@@ -367,6 +367,7 @@ class Toolchain(unittest.TestCase):
             "rustc": f"rustc {self.RELEASE} (59807616e 2026-04-14)",
             "cargo": f"cargo {self.RELEASE} (f2d3ce0bd 2026-03-21)",
             "clippy": f"clippy {self.CLIPPY} (59807616e1 2026-04-14)",
+            "rustfmt": "rustfmt 1.9.0-stable (59807616e1 2026-04-14)",
         }
         return {**versions, **changes}
 
@@ -376,6 +377,13 @@ class Toolchain(unittest.TestCase):
     def test_another_or_a_missing_clippy_is_reported(self):
         self.assertIn("is not of Rust", toolchain.problems_of(self.versions(clippy="clippy 0.1.9 (0 2026-01-01)"))[0])
         self.assertIn("clippy does not run", toolchain.problems_of(self.versions(clippy=""))[0])
+
+    def test_a_rustfmt_of_another_release_is_reported(self):
+        for text in ("rustfmt 1.9.0-nightly (e50aa6fba4 2026-05-19)", "rustfmt 1.9.0"):
+            self.assertIn(f"`{text}` is not of Rust", toolchain.problems_of(self.versions(rustfmt=text))[0])
+        self.assertIn("rustfmt does not run", toolchain.problems_of(self.versions(rustfmt=""))[0])
+        without_commits = self.versions(rustc=f"rustc {self.RELEASE}", rustfmt="rustfmt 1.9.0")
+        self.assertEqual(toolchain.problems_of(without_commits), [])
 
     def test_a_difference_fails_only_where_ci_is_set(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -15,9 +15,7 @@ import sys
 # To bump: change it, run `tools/check`, and fix what the new lints find.
 PINNED = "1.95.0"
 
-
-# rustfmt has a version of its own, which says nothing of its release.
-TOOLS = {"rustc": ["rustc"], "cargo": ["cargo"], "clippy": ["cargo", "clippy"]}
+TOOLS = {"rustc": ["rustc"], "cargo": ["cargo"], "clippy": ["cargo", "clippy"], "rustfmt": ["cargo", "fmt"]}
 
 
 def main() -> int:
@@ -49,13 +47,22 @@ def problems_of(versions: dict) -> list:
         found = re.search(r"\d+\.\d+\.\d+", text)
         if not found:
             problems.append(f"{tool} does not run: install it, for example with `rustup toolchain install {PINNED}`")
-        elif found[0] != expected(tool):
+        elif is_of_another_commit(text, versions["rustc"]) if tool == "rustfmt" else found[0] != expected(tool):
             problems.append(
                 f"`{text}` is not of Rust {PINNED}: install that one with "
                 f"`rustup toolchain install {PINNED} --component clippy,rustfmt`, "
                 "or change PINNED in tools/checks/toolchain.py"
             )
     return problems
+
+
+def is_of_another_commit(rustfmt: str, rustc: str) -> bool:
+    """Whether rustfmt, whose version is not that of its release, was built from another commit than rustc."""
+    commits = [re.search(r"\((\w+) ", text) for text in (rustfmt, rustc)]
+    if not all(commits):
+        # A distribution may build both without the commit.
+        return any(commits)
+    return not commits[0][1].startswith(commits[1][1])
 
 
 def expected(tool: str) -> str:
