@@ -351,6 +351,24 @@ class Layers(unittest.TestCase):
         found = layers.dependencies({"packages": packages}, pathlib.Path("/tree"))
         self.assertEqual(found, {"src/high": {"src/low", "src/middle"}})
 
+    def test_the_lines_are_a_markdown_table(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            commits.git(root, "init", "-q")
+            file = root / "src/high/lib.rs"
+            file.parent.mkdir(parents=True)
+            file.write_text("fn a() {}\n\n#[cfg(test)]\nmod tests {\n    fn b() {}\n}\n")
+            table = layers.table_of_lines({"src/high": {"src/low", "src/middle"}}, root)
+        self.assertEqual(
+            table.split("\n"),
+            [
+                "| crate | product | tests | depends on |",
+                "| --- | ---: | ---: | --- |",
+                "| src/high | 2 | 4 | src/low, src/middle |",
+                "| all | 2 | 4 | - |",
+            ],
+        )
+
     def test_lines_of_tests_are_counted_apart(self):
         text = "fn a() {}\n\n#[cfg(test)]\nmod tests {\n    fn b() {}\n}\n"
         self.assertEqual(layers.lines_of("a.rs", text), (2, 4))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks which of our crates depend on which, tests aside, against the table below.
 
-With `--lines`, prints each crate's lines of Rust and its dependencies instead.
+With `--lines`, prints a Markdown table of each crate's lines of Rust and its dependencies instead.
 """
 
 import json
@@ -100,15 +100,14 @@ def problems_in(layers: dict, found: dict) -> list:
 
 
 def table_of_lines(found: dict, root: pathlib.Path) -> str:
-    rows = [("crate", "product", "tests", "depends on")]
+    rows = [("crate", "product", "tests", "depends on"), ("---", "---:", "---:", "---")]
     totals = [0, 0]
     counted = lines_of_crates(list(found), root)
     for folder in sorted(found, key=lambda it: list(LAYERS).index(it) if it in LAYERS else len(LAYERS)):
         totals = [total + lines for total, lines in zip(totals, counted[folder])]
         rows.append((folder, *map(str, counted[folder]), ", ".join(sorted(found[folder])) or "-"))
-    rows.append(("all", *map(str, totals), ""))
-    wide = [max(len(row[column]) for row in rows) for column in range(3)]
-    return "\n".join(f"{row[0]:{wide[0]}}  {row[1]:>{wide[1]}}  {row[2]:>{wide[2]}}  {row[3]}".rstrip() for row in rows)
+    rows.append(("all", *map(str, totals), "-"))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def lines_of_crates(folders: list, root: pathlib.Path) -> dict:
