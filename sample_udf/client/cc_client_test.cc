@@ -176,16 +176,17 @@ TEST_P(Client, ADeadlineACancelOrADeleteEndsAnExecution) {
 }
 
 TEST_P(Client, TheConnectionTimeoutEndsTheWaitForAFreeWorker) {
-  // One worker is ready and one more may start: the other requests get none.
+  // One worker is ready and two more may start, which is the maximum: the other requests get none.
   const std::string code = Registered("PAUSE_UDF", 1);
-  constexpr int kRequests = 5;
+  constexpr int kMaxLive = 3;
+  constexpr int kRequests = kMaxLive + 3;
   std::atomic<int> refused = 0;
   Notification enough;
   const auto callback = [&](StatusOr<SampleResponse> response, StatusOr<std::string_view>,
                             ProcessRequestMetrics) {
     if (response.status().cause() != "no_worker") return;
     EXPECT_EQ(response.status().code(), StatusCode::kDeadlineExceeded) << response.status();
-    if (++refused == kRequests - 2) enough.Notify();
+    if (++refused == kRequests - kMaxLive) enough.Notify();
   };
   for (int i = 0; i < kRequests; ++i) {
     const auto timeout = std::chrono::nanoseconds::zero();
