@@ -83,7 +83,9 @@ impl Pool {
         mut begin: impl FnMut(&Worker) -> Result<Option<S>, Error>,
         may_retry: impl Fn(&Error) -> bool,
     ) -> Result<Acquired<S>, Error> {
-        for attempt in 1.. {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
             let mut lease = self.acquire(patience).await?;
             if lease.worker().ready {
                 return Ok(Acquired {
@@ -114,7 +116,6 @@ impl Pool {
                 }
             }
         }
-        Err(Error::Internal("the retries of a start ended"))
     }
 
     /// Takes a worker, ready or starting.

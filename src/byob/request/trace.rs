@@ -1,7 +1,7 @@
 //! What is known of an execution while it runs, for its report.
 
 use bytes::Bytes;
-use roma_core::{Error, ExecutionId, Finished, LogTail, Report};
+use roma_core::{Error, ExecutionId, Finished, Report};
 use roma_pool::{End, Worker, WorkerEnd};
 use roma_supervise::LogCapture;
 
@@ -45,10 +45,9 @@ impl Trace {
         {
             self.report.exit = Some(*exit);
         }
-        self.report.logs = match self.log {
-            Some(mut log) => Some(log.whole().await),
-            None => None::<LogTail>,
-        };
+        if let Some(mut log) = self.log {
+            self.report.logs = Some(log.whole().await);
+        }
         self.report
     }
 }
