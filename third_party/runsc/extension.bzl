@@ -1,9 +1,8 @@
-"""gVisor's `runsc`. The first of these is used:
+"""What `//third_party/runsc` chooses from:
 
-1. the file that the variable ROMA_RUNSC names, which must be able to run a program inside gVisor;
-2. `runsc` on PATH, if it can do so;
-3. the one that `tools/bazel` prepared from Debian's packages, a build that is known to work;
-4. gVisor's own release, pinned here by its checksum.
+- `named`: the file that the variable ROMA_RUNSC names, which must be able to run a program inside gVisor;
+- the source of gVisor and the compilers for it, as `tools/bazel` prepared them from Debian's packages;
+- `stock`: Debian's build, if `tools/bazel` prepared it, or else gVisor's own release, pinned here by its checksum.
 """
 
 # To bump: take a release, and the `.sha512` files of its two `runsc`, in base64.
@@ -15,26 +14,43 @@ _RELEASE_INTEGRITY = {
 }
 
 _BUILD = """\
-# {origin}
-exports_files(
-    ["runsc"],
-    visibility = ["//visibility:public"],
+package(default_visibility = ["@roma//third_party/runsc:__pkg__"])
+
+exports_files({exported})
+
+filegroup(
+    name = "original",
+    srcs = glob(["*.orig.tar.gz"], allow_empty = True),
+)
+
+filegroup(
+    name = "debian",
+    srcs = glob(["*.debian.tar.xz"], allow_empty = True),
+)
+
+filegroup(
+    name = "packages",
+    srcs = glob(["*.deb"], allow_empty = True),
 )
 """
 
-def _works(repository_ctx, runsc):
-    """Runs a program inside gVisor. Returns the error, or an empty text."""
+_FOUND = """\
+\"""What there is.\"""
+
+NAMED = {named}
+SOURCE = {source}
+"""
+
+def _check(repository_ctx, runsc):
+    """Fails unless the program can run another one inside gVisor."""
     command = [runsc, "--root=" + str(repository_ctx.path("state")), "--network=none", "--ignore-cgroups"]
     done = repository_ctx.execute(command + ["do", "/bin/true"], timeout = 30)
     if done.return_code != 0:
         # Without CAP_SYS_ADMIN, which root in a container may lack too.
         done = repository_ctx.execute(command + ["--rootless", "do", "/bin/true"], timeout = 30)
     repository_ctx.delete("state")
-    return "" if done.return_code == 0 else "`runsc do /bin/true` failed: " + done.stderr.strip()[-500:]
-
-def _use(repository_ctx, runsc, origin):
-    repository_ctx.symlink(runsc, "runsc")
-    repository_ctx.file("BUILD.bazel", _BUILD.format(origin = origin))
+    if done.return_code != 0:
+        fail("ROMA_RUNSC names %s, but `runsc do /bin/true` failed: %s" % (runsc, done.stderr.strip()[-500:]))
 
 def _download(repository_ctx):
     arch = {"amd64": "x86_64"}.get(repository_ctx.os.arch, repository_ctx.os.arch)
@@ -42,31 +58,34 @@ def _download(repository_ctx):
         fail("gVisor has no release for %s" % arch)
     repository_ctx.download(
         url = _RELEASE_URL.format(release = _RELEASE, arch = arch),
-        output = "runsc",
+        output = "stock/runsc",
         executable = True,
         integrity = _RELEASE_INTEGRITY[arch],
     )
-    repository_ctx.file("BUILD.bazel", _BUILD.format(origin = "gVisor's release %s" % _RELEASE))
 
 def _runsc_repository_impl(repository_ctx):
     named = repository_ctx.getenv("ROMA_RUNSC")
+    source = repository_ctx.getenv("ROMA_GVISOR_PREPARED")
+    stock = repository_ctx.getenv("ROMA_RUNSC_PREPARED")
+    exported = ["stock/runsc"]
     if named:
-        problem = _works(repository_ctx, named)
-        if problem:
-            fail("ROMA_RUNSC names %s, but %s" % (named, problem))
-        return _use(repository_ctx, named, "named by ROMA_RUNSC")
-    found = repository_ctx.which("runsc")
-    if found and not _works(repository_ctx, found):
-        return _use(repository_ctx, found, "found on PATH")
-    prepared = repository_ctx.getenv("ROMA_RUNSC_PREPARED")
-    if prepared:
-        return _use(repository_ctx, prepared, "prepared by tools/bazel")
-    return _download(repository_ctx)
+        _check(repository_ctx, named)
+        repository_ctx.symlink(named, "named/runsc")
+        exported.append("named/runsc")
+    if source:
+        for file in repository_ctx.path(source).readdir():
+            repository_ctx.symlink(file, file.basename)
+    if stock:
+        repository_ctx.symlink(stock, "stock/runsc")
+    elif not named:
+        _download(repository_ctx)
+    repository_ctx.file("found.bzl", _FOUND.format(named = bool(named), source = bool(source)))
+    repository_ctx.file("BUILD.bazel", _BUILD.format(exported = exported))
 
 _runsc_repository = repository_rule(
     implementation = _runsc_repository_impl,
-    doc = "Makes a repository with the file `runsc`.",
-    environ = ["PATH", "ROMA_RUNSC", "ROMA_RUNSC_PREPARED"],
+    doc = "Makes a repository with a runsc or what one is built from, and `found.bzl`, which tells which.",
+    environ = ["ROMA_GVISOR_PREPARED", "ROMA_RUNSC", "ROMA_RUNSC_PREPARED"],
 )
 
 def _runsc_impl(_module_ctx):
@@ -74,5 +93,5 @@ def _runsc_impl(_module_ctx):
 
 runsc = module_extension(
     implementation = _runsc_impl,
-    doc = "Makes `@runsc//:runsc`. Use it as `//third_party/runsc`.",
+    doc = "Makes `@runsc`. Use it as `//third_party/runsc`.",
 )

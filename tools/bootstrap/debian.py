@@ -86,6 +86,20 @@ class Debian:
                 "Run the same command again: fetched packages are kept."
             )
 
+    def fetch_files(self, place: str, files: Dict[str, str], folder: pathlib.Path) -> None:
+        """Fetches files of the mirror, by their SHA-256, except those that are already there and intact."""
+        for name, sha256 in files.items():
+            package = Package(name, "", name, sha256)
+            if _intact(package, folder):
+                continue
+            address = f"{_mirror()}{place}/{urllib.parse.quote(name)}"
+            done = self._apt("/usr/lib/apt/apt-helper", "download-file", address, str(folder / name), f"SHA256:{sha256}")
+            if done.returncode != 0 or not _intact(package, folder):
+                raise Problem(
+                    f"could not fetch {name}:\n{tail(done.stderr)}\n"
+                    "If the mirror no longer has it, Debian has a newer one: see third_party/runsc/README.md."
+                )
+
     def _packages(self, verb: str, names: Dict[str, str], suite: str, *options: str) -> List[Package]:
         done = self._apt("apt-get", verb, "-y", "--print-uris", *options, *(f"{name}/{suite}" for name in names))
         if done.returncode != 0:

@@ -1,7 +1,7 @@
 """`tools/bazel --doctor`: what is used here, and why."""
 
+import os
 import pathlib
-import shutil
 
 import host
 import installed
@@ -46,8 +46,9 @@ def _rust(program) -> str:
 
 
 def _runsc(system) -> str:
-    """Describes the runsc that third_party/runsc tries first."""
-    tries = [shutil.which("runsc"), str(system.parent / "runsc/usr/bin/runsc") if system else None]
-    for place in filter(None, tries):
-        return f"{place}: {output([place, '--version']).splitlines()[0]} (ROMA_RUNSC names another)"
-    return "none here; the build downloads the release of gVisor that third_party/runsc pins"
+    """Describes the runsc that third_party/runsc uses."""
+    if os.environ.get("ROMA_RUNSC"):
+        return f"{os.environ['ROMA_RUNSC']}, named by ROMA_RUNSC"
+    if system:
+        return "built from Debian's source of gVisor with the changes in third_party/runsc/patches"
+    return "the release of gVisor that third_party/runsc pins, which the build downloads"

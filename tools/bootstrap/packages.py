@@ -59,10 +59,63 @@ BASE = {
     "libstdc++6": "",
 }
 
-# gVisor: trixie's build of 20240729 works. bookworm's is too old for systrap, and forky's build of
-# the same source panics at the first exec.
+# gVisor: the source that third_party/runsc builds, in Debian's pool, with checksums from Debian's signed index; and
+# Debian's own build of it. bookworm's is too old for systrap, and forky's panics at the first exec.
 RUNSC_SUITE = "trixie"
 RUNSC = {"runsc": "0.0~20240729"}
+RUNSC_SOURCE_FOLDER = "pool/main/g/golang-gvisor-gvisor"
+RUNSC_SOURCE = {
+    "golang-gvisor-gvisor_0.0~20240729.0.orig.tar.gz": "8677fe60daa0519bb77139c58fec6c9e4ea1ee12f9f673007c6c0e3545ef69d2",
+    "golang-gvisor-gvisor_0.0~20240729.0-4.debian.tar.xz": "4c6943f04cb36010aeb0c001fc5fdbf0d2dec895eabeefd6c38e59febc2da472",
+}
+
+# What that build compiles with: Go, the C++ compiler without its driver, their libraries, and gVisor's dependencies.
+# All are of one suite, whatever the machine's own is, so that every machine builds the same file. `{gnu}` is the
+# machine's architecture.
+RUNSC_BUILD = {
+    "golang-1.24-go": "1.24.4",
+    "golang-1.24-src": "1.24.4",
+    "cpp-14-{gnu}": "14.2.0",
+    "g++-14-{gnu}": "14.2.0",
+    "binutils-{gnu}": "2.44",
+    "libgcc-14-dev": "14.2.0",
+    "libc6-dev": "2.41",
+    "linux-libc-dev": "6.12",
+    "libbinutils": "2.44",
+    "libc6": "2.41",
+    "libctf-nobfd0": "2.44",
+    "libctf0": "2.44",
+    "libgcc-s1": "14.2.0",
+    "libgmp10": "",
+    "libisl23": "",
+    "libjansson4": "",
+    "libmpc3": "",
+    "libmpfr6": "",
+    "libsframe1": "2.44",
+    "libstdc++6": "14.2.0",
+    "libzstd1": "",
+    "zlib1g": "",
+    "golang-dbus-dev": "5.1",
+    "golang-github-bits-and-blooms-bitset-dev": "1.13",
+    "golang-github-cenkalti-backoff-dev": "4.3",
+    "golang-github-cilium-ebpf-dev": "0.11",
+    "golang-github-coreos-go-systemd-dev": "22.5",
+    "golang-github-gofrs-flock-dev": "0.8",
+    "golang-github-google-btree-dev": "1.0",
+    "golang-github-google-subcommands-dev": "1.2",
+    "golang-github-kr-pty-dev": "1.1",
+    "golang-github-mohae-deepcopy-dev": "",
+    "golang-github-opencontainers-specs-dev": "1.2",
+    "golang-github-vishvananda-netlink-dev": "1.3",
+    "golang-github-vishvananda-netns-dev": "0.0.5",
+    "golang-gocapability-dev": "",
+    "golang-golang-x-exp-dev": "",
+    "golang-golang-x-mod-dev": "0.19",
+    "golang-golang-x-sync-dev": "0.7",
+    "golang-golang-x-sys-dev": "0.22",
+    "golang-golang-x-time-dev": "0.5",
+    "golang-google-protobuf-dev": "1.36",
+}
 
 # The programs that must be installed on the machine, with their Debian packages.
 TOOLS = {

@@ -57,6 +57,7 @@ def _system(cache: pathlib.Path, rust: host.Rust, pool):
     with step("unpacking and relocating the packages"):
         _unpack_in_parallel(pool, files, system)
         _keep(files["base"], system / "base")
+        _keep(files["gvisor"], system / "gvisor")
         patchelf = libraries / "usr/bin/patchelf"
         relocate.relocate_bazel(root, patchelf)
         relocate.relocate_program(libraries / "usr/bin/protoc", libraries / "usr/lib" / host.arch().gnu, patchelf)
@@ -75,6 +76,8 @@ def _fetch(cache: pathlib.Path) -> dict:
     own = host.debian_codename()
     suites = dict.fromkeys([packages.BAZEL_SUITE, packages.RUNSC_SUITE, own])
     sources = debian.Debian(cache / "apt", suites, packages.ASSUMED)
+    gnu = host.arch().gnu.replace("_", "-")
+    gvisor = {name.format(gnu=gnu): version for name, version in packages.RUNSC_BUILD.items()}
     with step(f"reading Debian's package lists ({', '.join(suites)})"):
         sources.update()
         java = sources.first(packages.JAVA, packages.BAZEL_SUITE)
@@ -83,14 +86,18 @@ def _fetch(cache: pathlib.Path) -> dict:
             "bazel": sources.closure({**packages.BAZEL, java: ""}, packages.BAZEL_SUITE),
             "libraries": sources.exactly(packages.HOST, own),
             "runsc": sources.exactly(packages.RUNSC, packages.RUNSC_SUITE),
+            "gvisor": sources.exactly(gvisor, packages.RUNSC_SUITE),
             "go": sources.exactly({go: "", go[: -len("go")] + "src": ""}, own),
             "base": sources.exactly(packages.BASE, own),
         }
     folder = cache / "debs"
     every = [package for group in wanted.values() for package in group]
-    with step(f"fetching {len(every)} packages (about 280 MB, those not fetched before)"):
+    with step(f"fetching {len(every)} packages (about 370 MB, those not fetched before)"):
         sources.fetch(every, folder)
-    return {group: [folder / package.file_name for package in found] for group, found in wanted.items()}
+        sources.fetch_files(packages.RUNSC_SOURCE_FOLDER, packages.RUNSC_SOURCE, folder)
+    files = {group: [folder / package.file_name for package in found] for group, found in wanted.items()}
+    files["gvisor"] += [folder / name for name in packages.RUNSC_SOURCE]
+    return files
 
 
 def _unpack_in_parallel(pool, files: dict, system: pathlib.Path) -> None:
@@ -104,7 +111,7 @@ def _unpack_in_parallel(pool, files: dict, system: pathlib.Path) -> None:
 
 
 def _keep(files: list, folder: pathlib.Path) -> None:
-    """Copies the package files that Bazel itself unpacks into images."""
+    """Copies the files that Bazel itself unpacks: for images, and to build gVisor."""
     folder.mkdir()
     for file in files:
         shutil.copy(file, folder)
@@ -157,7 +164,8 @@ def _write_bazelrc(cache: pathlib.Path, target: pathlib.Path, system: pathlib.Pa
         common --override_repository=rules_rust~~i~cargo_bazel.buildifier-linux-{host.arch().debian}={target}/buildifier
         common --repo_env=CARGO_BAZEL_GENERATOR_URL=file://{cargo_bazel}/bin/cargo-bazel
         common --repo_env=CARGO_HOME={cargo_bazel}/cargo-home
-        # third_party/runsc uses this gVisor if there is none on PATH that works.
+        # third_party/runsc builds gVisor from these, and uses Debian's build if asked for the stock one.
+        common --repo_env=ROMA_GVISOR_PREPARED={system}/gvisor
         common --repo_env=ROMA_RUNSC_PREPARED={system}/runsc/usr/bin/runsc
         # third_party/go uses this Go if there is none on PATH.
         common --repo_env=ROMA_GO_PREPARED={go}
