@@ -243,7 +243,13 @@ impl ServiceBuilder {
             spawners: default_spawners().max(sandboxes),
         };
         match mode {
-            Mode::Gvisor | Mode::GvisorDebug => tracing::info!("{}", banner::GVISOR_ENABLED),
+            Mode::Gvisor | Mode::GvisorDebug => tracing::info!(
+                runsc = %config.runsc.path.display(),
+                version = config.runsc.version,
+                platform = %config.platform,
+                "{}",
+                banner::GVISOR_ENABLED
+            ),
             Mode::External => tracing::info!("the outer sandbox is not this service's own"),
             Mode::Minimal => {}
         }

@@ -18,6 +18,7 @@ mod outer;
 mod platform;
 mod pool_code;
 mod programs;
+mod remembered;
 mod run_dir;
 mod sandbox;
 mod sandbox_options;
@@ -32,7 +33,7 @@ pub use options::{
 };
 pub use outer::{Outer, OuterConfig};
 pub use pool_code::PoolCode;
-pub use programs::Programs;
+pub use programs::{Programs, Runsc};
 pub use sandbox::{Prepared, Sandbox, unanswered};
 pub use sandbox_options::SandboxOptions;
 pub use sandbox_slot::{SandboxSlot, Slots};

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +20,8 @@ use tokio::time::timeout;
 use crate::options::Platform;
 use crate::outer::OuterConfig;
 use crate::pool_code::PoolCode;
+use crate::programs::Runsc;
+use crate::remembered::Remembered;
 use crate::sandbox::Sandbox;
 
 /// How many processes are started on each platform, the first few of them to warm up.
@@ -33,7 +33,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 const TIME_LIMIT_WITH_ANOTHER: Duration = Duration::from_secs(5);
 /// The version of the conditions under which programs run inside. A change makes older measurements
 /// invalid.
-const CONDITIONS: u32 = 2;
+const CONDITIONS: u32 = 3;
 /// A platform that takes this many times as long as the first is given up. (In virtual machines kvm may
 /// hang although its device exists.)
 const MOST_TIMES: u32 = 4;
@@ -55,12 +55,12 @@ async fn choose(config: &OuterConfig) -> Result<Platform, Error> {
     if let Some(platform) = known.get(&key) {
         return Ok(*platform);
     }
-    let cache = Cache::new(key);
-    let platform = match cache.read() {
+    let memory = Remembered::new(&format!("platform-{key:016x}"));
+    let platform = match memory.read().and_then(|text| text.trim().parse().ok()) {
         Some(platform) => platform,
         None => fastest(config)
             .await
-            .inspect(|platform| cache.write(*platform))?,
+            .inspect(|platform| memory.write(&format!("{platform}\n")))?,
     };
     known.insert(key, platform);
     Ok(platform)
@@ -118,7 +118,7 @@ async fn measure(config: &OuterConfig) -> Result<Duration, Error> {
     let code = PoolCode {
         bytes: program.into(),
         private_ipc: true,
-        filter: FilterLevel::None,
+        filter: FilterLevel::Strict,
         ..PoolCode::default()
     };
     let prepared = sandbox.0.prepare(&code, 1).await?;
@@ -172,50 +172,8 @@ impl Drop for EndOnDrop {
     }
 }
 
-/// The file with the platform that was measured for this machine, kernel and runsc.
-struct Cache {
-    file: Option<PathBuf>,
-}
-
-impl Cache {
-    fn new(key: u64) -> Self {
-        let file = cache_dir().map(|dir| dir.join(format!("platform-{key:016x}")));
-        Self { file }
-    }
-
-    fn read(&self) -> Option<Platform> {
-        fs::read_to_string(self.file.as_ref()?)
-            .ok()?
-            .trim()
-            .parse()
-            .ok()
-    }
-
-    /// Ignores failures: they only cost the next start another measurement.
-    fn write(&self, platform: Platform) {
-        let Some(file) = &self.file else { return };
-        let fresh = file.with_extension(std::process::id().to_string());
-        let folder = file.parent().map(fs::create_dir_all);
-        let written = folder.is_some_and(|made| made.is_ok())
-            && fs::write(&fresh, format!("{platform}\n")).is_ok();
-        if written {
-            let _ = fs::rename(&fresh, file);
-        }
-    }
-}
-
-fn cache_dir() -> Option<PathBuf> {
-    let set = |name| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    let base = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")))?;
-    Some(base.join("roma"))
-}
-
 /// Returns a key that changes with everything that may change the result.
-fn key(runsc: &Path) -> u64 {
+fn key(runsc: &Runsc) -> u64 {
     let mut hasher = DefaultHasher::new();
     CONDITIONS.hash(&mut hasher);
     for file in [
@@ -230,41 +188,40 @@ fn key(runsc: &Path) -> u64 {
     std::thread::available_parallelism()
         .map_or(1, usize::from)
         .hash(&mut hasher);
-    if let Ok(meta) = fs::metadata(runsc) {
-        (runsc, meta.size(), meta.mtime(), meta.ino()).hash(&mut hasher);
-    }
+    host_filters().hash(&mut hasher);
+    runsc.digest.hash(&mut hasher);
     hasher.finish()
+}
+
+/// Returns how many seccomp filters this process runs below. One of them may have a listener, which
+/// slows systrap down.
+fn host_filters() -> Option<String> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let mut lines = status.lines();
+    lines.find_map(|line| Some(line.strip_prefix("Seccomp_filters:")?.trim().to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_measured_platform_is_remembered() {
-        let scratch = tempfile::tempdir().unwrap();
-        let cache = Cache {
-            file: Some(scratch.path().join("deep/platform-1")),
-        };
-        assert_eq!(cache.read(), None);
-        cache.write(Platform::Ptrace);
-        assert_eq!(cache.read(), Some(Platform::Ptrace));
-        assert_eq!(
-            fs::read_dir(scratch.path().join("deep")).unwrap().count(),
-            1
-        );
+    fn runsc(digest: &str) -> Runsc {
+        let mut runsc = Runsc::at("/bin/runsc");
+        runsc.digest = digest.to_owned();
+        runsc
     }
 
     #[test]
-    fn an_invalid_cache_file_is_ignored() {
-        let scratch = tempfile::tempdir().unwrap();
-        let file = scratch.path().join("platform-1");
-        fs::write(&file, "warp drive").unwrap();
-        assert_eq!(Cache { file: Some(file) }.read(), None);
+    fn the_key_belongs_to_the_content_of_the_program() {
+        let mut moved = runsc("a");
+        moved.path = "/elsewhere/runsc".into();
+        assert_eq!(key(&runsc("a")), key(&moved));
+        assert_ne!(key(&runsc("a")), key(&runsc("b")));
     }
 
     #[test]
-    fn another_runsc_has_another_key() {
-        assert_ne!(key(Path::new("/bin/sh")), key(Path::new("/bin/ls")));
+    fn this_process_knows_its_filters() {
+        let filters = host_filters().unwrap();
+        assert!(filters.parse::<u32>().is_ok(), "{filters}");
     }
 }

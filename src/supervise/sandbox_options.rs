@@ -11,7 +11,7 @@ use crate::cores::cores;
 use crate::options::{LibraryMount, Mode, Platform, check_mounts};
 use crate::outer::{self, OuterConfig};
 use crate::platform;
-use crate::programs::{self, Programs};
+use crate::programs::{self, Programs, Runsc};
 use crate::run_dir;
 
 /// A shorter watchdog would end processes that only wait for a processor.
@@ -145,6 +145,11 @@ impl SandboxOptions {
         self.check()?;
         let mut config = self.outer_config()?;
         clear_stale(&config);
+        if config.mode.is_gvisor() {
+            let path = config.runsc.path.clone();
+            let inspected = tokio::task::spawn_blocking(move || Runsc::inspect(&path)).await;
+            config.runsc = inspected.map_err(|_| Error::Internal("reading runsc panicked"))?;
+        }
         config.platform = platform::resolve(&config).await?;
         Ok(config)
     }
@@ -165,8 +170,8 @@ impl SandboxOptions {
             reason: e.to_string(),
         })?;
         let runsc = match self.mode.is_gvisor() {
-            true => self.programs.find_runsc()?,
-            false => PathBuf::new(),
+            true => Runsc::at(self.programs.find_runsc()?),
+            false => Runsc::default(),
         };
         Ok(OuterConfig {
             mode: self.mode,
@@ -195,7 +200,7 @@ impl SandboxOptions {
 
 fn clear_stale(config: &OuterConfig) {
     let end =
-        |folder: &std::path::Path, name: &str| outer::end_container(&config.runsc, folder, name);
+        |folder: &std::path::Path, name: &str| outer::end_container(&config.runsc.path, folder, name);
     let cleared = run_dir::clear_stale(&config.run_dir, end);
     if cleared > 0 {
         tracing::info!(cleared, "removed the files of services that were killed");

@@ -65,7 +65,7 @@ pub(super) fn prepare(
     make_mount_points(config, &rootfs)?;
     fs::write(bundle.join("config.json"), oci_config(config).to_string())?;
     let container = Container {
-        runsc: config.runsc.clone(),
+        runsc: config.runsc.path.clone(),
         instance: instance.path().to_owned(),
         name: instance.name().to_owned(),
     };
@@ -121,9 +121,10 @@ fn oci_config(config: &OuterConfig) -> Value {
 }
 
 fn command(config: &OuterConfig, instance: &RunDir, bundle: &Path) -> Command {
-    let mut command = Command::new(&config.runsc);
+    let mut command = Command::new(&config.runsc.path);
     command.arg("--root").arg(runsc_root(instance.path()));
     command.args(["--network=none", "--ignore-cgroups"]);
+    command.args(config.runsc.options());
     let platform = match config.platform {
         // Not resolved: gVisor's own default.
         Platform::Auto => Platform::Systrap,
@@ -208,6 +209,7 @@ pub(crate) fn end_container(runsc: &Path, instance: &Path, name: &str) {
 mod tests {
     use super::*;
     use crate::options::LibraryMount;
+    use crate::programs::Runsc;
 
     fn config() -> OuterConfig {
         OuterConfig {
@@ -215,7 +217,7 @@ mod tests {
             platform: Platform::Ptrace,
             run_dir: "/run".into(),
             run_workers: "/bin/run_workers".into(),
-            runsc: "/bin/runsc".into(),
+            runsc: Runsc::default(),
             libraries: vec![
                 LibraryMount::at("/opt/a", "/lib"),
                 LibraryMount::same("/usr/lib"),

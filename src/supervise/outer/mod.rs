@@ -15,6 +15,7 @@ use roma_io::stream::pipe;
 
 use crate::log_capture::LogCapture;
 use crate::options::{LibraryMount, Mode, Platform};
+use crate::programs::Runsc;
 use crate::run_dir::RunDir;
 use gvisor::Container;
 
@@ -36,8 +37,8 @@ pub struct OuterConfig {
     pub run_dir: PathBuf,
     /// The program that runs inside.
     pub run_workers: PathBuf,
-    /// gVisor's program; empty in the modes without gVisor.
-    pub runsc: PathBuf,
+    /// gVisor's program.
+    pub runsc: Runsc,
     /// Folders that UDFs may read.
     pub libraries: Vec<LibraryMount>,
     /// A bound on the address space of gVisor, in bytes.

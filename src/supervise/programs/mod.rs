@@ -1,6 +1,7 @@
 //! Finding the programs that a service starts.
 
 pub(crate) mod installed;
+mod runsc;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use roma_core::ConfigError;
 
 use installed::Installed;
+pub use runsc::Runsc;
 
 /// The programs that a service starts.
 #[derive(Debug, Default)]
