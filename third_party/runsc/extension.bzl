@@ -14,7 +14,7 @@ _RELEASE_INTEGRITY = {
 }
 
 _BUILD = """\
-package(default_visibility = ["@roma//third_party/runsc:__pkg__"])
+package(default_visibility = ["@roma//third_party/runsc:__subpackages__"])
 
 exports_files({exported})
 

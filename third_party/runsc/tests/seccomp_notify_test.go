@@ -1,0 +1,20 @@
+package systrap
+
+import "testing"
+
+func TestSeccompNotifyIsUsedWhereTheHostHasIt(t *testing.T) {
+	// A filter at no address: EFAULT says that the host knows the flag. The kernel here is 5.0 or newer.
+	initSeccompNotify()
+	if !seccompNotifyIsSupported {
+		t.Error("the host has seccomp notification, and it is not used")
+	}
+}
+
+func TestPatchingIsWhatWasAskedFor(t *testing.T) {
+	for _, disable := range []bool{true, false} {
+		DisableSyscallPatching(disable)
+		if disableSyscallPatching != disable {
+			t.Errorf("asked for %v", disable)
+		}
+	}
+}
