@@ -36,7 +36,7 @@ const TIME_LIMIT_WITH_ANOTHER: Duration = Duration::from_secs(5);
 const CONDITIONS: u32 = 3;
 /// A platform that takes this many times as long as the first is given up. (In virtual machines kvm may
 /// hang although its device exists.)
-const MOST_TIMES: u32 = 4;
+const MOST_TIMES: u32 = 2;
 
 /// Returns the platform to use: the one that was asked for, or the fastest.
 pub(crate) async fn resolve(config: &OuterConfig) -> Result<Platform, Error> {

@@ -25,6 +25,16 @@ def _words(ctx, name):
         words += ["--patch", path(patch)]
     return words
 
+# Go's build does not depend on the compilation mode: one file serves all.
+def _one_mode_impl(_settings, _attr):
+    return {"//command_line_option:compilation_mode": "opt"}
+
+_one_mode = transition(
+    implementation = _one_mode_impl,
+    inputs = [],
+    outputs = ["//command_line_option:compilation_mode"],
+)
+
 def _resources(_os, _inputs_size):
     return {"cpu": 2, "memory": 2000}
 
@@ -45,7 +55,10 @@ def _runsc_binary_impl(ctx):
 runsc_binary = rule(
     implementation = _runsc_binary_impl,
     doc = "Builds runsc from source: static, stripped, and the same file wherever it is built.",
-    attrs = _INPUTS,
+    attrs = _INPUTS | {
+        "_allowlist_function_transition": attr.label(default = "@bazel_tools//tools/allowlists/function_transition_allowlist"),
+    },
+    cfg = _one_mode,
     executable = True,
 )
 

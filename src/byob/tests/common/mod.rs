@@ -131,7 +131,7 @@ impl TestBed {
             // There is one sandbox, so that a test knows which one it kills.
             true => builder
                 .sandboxes(1)
-                .platform(Platform::Systrap)
+                .platform(platform())
                 .runsc(program("ROMA_RUNSC")),
             false => builder,
         }
@@ -158,6 +158,12 @@ impl TestBed {
 /// Whether the tests run as root. What an ordinary user may create depends on the machine.
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
+}
+
+/// gVisor's platform: that of ROMA_TEST_PLATFORM, or systrap.
+fn platform() -> Platform {
+    let named = std::env::var("ROMA_TEST_PLATFORM");
+    named.map_or(Platform::Systrap, |name| name.parse().unwrap())
 }
 
 /// The program that an environment variable names. Bazel builds it and sets the variable.
