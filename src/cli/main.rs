@@ -21,7 +21,7 @@ use error::{Explain, WrongUse};
 
 /// Runs other people's binaries on private data, a fresh sandboxed process for each request.
 #[derive(Debug, Parser)]
-#[command(name = "roma", version, max_term_width = 80)]
+#[command(name = "roma", bin_name = "roma", version, max_term_width = 80)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
