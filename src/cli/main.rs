@@ -33,7 +33,7 @@ enum Command {
     Bench(Box<bench::BenchArgs>),
     /// Prints a script with which a command line shell completes this tool's options.
     Completions(completions::CompletionsArgs),
-    /// Starts a service, runs sample UDFs in it and prints what isolated them.
+    /// Starts a service, runs good and hostile samples in it, and prints what isolated them.
     Demo(demo::DemoArgs),
     /// Checks whether Roma works on this machine, and says how to fix what does not.
     Doctor(doctor::DoctorArgs),
@@ -67,7 +67,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             completions::run::<Arguments>(&arguments, &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Demo(arguments) => demo::run(arguments).await.map(done),
+        Command::Demo(arguments) => demo::run(arguments).await,
         Command::Doctor(arguments) => doctor::run(arguments).await,
         Command::Shell(arguments) => shell::run(arguments).await,
         Command::Soak(arguments) => soak::run(arguments).await.map(done),

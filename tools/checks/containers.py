@@ -165,7 +165,7 @@ def without_namespaces(profile: dict) -> dict:
 
 def answered(title: str, done: subprocess.CompletedProcess) -> None:
     expect(done.returncode == 0 and ANSWERED in done.stdout, f"{title}: {done}")
-    up = re.search(r"up after ([0-9.]+ m?s)", done.stdout)
+    up = re.search(r"Up after ([0-9.]+ m?s)", done.stdout)
     print(f"answered: {title} (the service was up after {up.group(1) if up else '?'})")
 
 

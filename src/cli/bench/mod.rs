@@ -48,7 +48,7 @@ pub async fn run(arguments: BenchArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Waits until `workers` workers are ready, or the code is deleted.
-async fn until_ready(service: &Service, code: &CodeToken, workers: u32) {
+pub async fn until_ready(service: &Service, code: &CodeToken, workers: u32) {
     while service
         .status(code)
         .is_ok_and(|status| status.counts.ready < workers as usize)

@@ -53,6 +53,20 @@ pub fn short(time: Duration) -> String {
     }
 }
 
+/// Formats a duration with its unit and two or three digits.
+pub fn brief(time: Duration) -> String {
+    let micros = time.as_secs_f64() * 1e6;
+    let (number, unit) = match micros {
+        ..999.5 => return short(time),
+        ..999_500.0 => (micros / 1e3, "ms"),
+        _ => (micros / 1e6, "s"),
+    };
+    match number {
+        ..9.95 => format!("{number:.1} {unit}"),
+        _ => format!("{number:.0} {unit}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,5 +86,16 @@ mod tests {
         assert_eq!(short(Duration::from_micros(12)), "12 us");
         assert_eq!(short(Duration::from_micros(1234)), "1.23 ms");
         assert_eq!(short(Duration::from_millis(2500)), "2.50 s");
+    }
+
+    #[test]
+    fn brief_durations_have_no_more_digits_than_are_read() {
+        let brief = |micros| brief(Duration::from_micros(micros));
+        assert_eq!(brief(12), "12 us");
+        assert_eq!(brief(1234), "1.2 ms");
+        assert_eq!(brief(9960), "10 ms");
+        assert_eq!(brief(297_300), "297 ms");
+        assert_eq!(brief(999_700), "1.0 s");
+        assert_eq!(brief(8_450_000), "8.4 s");
     }
 }

@@ -5,19 +5,21 @@ use std::io::IsTerminal;
 /// The width of the output in columns.
 pub const WIDTH: usize = 80;
 
-/// A colour that every terminal has.
+/// A colour, or a weight, that every terminal has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
     Red,
     Green,
     Yellow,
     Grey,
+    Bold,
 }
 
-/// Returns whether standard output is a terminal and `NO_COLOR` is not set.
+/// Returns whether standard output is a terminal that has colours, and `NO_COLOR` is not set.
 pub fn colours() -> bool {
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    std::io::stdout().is_terminal() && !unwanted
+    let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    std::io::stdout().is_terminal() && !unwanted && !dumb
 }
 
 /// Returns the text in a colour if `colours` is true.
@@ -27,6 +29,7 @@ pub fn painted(text: &str, colour: Colour, colours: bool) -> String {
         Colour::Green => 32,
         Colour::Yellow => 33,
         Colour::Grey => 90,
+        Colour::Bold => 1,
     };
     match colours {
         true => format!("\x1b[{code}m{text}\x1b[0m"),
