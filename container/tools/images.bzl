@@ -7,7 +7,7 @@ visibility(["//container/tools"])
 # The default arguments of each.
 TOOLS = {
     "bench": ["--mode", "gvisor"],
-    "demo": ["--mode", "gvisor", "/udf/sample_udf", "/udf/echo_udf"],
+    "demo": ["--mode", "gvisor"],
     "shell": ["--proto", "/udf/sample.proto"],
     "traffic": ["--help"],
 }
@@ -42,6 +42,7 @@ def _tool_image(tool, cmd, flavor, debug):
             "PATH": "/tools:$PATH",
             "ROMA_ECHO_UDF": "/udf/echo_udf",
             "ROMA_FLOOR": "/tools/floor",
+            "ROMA_HOSTILE_UDF": "/udf/hostile_udf",
             "ROMA_SAMPLE_UDF": "/udf/sample_udf",
         },
         labels = _LAUNCH_POLICY | {

@@ -78,7 +78,7 @@ class Podman:
 
 def demo(engine, user: str, flags: list, words: list, **how) -> subprocess.CompletedProcess:
     image = f"localhost/roma/demo:{user}"
-    return engine("run", "--rm", *PODMAN_LIMITS, *flags, image, *words, "/udf/sample_udf", "/udf/echo_udf", **how)
+    return engine("run", "--rm", *PODMAN_LIMITS, *flags, image, *words, **how)
 
 
 def answers(engine) -> None:
@@ -91,7 +91,7 @@ def answers(engine) -> None:
         answered(f"minimal, {user}, our filter", demo(engine, user, OUR_FILTER, MINIMAL))
         answered(f"minimal, {user}, hardened", demo(engine, user, hardened, MINIMAL))
         off = demo(engine, user, [*OUR_FILTER, "--env=DISABLE_GVISOR=true"], GVISOR)
-        expect("gVisor is DISABLED" in off.stderr, off)
+        expect("gVisor is DISABLED" in off.stdout, off)
         answered(f"DISABLE_GVISOR, {user}", off)
 
 
