@@ -20,6 +20,8 @@ ALLOWED_HOSTS = {
     # gVisor: its releases, pinned by checksum, and its documentation.
     "gvisor.dev",
     "storage.googleapis.com",
+    # The namespace of SVG, which no program fetches.
+    "www.w3.org",
     # Documentation.
     "bazel.build",
     "protobuf.dev",
