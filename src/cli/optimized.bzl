@@ -22,16 +22,17 @@ def _optimized_impl(ctx):
         mnemonic = "Strip",
         use_default_shell_env = True,
     )
-    data = ctx.attr.data + ctx.attr.data_as_built
-    runfiles = ctx.runfiles([output] + ctx.files.data + ctx.files.data_as_built)
     return [
         DefaultInfo(
             executable = output,
             files = depset([output]),
-            runfiles = runfiles.merge_all([target[DefaultInfo].default_runfiles for target in data]),
+            runfiles = ctx.runfiles([output] + ctx.files.data).merge_all([
+                data[DefaultInfo].default_runfiles
+                for data in ctx.attr.data
+            ]),
         ),
         RunEnvironmentInfo({
-            name: ctx.expand_location(value, data)
+            name: ctx.expand_location(value, ctx.attr.data)
             for name, value in ctx.attr.env.items()
         }),
     ]
@@ -41,16 +42,12 @@ optimized = rule(
     doc = "Builds a program, and what it runs, with optimisation. The program has no symbols.",
     attrs = {
         "data": attr.label_list(
-            doc = "Programs that `bazel run` puts where this one finds them. They are optimised too.",
+            doc = "What `bazel run` puts where the program finds it: programs, which are optimised too, and files.",
             cfg = _optimized_transition,
             allow_files = True,
         ),
-        "data_as_built": attr.label_list(
-            doc = "The same for what the compilation mode does not change, so that it is not built a second time.",
-            allow_files = True,
-        ),
         "env": attr.string_dict(
-            doc = "The environment for `bazel run`, where `$(rootpath LABEL)` is the path of a piece of data.",
+            doc = "The environment for `bazel run`. `$(rootpath LABEL)` is the path of one of `data`.",
         ),
         "program": attr.label(
             doc = "The program. Its own `data` is not used.",
