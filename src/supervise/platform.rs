@@ -70,6 +70,7 @@ async fn fastest(config: &OuterConfig) -> Result<Platform, Error> {
     let mut best = None;
     let mut time_limit = TIME_LIMIT;
     let mut failures = Vec::new();
+    tracing::info!("measuring gVisor's platforms, once for this machine and this runsc");
     for platform in candidates() {
         let config = OuterConfig {
             platform,

@@ -199,8 +199,9 @@ impl SandboxOptions {
 }
 
 fn clear_stale(config: &OuterConfig) {
-    let end =
-        |folder: &std::path::Path, name: &str| outer::end_container(&config.runsc.path, folder, name);
+    let end = |folder: &std::path::Path, name: &str| {
+        outer::end_container(&config.runsc.path, folder, name)
+    };
     let cleared = run_dir::clear_stale(&config.run_dir, end);
     if cleared > 0 {
         tracing::info!(cleared, "removed the files of services that were killed");

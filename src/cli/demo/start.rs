@@ -34,32 +34,27 @@ pub async fn start<W: Write>(target: &Target, screen: &mut Screen<W>) -> Result<
 async fn started<W: Write>(target: &Target, screen: &mut Screen<W>) -> Result<Service> {
     let mut measurements = measuring::listen();
     let mut starting = pin!(target.builder().banner(false).start());
-    let mut is_first = true;
     let started = loop {
         tokio::select! {
             biased;
             Some(measured) = measurements.recv() => {
-                print(&measured, std::mem::take(&mut is_first), screen)?;
+                print(&measured, screen)?;
             }
             started = &mut starting => break started,
         }
     };
     while let Ok(measured) = measurements.try_recv() {
-        print(&measured, std::mem::take(&mut is_first), screen)?;
+        print(&measured, screen)?;
     }
     Ok(started.inspect_err(explain)?)
 }
 
-fn print<W: Write>(
-    measured: &Measured,
-    is_first: bool,
-    screen: &mut Screen<W>,
-) -> std::io::Result<()> {
-    if is_first {
-        screen.say(
+fn print<W: Write>(measured: &Measured, screen: &mut Screen<W>) -> std::io::Result<()> {
+    if measured.platform.is_empty() {
+        return screen.say(
             "The first start on a machine measures which of gVisor's platforms is the fastest \
              there, and remembers it. A process takes:",
-        )?;
+        );
     }
     let label = format!("  on {}", measured.platform);
     screen.row(&label, &measured.time, Colour::Grey)

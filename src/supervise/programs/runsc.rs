@@ -93,7 +93,8 @@ fn identity(path: &Path) -> Option<u64> {
     let meta = fs::metadata(path).ok()?;
     let mut hasher = DefaultHasher::new();
     (path, meta.dev(), meta.ino(), meta.size()).hash(&mut hasher);
-    (meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()).hash(&mut hasher);
+    (meta.mtime(), meta.mtime_nsec()).hash(&mut hasher);
+    (meta.ctime(), meta.ctime_nsec()).hash(&mut hasher);
     Some(hasher.finish())
 }
 
@@ -165,7 +166,10 @@ mod tests {
         };
         let read = Runsc::parse(Path::new("/bin/runsc"), &runsc.text());
         assert_eq!(read, Some(runsc));
-        assert_eq!(Runsc::parse(Path::new("/bin/runsc"), "ab\nmaybe\n1\n"), None);
+        assert_eq!(
+            Runsc::parse(Path::new("/bin/runsc"), "ab\nmaybe\n1\n"),
+            None
+        );
     }
 
     #[test]
