@@ -21,6 +21,7 @@ ALLOWED_HOSTS = {
     "gvisor.dev",
     "storage.googleapis.com",
     # The namespace of SVG, which no program fetches.
+    "www.cve.org",
     "www.w3.org",
     # Documentation.
     "bazel.build",

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use roma_core::ConfigError;
 
 use installed::Installed;
+
 pub use runsc::Runsc;
 
 /// The programs that a service starts.
