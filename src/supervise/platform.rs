@@ -33,7 +33,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 const TIME_LIMIT_WITH_ANOTHER: Duration = Duration::from_secs(5);
 /// The version of the conditions under which programs run inside. A change makes older measurements
 /// invalid.
-const CONDITIONS: u32 = 3;
+const CONDITIONS: u32 = 4;
 /// A platform that takes this many times as long as the first is given up. (In virtual machines kvm may
 /// hang although its device exists.)
 const MOST_TIMES: u32 = 2;
@@ -42,7 +42,21 @@ const MOST_TIMES: u32 = 2;
 pub(crate) async fn resolve(config: &OuterConfig) -> Result<Platform, Error> {
     match config.mode.is_gvisor() && config.platform == Platform::Auto {
         true => choose(config).await,
-        false => Ok(config.platform),
+        false => {
+            warn_of_systrap(config);
+            Ok(config.platform)
+        }
+    }
+}
+
+fn warn_of_systrap(config: &OuterConfig) {
+    let named = config.mode.is_gvisor() && config.platform == Platform::Systrap;
+    if named && !config.runsc.resets_stubs() {
+        tracing::warn!(
+            version = config.runsc.version,
+            "on systrap this runsc lets a program leave a message for the next one: use ptrace, or \
+             the runsc of third_party/runsc"
+        );
     }
 }
 
@@ -71,7 +85,7 @@ async fn fastest(config: &OuterConfig) -> Result<Platform, Error> {
     let mut time_limit = TIME_LIMIT;
     let mut failures = Vec::new();
     tracing::info!("measuring gVisor's platforms, once for this machine and this runsc");
-    for platform in candidates() {
+    for platform in candidates(&config.runsc) {
         let config = OuterConfig {
             platform,
             ..config.clone()
@@ -99,15 +113,20 @@ async fn fastest(config: &OuterConfig) -> Result<Platform, Error> {
     }
 }
 
-fn candidates() -> impl Iterator<Item = Platform> {
+/// Returns the platforms to measure. Without our patch, systrap lets a program leave a message for the
+/// next one, so it must be asked for by name.
+fn candidates(runsc: &Runsc) -> Vec<Platform> {
     let kvm = fs::OpenOptions::new()
         .read(true)
         .write(true)
         .open("/dev/kvm")
         .is_ok();
-    [Platform::Systrap, Platform::Ptrace]
-        .into_iter()
-        .chain(kvm.then_some(Platform::Kvm))
+    let mut platforms = vec![Platform::Ptrace];
+    if runsc.resets_stubs() {
+        platforms.insert(0, Platform::Systrap);
+    }
+    platforms.extend(kvm.then_some(Platform::Kvm));
+    platforms
 }
 
 /// Returns the time of one cycle: a process is made, executed and gone.
@@ -218,6 +237,15 @@ mod tests {
         moved.path = "/elsewhere/runsc".into();
         assert_eq!(key(&runsc("a")), key(&moved));
         assert_ne!(key(&runsc("a")), key(&runsc("b")));
+    }
+
+    #[test]
+    fn systrap_is_only_chosen_with_a_runsc_that_resets_stub_processes() {
+        let mut runsc = runsc("a");
+        runsc.version = "20250820.0".into();
+        assert!(!candidates(&runsc).contains(&Platform::Systrap));
+        runsc.version = "20240729.0+roma.0 (seccomp-notify stub-reset)".into();
+        assert_eq!(candidates(&runsc)[0], Platform::Systrap);
     }
 
     #[test]

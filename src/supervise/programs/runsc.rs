@@ -66,6 +66,12 @@ impl Runsc {
         self.has_leaves_calls.then_some(LEAVES_CALLS)
     }
 
+    /// Returns whether a process on systrap finds nothing of the one before it: our patch `stub-reset`.
+    pub(crate) fn resets_stubs(&self) -> bool {
+        let mut words = self.version.split([' ', '(', ')']);
+        words.any(|word| word == "stub-reset")
+    }
+
     fn text(&self) -> String {
         let Self {
             digest,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs programs in gVisor that check what our patches change, on each platform.
 
-The arguments are runsc, `seccomp_guest` and `crash_guest`.
+The arguments are runsc, `seccomp_guest`, `crash_guest` and `stub_memory_guest`.
 """
 
 import json
@@ -93,13 +93,14 @@ def _with_device(*container: str) -> object:
 
 def main() -> int:
     """Runs all checks. Prints the counts."""
-    runsc, seccomp, crash = (os.path.realpath(word) for word in sys.argv[1:4])
+    runsc, seccomp, crash, stub_memory = (os.path.realpath(word) for word in sys.argv[1:5])
     checks = [
         (_run, seccomp, "filters", 0),
         (_saved_and_restored, seccomp, "lasting", _LASTED),
         (_run, crash, "tmpfs", 0),
         (_run, crash, "setsid", 0),
         (_with_device, crash, "device", 0),
+        (_run, stub_memory, "rounds", 0),
     ]
     failed = 0
     for platform in _PLATFORMS:
