@@ -72,9 +72,13 @@ async fn choose(config: &OuterConfig) -> Result<Platform, Error> {
     let memory = Remembered::new(&format!("platform-{key:016x}"));
     let platform = match memory.read().and_then(|text| text.trim().parse().ok()) {
         Some(platform) => platform,
-        None => fastest(config)
-            .await
-            .inspect(|platform| memory.write(&format!("{platform}\n")))?,
+        None => {
+            let platform = fastest(config).await?;
+            if config.runsc.is_known() {
+                memory.write(&format!("{platform}\n"));
+            }
+            platform
+        }
     };
     known.insert(key, platform);
     Ok(platform)
@@ -209,7 +213,10 @@ fn key(runsc: &Runsc) -> u64 {
         .map_or(1, usize::from)
         .hash(&mut hasher);
     host_filters().hash(&mut hasher);
-    runsc.digest.hash(&mut hasher);
+    for platform in candidates(runsc) {
+        platform.to_string().hash(&mut hasher);
+    }
+    (&runsc.digest, &runsc.version).hash(&mut hasher);
     hasher.finish()
 }
 

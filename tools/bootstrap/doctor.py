@@ -18,7 +18,7 @@ def report(cache: pathlib.Path) -> None:
     rows = [("bazel", _bazel(program, reason, system))]
     rows.append(("registry", "the one in this Bazel's settings" if program else _registry(prepared)))
     rows.append(("rust", _rust(program)))
-    rows.append(("runsc", _runsc(system)))
+    rows.append(("runsc", _runsc(program, system)))
     rows.append(("cache", f"{cache} (ROMA_CACHE or XDG_CACHE_HOME moves it)"))
     for name, text in rows:
         print(f"{name:10}{text}")
@@ -45,10 +45,10 @@ def _rust(program) -> str:
     return f"{rust.version} in {rust.sysroot}, used by {use}"
 
 
-def _runsc(system) -> str:
+def _runsc(program, system) -> str:
     """Describes the runsc that third_party/runsc uses."""
     if os.environ.get("ROMA_RUNSC"):
         return f"{os.environ['ROMA_RUNSC']}, named by ROMA_RUNSC"
-    if system:
+    if system and not program:
         return "built from Debian's source of gVisor with the changes in third_party/runsc/patches"
     return "the release of gVisor that third_party/runsc pins, which the build downloads"

@@ -70,8 +70,8 @@ RUNSC_SOURCE = {
 }
 
 # What that build compiles with: Go, the C++ compiler without its driver, their libraries, and gVisor's dependencies.
-# All are of one suite, whatever the machine's own is, so that every machine builds the same file. `{gnu}` is the
-# machine's architecture.
+# All are of one suite, whatever the machine's own is, so that machines with the same packages build the same file.
+# `{gnu}` is the machine's architecture.
 RUNSC_BUILD = {
     "golang-1.24-go": "1.24.4",
     "golang-1.24-src": "1.24.4",
@@ -125,6 +125,7 @@ TOOLS = {
     "gcc": "gcc",
     "git": "git",
     "ld.bfd": "binutils",
+    "patch": "patch",
     "tar": "tar",
     "xz": "xz-utils",
 }

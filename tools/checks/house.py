@@ -21,9 +21,9 @@ ALLOWED_HOSTS = {
     "gvisor.dev",
     "storage.googleapis.com",
     # The namespace of SVG, which no program fetches.
-    "www.cve.org",
     "www.w3.org",
     # Documentation.
+    "www.cve.org",
     "bazel.build",
     "protobuf.dev",
 }

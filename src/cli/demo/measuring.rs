@@ -5,13 +5,13 @@ use std::fmt::Debug;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 
 /// The module whose events are measurements.
 const TARGET: &str = "roma_supervise::platform";
 
-/// The time of one process on one platform, as text. Both are empty in the first, which only tells that
-/// measurements follow.
+/// The time of one process on one platform, as text. Both are empty in the event that
+/// precedes the measurements.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Measured {
     pub platform: String,
@@ -30,7 +30,7 @@ struct Listener(UnboundedSender<Measured>);
 
 impl Subscriber for Listener {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && metadata.target() == TARGET
+        metadata.is_event() && metadata.target() == TARGET && *metadata.level() == Level::INFO
     }
 
     fn event(&self, event: &Event<'_>) {

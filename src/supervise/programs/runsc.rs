@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::remembered::Remembered;
 
@@ -15,7 +15,6 @@ use crate::remembered::Remembered;
 const LEAVES_CALLS: &str = "--systrap-disable-syscall-patching";
 /// How long the program may take to tell its version or its options.
 const PATIENCE: Duration = Duration::from_secs(5);
-const POLL: Duration = Duration::from_millis(1);
 
 /// gVisor's program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,17 +47,23 @@ impl Runsc {
         if let Some(known) = known.and_then(|text| Self::parse(path, &text)) {
             return known;
         }
+        let options = output(path, "flags");
         let found = Self {
             path: path.to_owned(),
             version: version_in(&output(path, "--version")).unwrap_or_default(),
             digest: digest(path).unwrap_or_default(),
             // Options of Go programs begin with one hyphen where they are listed.
-            has_leaves_calls: output(path, "flags").contains(&LEAVES_CALLS[1..]),
+            has_leaves_calls: options.contains(&LEAVES_CALLS[1..]),
         };
-        if let (Some(memory), false) = (memory, found.version.is_empty()) {
+        if let (Some(memory), true, false) = (memory, found.is_known(), options.is_empty()) {
             memory.write(&found.text());
         }
         found
+    }
+
+    /// Returns whether the version and the digest could be found out, so that results can be remembered.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.version.is_empty() && !self.digest.is_empty()
     }
 
     /// Returns the options that every container gets, if the program knows them.
@@ -128,26 +133,20 @@ fn output(path: &Path, argument: &str) -> String {
     child.map_or_else(|_| String::new(), read_to_end)
 }
 
-/// Returns the output of a program that ends in time. One that does not is killed.
+/// Returns the output of a program that ends in time. One that does not is killed, and a descendant that
+/// keeps the pipe open is not waited for.
 fn read_to_end(mut child: Child) -> String {
+    let (sender, receiver) = std::sync::mpsc::channel();
     let stdout = child.stdout.take();
-    let reader = std::thread::spawn(move || {
+    std::thread::spawn(move || {
         let mut text = Vec::new();
         let _ = stdout.map(|mut stdout| stdout.read_to_end(&mut text));
-        String::from_utf8_lossy(&text).into_owned()
+        let _ = sender.send(String::from_utf8_lossy(&text).into_owned());
     });
-    let until = Instant::now() + PATIENCE;
-    while matches!(child.try_wait(), Ok(None)) && Instant::now() < until {
-        std::thread::sleep(POLL);
-    }
-    let ended = matches!(child.try_wait(), Ok(Some(_)));
+    let text = receiver.recv_timeout(PATIENCE);
     let _ = child.kill();
     let _ = child.wait();
-    match ended {
-        true => reader.join().unwrap_or_default(),
-        // A descendant may hold the pipe for ever.
-        false => String::new(),
-    }
+    text.unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 """Builds runsc, or runs the unit tests of gVisor's packages, from Debian's source and our patches.
 
-Bazel runs this with `build.bzl`'s rules. Everything that it uses except python3, dpkg-deb and patch is among the
-inputs: the Go and C++ compilers and gVisor's dependencies are Debian packages, unpacked into a folder of their own.
+Bazel runs this with `build.bzl`'s rules. Of the machine it uses python3, dpkg-deb, tar, patch and a shell. The rest
+is among the inputs: the Go and C++ compilers and gVisor's dependencies are Debian packages, unpacked into a folder of
+their own.
 """
 
 import argparse
@@ -31,7 +32,7 @@ def main() -> int:
     test.add_argument("packages", nargs="+", help="packages, below gvisor.dev/gvisor")
     args = parser.parse_args()
 
-    # The folder's name is the same length everywhere, and no output has it.
+    # No output has this folder's name.
     work = pathlib.Path(tempfile.mkdtemp(prefix="runsc-"))
     try:
         tools = toolchain.unpack(args.package, work / "root")

@@ -34,7 +34,7 @@ def listen() -> int:
 
 
 def doctor(programs: list) -> str:
-    """Returns what `roma doctor` says of a service in gVisor. Nothing of earlier calibrations is known to it."""
+    """Returns what `roma doctor` says of a service in gVisor. Nothing of earlier measurements is known to it."""
     roma, runsc, run_workers, echo = programs
     command = [roma, "doctor", f"--runsc={runsc}", f"--run-workers={run_workers}", f"--udf={echo}"]
     with tempfile.TemporaryDirectory() as cache:
