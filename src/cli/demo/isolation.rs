@@ -8,12 +8,16 @@ use super::screen::Screen;
 use crate::output::terminal::Colour;
 
 /// Returns each layer in words.
-pub fn layers(service: &Service) -> Vec<String> {
+pub fn layers(service: &Service, has_libraries: bool) -> Vec<String> {
+    let root = match has_libraries {
+        true => "a read-only root that holds its program and the requested libraries",
+        false => "a read-only root that holds its program and nothing else",
+    };
     vec![
         outer(service.mode()),
         "PID, mount, IPC, UTS and user namespaces of its own, and no network".to_owned(),
         filter(service.syscall_filter()),
-        "a read-only root that holds its program and nothing else".to_owned(),
+        root.to_owned(),
         "no capability, and no way to get one (no_new_privs)".to_owned(),
         "one connection (descriptor 3) and an empty environment".to_owned(),
     ]

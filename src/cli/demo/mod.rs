@@ -60,7 +60,12 @@ async fn demo(arguments: DemoArgs) -> Result<()> {
         .or(start::start(&arguments.target, &mut screen))
         .await?;
     let played = stop
-        .or(scenes::play(&service, &programs, &mut screen))
+        .or(scenes::play(
+            &service,
+            &programs,
+            arguments.target.has_libraries(),
+            &mut screen,
+        ))
         .await;
     let ended = end(&service, &mut screen).await;
     played?;

@@ -26,14 +26,14 @@ pub struct Question {
 #[derive(Debug, Default)]
 pub struct Answers {
     pub times: Vec<Duration>,
-    pub last: Bytes,
+    pub responses: Vec<Bytes>,
     pub reports: Vec<Report>,
 }
 
 impl Answers {
     /// Adds one, and waits until its process is gone.
     async fn add(&mut self, answer: Answer) {
-        self.last = answer.response;
+        self.responses.push(answer.response);
         self.times.push(answer.time);
         self.reports.push(answer.execution.report().await);
     }

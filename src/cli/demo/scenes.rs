@@ -12,7 +12,7 @@ use roma_sample_proto::roma::example::{EchoRequest, EchoResponse};
 
 use super::attacks::{self, ENDLESS, Gain, REFUSED};
 use super::isolation;
-use super::requests::Question;
+use super::requests::{Answers, Question};
 use super::screen::Screen;
 use crate::output::summary::{Summary, brief};
 use crate::output::terminal::Colour;
@@ -57,14 +57,15 @@ impl Programs {
 pub async fn play<W: Write>(
     service: &Service,
     programs: &Programs,
+    has_libraries: bool,
     screen: &mut Screen<W>,
 ) -> Result<()> {
     let question = load(service, &programs.echo, screen).await?;
     in_sequence(&question, screen).await?;
     saturated(&question, screen).await?;
-    hostile(&question, &programs.hostile, screen).await?;
+    hostile(&question, programs, screen).await?;
     screen.heading("What isolated each of these processes")?;
-    for layer in isolation::layers(service) {
+    for layer in isolation::layers(service, has_libraries) {
         screen.item(&layer)?;
     }
     Ok(())
@@ -95,13 +96,13 @@ async fn in_sequence<W: Write>(question: &Question, screen: &mut Screen<W>) -> R
     screen.heading("3. One request after the other")?;
     let answers = question.ask_one_by_one(IN_SEQUENCE, WORKERS).await?;
     let processes = answers.processes()?;
+    repeat_the_text(&answers)?;
     let median = brief(Summary::of(answers.times).p50);
     screen.say(&format!(
         "{IN_SEQUENCE} requests, each of which finds a process ready: median {median}."
     ))?;
     screen.say(&format!(
-        "{IN_SEQUENCE} answers {:?} from {processes} processes, all of which ended.",
-        text(&answers.last)?
+        "{IN_SEQUENCE} answers {TEXT:?} from {processes} processes, all of which ended."
     ))?;
     Ok(())
 }
@@ -110,6 +111,7 @@ async fn saturated<W: Write>(question: &Question, screen: &mut Screen<W>) -> Res
     screen.heading("4. As many requests as possible for a second")?;
     let (answers, took) = question.ask_at_once(CLIENTS, SATURATED).await?;
     let processes = answers.processes()?;
+    repeat_the_text(&answers)?;
     let count = answers.times.len();
     screen.say(&format!(
         "{CLIENTS} clients, {WORKERS} workers: {:.0} requests/s, none of which failed.",
@@ -121,10 +123,14 @@ async fn saturated<W: Write>(question: &Question, screen: &mut Screen<W>) -> Res
     Ok(())
 }
 
-async fn hostile<W: Write>(question: &Question, udf: &Path, screen: &mut Screen<W>) -> Result<()> {
+async fn hostile<W: Write>(
+    question: &Question,
+    programs: &Programs,
+    screen: &mut Screen<W>,
+) -> Result<()> {
     screen.heading("5. A hostile program")?;
     let service = &question.service;
-    let code = loaded(service, udf, 2).await?;
+    let code = loaded(service, &programs.hostile, 2).await?;
     for attack in &REFUSED {
         let gain = attack.gain(service, code).await.context(attack.what)?;
         let (words, colour) = match &gain {
@@ -140,8 +146,9 @@ async fn hostile<W: Write>(question: &Question, udf: &Path, screen: &mut Screen<
     let same = attacks::answered(service, code).await?;
     let other = question.ask_one_by_one(1, 1).await?;
     screen.say(&format!(
-        "The next requests succeed: to it after {}, to echo_udf after {}.",
+        "The next requests succeed: to it after {}, to {} after {}.",
         brief(same),
+        name(&programs.echo),
         brief(Summary::of(other.times).p50)
     ))?;
     Ok(())
@@ -193,8 +200,15 @@ fn request() -> bytes::Bytes {
     EchoRequest { message }.encode_to_vec().into()
 }
 
-/// Decodes an answer.
-fn text(answer: &[u8]) -> Result<String> {
-    let message = EchoResponse::decode(answer)?.message;
-    Ok(String::from_utf8_lossy(&message).into_owned())
+/// Checks that each answer is the text that was sent.
+fn repeat_the_text(answers: &Answers) -> Result<()> {
+    for response in &answers.responses {
+        let message = EchoResponse::decode(response.clone())?.message;
+        ensure!(
+            message == TEXT.as_bytes(),
+            "the answer is {:?} instead of {TEXT:?}",
+            String::from_utf8_lossy(&message)
+        );
+    }
+    Ok(())
 }

@@ -1,9 +1,9 @@
 //! The programs that a service needs: where they are, and their versions.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use roma_byob::ConfigError;
+use roma_supervise::Runsc;
 
 use super::DoctorArgs;
 use crate::output::checks::Check;
@@ -56,16 +56,29 @@ fn runsc(found: Result<PathBuf, ConfigError>) -> (Option<PathBuf>, Check) {
             return (None, check);
         }
     };
-    match runsc_version(&path) {
+    match Runsc::ask_version(&path) {
         Ok(version) => {
-            let check = Check::ok("runsc", format!("{} ({version})", path.display()));
-            (Some(path), check)
+            let found = format!("{} ({version})", path.display());
+            let mut runsc = Runsc::at(&path);
+            runsc.version = version;
+            (Some(path), separation(&runsc, found))
         }
         Err(reason) => {
             let found = format!("{} does not run: {reason}", path.display());
             (None, Check::failed("runsc", found).fix(fix))
         }
     }
+}
+
+/// Without our patch, systrap lets a program leave a message for the next one.
+fn separation(runsc: &Runsc, found: String) -> Check {
+    if runsc.resets_stubs() {
+        return Check::ok("runsc", found);
+    }
+    let found = format!("{found}; on systrap a program can leave a message for the next one");
+    let fix =
+        "use the runsc of //third_party/runsc, or another platform: `auto` does not take systrap";
+    Check::weak("runsc", found).fix(fix)
 }
 
 fn what_is_missing(error: &ConfigError) -> String {
@@ -77,24 +90,6 @@ fn what_is_missing(error: &ConfigError) -> String {
         ConfigError::NoSuchProgram { path, .. } => format!("{} is not a file", path.display()),
         other => other.to_string(),
     }
-}
-
-fn runsc_version(path: &Path) -> Result<String, String> {
-    let output = Command::new(path)
-        .arg("--version")
-        .output()
-        .map_err(|error| error.to_string())?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    version_in(&text).ok_or_else(|| match output.status.success() {
-        true => "it tells no version".to_owned(),
-        false => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-    })
-}
-
-/// Parses the output of `runsc --version`.
-fn version_in(text: &str) -> Option<String> {
-    let mut lines = text.lines();
-    lines.find_map(|line| Some(line.strip_prefix("runsc version ")?.trim().to_owned()))
 }
 
 fn echo(named: Option<PathBuf>) -> (Option<PathBuf>, Check) {
@@ -117,10 +112,16 @@ mod tests {
     use crate::output::checks::Verdict;
 
     #[test]
-    fn the_version_is_found_in_what_runsc_prints() {
-        let text = "runsc version release-20240729.0\nspec: 1.1.0-rc.1\n";
-        assert_eq!(version_in(text).as_deref(), Some("release-20240729.0"));
-        assert_eq!(version_in("bash: not found"), None);
+    fn a_runsc_without_the_patch_of_systrap_is_weak() {
+        let check = |version: &str| {
+            let mut runsc = Runsc::at("/bin/runsc");
+            runsc.version = version.to_owned();
+            separation(&runsc, "found".to_owned())
+        };
+        assert_eq!(check("1 (seccomp-notify stub-reset)").verdict, Verdict::Ok);
+        let weak = check("release-20240729.0");
+        assert_eq!(weak.verdict, Verdict::Weak);
+        assert!(weak.fix.unwrap().contains("third_party/runsc"));
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::remembered::Remembered;
@@ -47,10 +48,10 @@ impl Runsc {
         if let Some(known) = known.and_then(|text| Self::parse(path, &text)) {
             return known;
         }
-        let options = output(path, "flags");
+        let options = output(path, "flags").unwrap_or_default();
         let found = Self {
             path: path.to_owned(),
-            version: version_in(&output(path, "--version")).unwrap_or_default(),
+            version: Self::ask_version(path).unwrap_or_default(),
             digest: digest(path).unwrap_or_default(),
             // Options of Go programs begin with one hyphen where they are listed.
             has_leaves_calls: options.contains(&LEAVES_CALLS[1..]),
@@ -59,6 +60,16 @@ impl Runsc {
             memory.write(&found.text());
         }
         found
+    }
+
+    /// Runs the program and returns the version that it reports. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// What failed, in words.
+    pub fn ask_version(path: &Path) -> Result<String, String> {
+        let text = output(path, "--version")?;
+        version_in(&text).ok_or_else(|| "it tells no version".to_owned())
     }
 
     /// Returns whether the version and the digest could be found out, so that results can be remembered.
@@ -72,7 +83,8 @@ impl Runsc {
     }
 
     /// Returns whether a process on systrap finds nothing of the one before it: our patch `stub-reset`.
-    pub(crate) fn resets_stubs(&self) -> bool {
+    #[must_use]
+    pub fn resets_stubs(&self) -> bool {
         let mut words = self.version.split([' ', '(', ')']);
         words.any(|word| word == "stub-reset")
     }
@@ -121,32 +133,36 @@ fn version_in(text: &str) -> Option<String> {
     lines.find_map(|line| Some(line.strip_prefix("runsc version ")?.trim().to_owned()))
 }
 
-/// Returns what the program prints, or an empty text.
-fn output(path: &Path, argument: &str) -> String {
-    let child = Command::new(path)
+/// Returns what the program prints if it succeeds in time. One that does not end is killed, and a
+/// descendant that keeps the pipes open is not waited for.
+fn output(path: &Path, argument: &str) -> Result<String, String> {
+    let mut child = Command::new(path)
         .arg(argument)
         .env_clear()
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn();
-    child.map_or_else(|_| String::new(), read_to_end)
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || sender.send((read_all(stdout), read_all(stderr))));
+    let texts = receiver.recv_timeout(PATIENCE);
+    if texts.is_err() {
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(|error| error.to_string())?;
+    let (stdout, stderr) = texts.map_err(|_| format!("it does not end within {PATIENCE:?}"))?;
+    match status.success() {
+        true => Ok(stdout),
+        false => Err(stderr.trim().to_owned()),
+    }
 }
 
-/// Returns the output of a program that ends in time. One that does not is killed, and a descendant that
-/// keeps the pipe open is not waited for.
-fn read_to_end(mut child: Child) -> String {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    let stdout = child.stdout.take();
-    std::thread::spawn(move || {
-        let mut text = Vec::new();
-        let _ = stdout.map(|mut stdout| stdout.read_to_end(&mut text));
-        let _ = sender.send(String::from_utf8_lossy(&text).into_owned());
-    });
-    let text = receiver.recv_timeout(PATIENCE);
-    let _ = child.kill();
-    let _ = child.wait();
-    text.unwrap_or_default()
+fn read_all(pipe: Option<impl Read>) -> String {
+    let mut bytes = Vec::new();
+    let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut bytes));
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
