@@ -1,15 +1,8 @@
 """Programs that people run: optimised, whatever the compilation mode of the build."""
 
+load("//bzl/private:opt_mode.bzl", "opt_mode")
+
 visibility(["//container/...", "//src/cli"])
-
-def _optimized_transition_impl(_settings, _attr):
-    return {"//command_line_option:compilation_mode": "opt"}
-
-_optimized_transition = transition(
-    implementation = _optimized_transition_impl,
-    inputs = [],
-    outputs = ["//command_line_option:compilation_mode"],
-)
 
 def _optimized_impl(ctx):
     source = ctx.attr.program[0][DefaultInfo].files_to_run.executable
@@ -43,7 +36,7 @@ optimized = rule(
     attrs = {
         "data": attr.label_list(
             doc = "What `bazel run` puts where the program finds it: programs, which are optimised too, and files.",
-            cfg = _optimized_transition,
+            cfg = opt_mode,
             allow_files = True,
         ),
         "env": attr.string_dict(
@@ -51,7 +44,7 @@ optimized = rule(
         ),
         "program": attr.label(
             doc = "The program. Its own `data` is not used.",
-            cfg = _optimized_transition,
+            cfg = opt_mode,
             executable = True,
             mandatory = True,
         ),

@@ -1,5 +1,7 @@
 """Rules that build runsc and run the unit tests of gVisor's packages. `build/` does the work."""
 
+load("//bzl/private:opt_mode.bzl", "opt_mode")
+
 visibility(["//third_party/runsc/..."])
 
 _INPUTS = {
@@ -25,16 +27,6 @@ def _words(ctx, name):
         words += ["--patch", path(patch)]
     return words
 
-# Go's build does not depend on the compilation mode: one file serves all.
-def _one_mode_impl(_settings, _attr):
-    return {"//command_line_option:compilation_mode": "opt"}
-
-_one_mode = transition(
-    implementation = _one_mode_impl,
-    inputs = [],
-    outputs = ["//command_line_option:compilation_mode"],
-)
-
 def _resources(_os, _inputs_size):
     return {"cpu": 2, "memory": 2000}
 
@@ -58,7 +50,8 @@ runsc_binary = rule(
     attrs = _INPUTS | {
         "_allowlist_function_transition": attr.label(default = "@bazel_tools//tools/allowlists/function_transition_allowlist"),
     },
-    cfg = _one_mode,
+    # Go's build does not depend on the compilation mode: one file serves all.
+    cfg = opt_mode,
     executable = True,
 )
 

@@ -48,16 +48,19 @@ class Tools:
         self._run(program, *fixed, *mode, *flags, source, "-o", assembly)
         self.run("as", *self.arch.assembler, "--noexecstack", "-o", output, assembly)
 
-    def run(self, name: str, *arguments, cwd=None) -> str:
-        """Runs a program of binutils. Returns what it prints."""
-        return self._run(self.root / "usr/bin" / f"{self.arch.gnu}-{name}", *arguments, cwd=cwd)
+    def run(self, name: str, *arguments) -> None:
+        """Runs a program of binutils."""
+        self._run(self._binutils(name), *arguments)
 
     def write_program(self, name: str, folder: pathlib.Path) -> None:
         """Writes a program that runs this one of binutils, for scripts that look for it on PATH."""
         file = folder / name
-        command = " ".join(map(str, self._command(self.root / "usr/bin" / f"{self.arch.gnu}-{name}")))
+        command = " ".join(map(str, self._command(self._binutils(name))))
         file.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         file.chmod(0o755)
+
+    def _binutils(self, name: str) -> pathlib.Path:
+        return self.root / "usr/bin" / f"{self.arch.gnu}-{name}"
 
     def _headers(self) -> List[pathlib.Path]:
         (gcc,) = (self.root / "usr/lib/gcc" / self.arch.gnu).iterdir()
@@ -68,13 +71,11 @@ class Tools:
         loader = self._libraries / self.arch.loader
         return [loader, "--library-path", self._libraries, program]
 
-    def _run(self, program: pathlib.Path, *arguments, cwd=None) -> str:
+    def _run(self, program: pathlib.Path, *arguments) -> None:
         command = [str(word) for word in (*self._command(program), *arguments)]
         env = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": "0"}
-        done = subprocess.run(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-        if done.returncode != 0:
+        if subprocess.run(command, env=env, stdin=subprocess.DEVNULL).returncode != 0:
             raise SystemExit(f"{program.name} failed: {' '.join(command)}")
-        return done.stdout
 
 
 def unpack(packages: Iterable[pathlib.Path], root: pathlib.Path) -> Tools:
