@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs programs in gVisor that check what our patches change, on each platform.
 
-The arguments are runsc, `seccomp_guest`, `crash_guest` and `stub_memory_guest`.
+The arguments are runsc, `seccomp_guest`, `crash_guest`, `stub_memory_guest` and `code_guest`.
 """
 
 import json
@@ -93,7 +93,7 @@ def _with_device(*container: str) -> object:
 
 def main() -> int:
     """Runs all checks. Prints the counts."""
-    runsc, seccomp, crash, stub_memory = (os.path.realpath(word) for word in sys.argv[1:5])
+    runsc, seccomp, crash, stub_memory, code = (os.path.realpath(word) for word in sys.argv[1:6])
     checks = [
         (_run, seccomp, "filters", 0),
         (_saved_and_restored, seccomp, "lasting", _LASTED),
@@ -101,6 +101,7 @@ def main() -> int:
         (_run, crash, "setsid", 0),
         (_with_device, crash, "device", 0),
         (_run, stub_memory, "rounds", 0),
+        (_run, code, "code", 0),
     ]
     failed = 0
     for platform in _PLATFORMS:

@@ -9,12 +9,3 @@ func TestSeccompNotifyIsUsedWhereTheHostHasIt(t *testing.T) {
 		t.Error("the host has seccomp notification, and it is not used")
 	}
 }
-
-func TestPatchingIsWhatWasAskedFor(t *testing.T) {
-	for _, disable := range []bool{true, false} {
-		DisableSyscallPatching(disable)
-		if disableSyscallPatching != disable {
-			t.Errorf("asked for %v", disable)
-		}
-	}
-}
