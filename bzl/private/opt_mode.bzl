@@ -1,9 +1,6 @@
 """A transition to compilation with optimisation."""
 
-visibility([
-    "//src/cli",
-    "//third_party/runsc",
-])
+visibility(["//src/cli", "//third_party/runsc"])
 
 def _opt_mode_impl(_settings, _attr):
     return {"//command_line_option:compilation_mode": "opt"}
