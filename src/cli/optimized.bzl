@@ -1,6 +1,6 @@
 """Programs that people run: optimised, whatever the compilation mode of the build."""
 
-load("//bzl/private:opt_mode.bzl", "opt_mode")
+load("//bzl:opt_mode.bzl", "opt_mode")
 
 visibility(["//container/...", "//src/cli"])
 

@@ -1,6 +1,6 @@
 """Rules that build runsc and run the unit tests of gVisor's packages. `build/` does the work."""
 
-load("//bzl/private:opt_mode.bzl", "opt_mode")
+load("//bzl:opt_mode.bzl", "opt_mode")
 
 visibility(["//third_party/runsc/..."])
 
