@@ -14,13 +14,15 @@ __attribute__((aligned(64))) static const char wanted[LENGTH] = {(char)0xb8, 110
 long call(void);
 extern const char call_site[];
 __asm__(
+    ".pushsection .text\n"
     ".globl call\n"
     ".balign 64\n"
     "call:\n"
     "call_site:\n"
     "  mov $110, %eax\n"
     "  syscall\n"
-    "  ret\n");
+    "  ret\n"
+    ".popsection\n");
 
 int main(void) {
   for (int i = 0; i < CALLS; i++)
