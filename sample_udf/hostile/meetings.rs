@@ -64,8 +64,24 @@ pub(crate) const TRICKS: &[(&str, Trick)] = &[
         call(libc::SYS_fcntl, &[0, F_GETSIG])
             .map_or_else(Answer::from, |signal| Answer::done_if(signal != 0))
     }),
-    ("leave_record_lock", |_, _| record_lock(libc::F_SETLK)),
-    ("find_record_lock", |_, _| record_lock(libc::F_GETLK)),
+    ("leave_record_lock", |_, _| record_lock(0, libc::F_SETLK)),
+    ("find_record_lock", |_, _| record_lock(0, libc::F_GETLK)),
+    ("leave_lock_of_program", |_, _| lock_program(libc::F_SETLK)),
+    ("find_lock_of_program", |_, _| lock_program(libc::F_GETLK)),
+    ("leave_open_file_lock", |_, _| {
+        lock_program(libc::F_OFD_SETLK)
+    }),
+    ("find_open_file_lock", |_, _| {
+        lock_program(libc::F_OFD_GETLK)
+    }),
+    ("leave_wakes_of_shared_page", |_, _| Answer::done()),
+    ("find_wakes_of_shared_page", |_, _| {
+        wait_on_program(libc::MAP_SHARED)
+    }),
+    ("leave_wakes_of_private_page", |_, _| Answer::done()),
+    ("find_wakes_of_private_page", |_, _| {
+        wait_on_program(libc::MAP_PRIVATE)
+    }),
     ("leave_time_of_input", |_, _| {
         call(libc::SYS_utimensat, &[0, 0, 0, 0]).into()
     }),
@@ -78,11 +94,14 @@ pub(crate) const TRICKS: &[(&str, Trick)] = &[
 
 /// Keeps a request that left a trace running until it is killed.
 pub(crate) fn linger(left: &str) -> ! {
-    if left != "opens_of_watched_file" {
-        wait_for_ever();
-    }
+    let again: fn() = match left {
+        "opens_of_watched_file" => || drop(File::open("/udf")),
+        "wakes_of_shared_page" => || wake_on_program(libc::MAP_SHARED),
+        "wakes_of_private_page" => || wake_on_program(libc::MAP_PRIVATE),
+        _ => wait_for_ever(),
+    };
     loop {
-        let _ = File::open("/udf");
+        again();
         thread::sleep(Duration::from_millis(5));
     }
 }
@@ -238,21 +257,75 @@ fn find_flags(fd: usize) -> Answer {
     }
 }
 
-/// Locks a part of standard input, or queries its lock. Returns `Done` if another process holds one.
-fn record_lock(command: i32) -> Answer {
-    let (kind, from) = (libc::F_RDLCK as u64, 0x5ec4e7);
-    let asked = if command == libc::F_GETLK {
-        libc::F_WRLCK as u64
+/// Locks a part of a file, or queries its lock. Returns `Done` if another process holds one.
+fn record_lock(fd: usize, command: i32) -> Answer {
+    let queries = [libc::F_GETLK, libc::F_OFD_GETLK].contains(&command);
+    let kind = if queries {
+        libc::F_WRLCK
     } else {
-        kind
+        libc::F_RDLCK
     };
     // struct flock: type and whence, start, length, pid.
-    let mut lock = [asked, from, 1, 0];
-    match call(libc::SYS_fcntl, &[0, command as usize, at(&mut lock)]) {
-        Ok(_) if command == libc::F_GETLK => {
-            Answer::done_if(lock[0] as u16 != libc::F_UNLCK as u16)
-        }
+    let mut lock = [kind as u64, 0x5ec4e7, 1, 0];
+    match call(libc::SYS_fcntl, &[fd, command as usize, at(&mut lock)]) {
+        Ok(_) if queries => Answer::done_if(lock[0] as u16 != libc::F_UNLCK as u16),
         other => other.into(),
+    }
+}
+
+/// The same with the program. A lock to read takes a file that is open to read.
+fn lock_program(command: i32) -> Answer {
+    match File::open("/udf") {
+        Ok(program) => {
+            let answer = record_lock(program.as_raw_fd() as usize, command);
+            std::mem::forget(program);
+            answer
+        }
+        Err(error) => error.into(),
+    }
+}
+
+/// Maps the first page of the program.
+fn map_program(kind: i32) -> io::Result<usize> {
+    let program = File::open("/udf")?;
+    let map = [
+        0,
+        4096,
+        libc::PROT_READ as usize,
+        kind as usize,
+        program.as_raw_fd() as usize,
+        0,
+    ];
+    call(libc::SYS_mmap, &map)
+}
+
+/// What every ELF file begins with, as a number.
+const ELF: usize = 0x464c_457f;
+
+/// Waits on a page of the program. Not private to the process: the kernel compares files.
+fn wait_on_program(kind: i32) -> Answer {
+    let wait = || {
+        let mut patience = [0_i64, 500_000_000];
+        let page = map_program(kind)?;
+        call(
+            libc::SYS_futex,
+            &[page, libc::FUTEX_WAIT as usize, ELF, at(&mut patience)],
+        )
+    };
+    match wait() {
+        Ok(_) => Answer::done(),
+        Err(error) if error.raw_os_error() == Some(libc::ETIMEDOUT) => Answer::Nothing,
+        Err(error) => error.into(),
+    }
+}
+
+fn wake_on_program(kind: i32) {
+    if let Ok(page) = map_program(kind) {
+        let _ = call(
+            libc::SYS_futex,
+            &[page, libc::FUTEX_WAKE as usize, i32::MAX as usize],
+        );
+        let _ = call(libc::SYS_munmap, &[page, 4096]);
     }
 }
 

@@ -33,6 +33,9 @@ impl Counts {
 pub struct InForce {
     /// Each process runs as a user of its own.
     pub own_user_ids: bool,
+    /// Each live process has a copy of the program of its own. Processes that share one can signal to
+    /// each other.
+    pub own_files: bool,
     /// The limit of memory for all processes together.
     pub pool_memory: bool,
     /// The limit of processes and threads.

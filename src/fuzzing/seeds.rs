@@ -79,6 +79,7 @@ fn load() -> Load {
     Load {
         pool: PoolId(1),
         spawners: 2,
+        roots: 16,
         binary_bytes: 4096,
         filter: FilterLevel::Strict,
         private_ipc: true,

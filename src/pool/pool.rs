@@ -102,6 +102,9 @@ impl Pool {
         for limit in missing_limits(&self.options.limits, in_force) {
             tracing::warn!(code = %self.token, name = %self.options.name, limit, "this machine does not provide this limit of a pool");
         }
+        if !in_force.own_files {
+            tracing::warn!(code = %self.token, name = %self.options.name, "some live processes of this code share a file, through which they can signal to each other: raise `program_copies` or lower `max_live`");
+        }
         let mut state = self.lock();
         if self.closed().is_some() {
             spawners.iter().for_each(|spawner| spawner.close());

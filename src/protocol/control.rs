@@ -20,6 +20,7 @@ use roma_sandbox::step::StepFailure;
 use roma_sandbox::wait::WaitStatus;
 
 use crate::ids::PoolId;
+use crate::spawner::MAX_LIVE;
 use crate::wire::{DecodeError, PROTOCOL_VERSION, Sink, Source, bits};
 
 /// Maximum size of a message in either direction.
@@ -59,6 +60,9 @@ pub struct Load {
     pub pool: PoolId,
     /// Number of spawners; 1 to [`MAX_SPAWNERS`].
     pub spawners: u16,
+    /// Most roots for the workers of one spawner; 1 to [`MAX_LIVE`]. No two live workers share a root,
+    /// unless a spawner has more workers than this.
+    pub roots: u32,
     /// Length of the binary without its digest; 1 to [`MAX_BINARY_BYTES`]. The digest follows the
     /// binary on the code connection, so that both ends can compute it while the binary is under way.
     pub binary_bytes: u64,
@@ -243,6 +247,7 @@ fn encode_load(out: &mut Vec<u8>, load: &Load) {
     out.u16(PROTOCOL_VERSION);
     out.u64(load.pool.0);
     out.u16(load.spawners);
+    out.u32(load.roots);
     out.u64(load.binary_bytes);
     out.u8(filter_code(load.filter));
     out.u8(bits([load.private_ipc, load.proc]));
@@ -265,12 +270,14 @@ fn decode_load(fields: &mut Source<'_>) -> Result<Load, DecodeError> {
     }
     let pool = PoolId(fields.u64()?);
     let spawners = in_range(fields.u16()?.into(), 1, MAX_SPAWNERS as u64)? as u16;
+    let roots = in_range(fields.u32()?.into(), 1, MAX_LIVE as u64)? as u32;
     let binary_bytes = in_range(fields.u64()?, 1, MAX_BINARY_BYTES)?;
     let filter = filter_from_code(fields.u8()?)?;
     let [private_ipc, proc] = fields.flags()?;
     let load = Load {
         pool,
         spawners,
+        roots,
         binary_bytes,
         filter,
         private_ipc,

@@ -33,6 +33,7 @@ prop_compose! {
     fn any_load()(
         pool in any::<u64>(),
         spawners in 1..=MAX_SPAWNERS as u16,
+        roots in 1..=MAX_LIVE as u32,
         binary_bytes in 1..=MAX_BINARY_BYTES,
         filter in prop_oneof![Just(FilterLevel::Engine), Just(FilterLevel::Strict)],
         private_ipc in any::<bool>(),
@@ -46,7 +47,7 @@ prop_compose! {
     ) -> Load {
         let (memory, processes, cpu_millis) = pool_limits;
         Load {
-            pool: PoolId(pool), spawners, binary_bytes, filter, private_ipc, proc,
+            pool: PoolId(pool), spawners, roots, binary_bytes, filter, private_ipc, proc,
             tmp_bytes, worker_limits, pool_limits: PoolLimits { memory, processes, cpu_millis },
             libraries, environment, arguments,
         }
@@ -57,6 +58,7 @@ fn plain_load() -> Load {
     Load {
         pool: PoolId(1),
         spawners: 1,
+        roots: 1,
         binary_bytes: 1,
         filter: FilterLevel::Strict,
         private_ipc: true,

@@ -4,7 +4,7 @@ use roma_sandbox::step::{Step, StepFailure};
 
 /// Changes whenever the bytes or the meaning of a message change. Both sides refuse a peer of another
 /// version.
-pub const PROTOCOL_VERSION: u16 = 3;
+pub const PROTOCOL_VERSION: u16 = 4;
 
 /// Why a message cannot be decoded. The peer that sent it must not be trusted any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

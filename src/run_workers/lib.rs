@@ -6,7 +6,7 @@
 //! - the `holder` (process 1 of its PID namespace) holds the control connection and creates pools. If
 //!   there is no outer sandbox, `isolate` gives it namespaces of its own first;
 //! - the first process of a `pool` (process 1 of the pool's PID namespace) creates the pool's `root`,
-//!   receives the binary (`code`), and then becomes its first spawner;
+//!   receives the binary (`receive_code`), forks the spawners, and then makes `worker_roots` for them;
 //! - a `spawner` gives up its `privileges`, starts workers, kills them and reports how they ended. It is
 //!   not on the path of a request: host and worker talk directly.
 
@@ -20,6 +20,7 @@ mod receive_code;
 mod replies;
 mod root;
 mod spawner;
+mod worker_roots;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! A pool: creates its root, then its spawners.
+//! A pool: creates its root, then its spawners, and makes roots for their workers.
 
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use roma_protocol::spawner::MAX_LIVE;
 use roma_sandbox::cgroup::Group;
 use roma_sandbox::clone::{Forked, fork_into};
 use roma_sandbox::guard::{Guard, is_enabled};
-use roma_sandbox::namespaces;
+use roma_sandbox::{fdpass, namespaces};
 use roma_sandbox::step::{self, Step, StepFailure};
 
 use crate::replies::report_setup_failure;
@@ -33,7 +33,7 @@ pub(crate) struct PoolConfig {
     pub(crate) started: Instant,
 }
 
-/// Runs as process 1 of the pool until the host closes spawner connection 0.
+/// Runs as process 1 of the pool until the host closes the connection of a spawner.
 pub(crate) fn run(config: PoolConfig) -> ExitCode {
     let PoolConfig {
         load,
@@ -48,32 +48,39 @@ pub(crate) fn run(config: PoolConfig) -> ExitCode {
     let prepared = enter(&group, outer_ids).and_then(|privileged_clone| {
         root::create(&load, code).map(|root| (root, privileged_clone))
     });
-    let (
-        Root {
-            null,
-            tmp_options,
-            receive_time,
-        },
-        privileged_clone,
-    ) = match prepared {
+    let (root, privileged_clone) = match prepared {
         Ok(prepared) => prepared,
         Err(failure) => return report_setup_failure(connections.first(), failure),
     };
+    let Root {
+        null,
+        tmp_options,
+        receive_time,
+        maker,
+    } = root;
     match fork_spawners(connections) {
-        Ok((index, connection)) => spawner::run(
-            connection,
-            null,
-            SpawnerConfig {
-                load,
-                tmp_options,
-                index,
-                first_user: first_user + index * MAX_LIVE as u32,
-                privileged_clone,
-                in_force,
-                started,
-                receive_time,
-            },
-        ),
+        Ok(Role::Maker(spawners)) => {
+            drop(null);
+            maker.serve(&spawners)
+        }
+        Ok(Role::Spawner(index, connection, to_maker)) => {
+            drop(maker);
+            spawner::run(
+                connection,
+                to_maker,
+                null,
+                SpawnerConfig {
+                    load,
+                    tmp_options,
+                    index,
+                    first_user: first_user + index * MAX_LIVE as u32,
+                    privileged_clone,
+                    in_force,
+                    started,
+                    receive_time,
+                },
+            )
+        }
         Err((connection, failure)) => report_setup_failure(connection.as_ref(), failure),
     }
 }
@@ -94,21 +101,34 @@ fn enter(group: &Group, outer_ids: Option<(u32, u32)>) -> Result<bool, StepFailu
     Ok(!namespaces::user_namespaces_are_unprivileged() || !is_enabled(Guard::UserNamespace))
 }
 
-/// Forks a process for each connection but the first. Returns, in each process, its own connection with
-/// its index. On failure, returns the connection on which to report it.
-fn fork_spawners(
-    connections: Vec<OwnedFd>,
-) -> Result<(u32, OwnedFd), (Option<OwnedFd>, StepFailure)> {
+/// Which process this is after [`fork_spawners`].
+enum Role {
+    /// The first process of the pool, with a connection to each spawner.
+    Maker(Vec<OwnedFd>),
+    /// A spawner: its index, its connection to the host and that to the first process.
+    Spawner(u32, OwnedFd, OwnedFd),
+}
+
+/// Forks a spawner for each connection. On failure, returns the connection on which to report it.
+fn fork_spawners(connections: Vec<OwnedFd>) -> Result<Role, (Option<OwnedFd>, StepFailure)> {
+    let mut to_spawners = Vec::new();
     let mut connections = (0..).zip(connections);
-    let Some((_, first)) = connections.next() else {
-        return Err((None, StepFailure::new(Step::ForkSpawner, Errno::EBADF)));
-    };
-    for (index, connection) in connections.by_ref() {
-        match step::run(Step::ForkSpawner, || fork_into(CloneFlags::empty())) {
-            Ok(Forked::Parent(_)) => {}
-            Ok(Forked::Child) => return Ok((index, connection)),
-            Err(failure) => return Err((Some(first), failure)),
+    while let Some((index, connection)) = connections.next() {
+        match step::run(Step::ForkSpawner, fork_spawner) {
+            Ok((Forked::Parent(_), to_spawner)) => to_spawners.push(to_spawner),
+            Ok((Forked::Child, to_maker)) => return Ok(Role::Spawner(index, connection, to_maker)),
+            Err(failure) => return Err((Some(connection), failure)),
         }
     }
-    Ok((0, first))
+    Ok(Role::Maker(to_spawners))
+}
+
+fn fork_spawner() -> Result<(Forked, OwnedFd), Errno> {
+    let (to_spawner, to_maker) = fdpass::packet_pair()?;
+    let forked = fork_into(CloneFlags::empty())?;
+    let ours = match forked {
+        Forked::Parent(_) => to_spawner,
+        Forked::Child => to_maker,
+    };
+    Ok((forked, ours))
 }

@@ -20,6 +20,10 @@ pub(crate) fn reduce(load: &Load, first_user: u32, privileged_clone: bool) -> Re
     if privileged_clone || load.proc || load.tmp_bytes.is_some() {
         keep.push(Capability::SysAdmin);
     }
+    if !is_enabled(Guard::UserNamespace) {
+        // Otherwise that namespace gives it to the worker.
+        keep.push(Capability::SysChroot);
+    }
     if is_enabled(Guard::DroppedCapabilities) {
         caps::keep_only(CapabilitySet::of(&keep))?;
     }

@@ -1,10 +1,10 @@
-//! Creating a pool's root, once.
+//! Creating a pool's root, once. Its spawners live in it; each worker has a root of its own below
+//! ([`crate::worker_roots`]).
 
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -14,9 +14,14 @@ use roma_sandbox::mounts;
 use roma_sandbox::step::{self, Step, StepFailure, errno_of};
 
 use crate::receive_code;
+use crate::worker_roots::{self, Library, RootMaker};
 
-/// Room in the root beside the binary, for folders and mount points.
-const SLACK_BYTES: u64 = 1 << 20;
+/// Room in the root, which holds only folders.
+const ROOT_BYTES: u64 = 1 << 20;
+/// Where the libraries are, for the roots of workers to show.
+const LIBRARIES: &str = "/libraries";
+/// A folder that stays empty.
+pub(crate) const EMPTY: &str = "/empty";
 
 /// What the spawners need of the root's creation.
 pub(crate) struct Root {
@@ -26,40 +31,35 @@ pub(crate) struct Root {
     pub(crate) tmp_options: Option<String>,
     /// How long receiving the binary took.
     pub(crate) receive_time: Duration,
+    /// Makes the roots of the workers.
+    pub(crate) maker: RootMaker,
 }
 
 /// Creates the root and moves this process into it.
 pub(crate) fn create(load: &Load, connection: OwnedFd) -> Result<Root, StepFailure> {
-    let libraries = step::run(Step::MountLibrary, || resolve(&load.libraries))?;
+    let sources = step::run(Step::MountLibrary, || resolve(&load.libraries))?;
     step::run(Step::PrivateMounts, mounts::make_private)?;
-    let staging = step::run(Step::MountRoot, || {
-        mounts::mount_root(load.binary_bytes + SLACK_BYTES)
-    })?;
+    let staging = step::run(Step::MountRoot, || mounts::mount_root(ROOT_BYTES))?;
     step::run(Step::PivotRoot, || mounts::pivot_into(staging))?;
+    step::run(Step::MountRoots, || worker_roots::mount(load))?;
     let begun = Instant::now();
-    receive_code::receive(connection, load, program())?;
+    receive_code::receive(connection, load, Path::new(worker_roots::PROGRAM))?;
     let receive_time = begun.elapsed();
-    for (source, target) in &libraries {
-        step::run(Step::MountLibrary, || {
-            mounts::bind_read_only(source, target)
-        })?;
-    }
+    let libraries = step::run(Step::MountLibrary, || mount_libraries(sources))?;
     let null = step::run(Step::OpenNull, open_null)?;
-    step::run(Step::MakeMountPoints, || make_mount_points(load))?;
+    step::run(Step::MountRoot, || make_folder(Path::new(EMPTY)))?;
     let tmp_options = load
         .tmp_bytes
-        .map(|bytes| mounts::tmp_options(Path::new("/tmp"), bytes));
+        .map(|bytes| mounts::tmp_options(Path::new(EMPTY), bytes));
+    let maker = step::run(Step::MakeRoot, || RootMaker::new(load, libraries))?;
     step::run(Step::PivotRoot, mounts::detach_old_root)?;
     step::run(Step::SealRoot, || mounts::remount_read_only(Path::new("/")))?;
     Ok(Root {
         null,
         tmp_options,
         receive_time,
+        maker,
     })
-}
-
-fn program() -> &'static Path {
-    Path::new(OsStr::from_bytes(roma_sandbox::launch::PROGRAM.to_bytes()))
 }
 
 /// Resolves symbolic links while the old root is still the root.
@@ -74,19 +74,25 @@ fn resolve(libraries: &[LibraryMount]) -> Result<Vec<(PathBuf, PathBuf)>, Errno>
         .collect()
 }
 
+fn mount_libraries(sources: Vec<(PathBuf, PathBuf)>) -> Result<Vec<Library>, Errno> {
+    let mount = |(index, (source, target)): (usize, (PathBuf, PathBuf))| {
+        let (old, source) = (
+            mounts::old(&source),
+            Path::new(LIBRARIES).join(index.to_string()),
+        );
+        mounts::create_mount_point(&old, &source)?;
+        mounts::bind_read_only(&old, &source)?;
+        Ok(Library { source, target })
+    };
+    sources.into_iter().enumerate().map(mount).collect()
+}
+
+fn make_folder(path: &Path) -> Result<(), Errno> {
+    fs::create_dir(path).map_err(|error| errno_of(&error))
+}
+
 fn open_null() -> Result<OwnedFd, Errno> {
     let path = mounts::old(Path::new("/dev/null"));
     let file = OpenOptions::new().read(true).write(true).open(path);
     file.map(OwnedFd::from).map_err(|error| errno_of(&error))
-}
-
-fn make_mount_points(load: &Load) -> Result<(), Errno> {
-    let wanted = [("/tmp", load.tmp_bytes.is_some()), ("/proc", load.proc)];
-    for (path, _) in wanted.into_iter().filter(|(_, wanted)| *wanted) {
-        DirBuilder::new()
-            .mode(0o555)
-            .create(path)
-            .map_err(|error| errno_of(&error))?;
-    }
-    Ok(())
 }

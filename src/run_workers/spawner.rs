@@ -24,6 +24,7 @@ use roma_sandbox::{caps, rlimits, seccomp, signals};
 use crate::live_workers::{LiveWorker, LiveWorkers};
 use crate::privileges;
 use crate::replies::{Replies, report_setup_failure};
+use crate::worker_roots::Roots;
 
 /// What a spawner gets from its pool.
 pub(crate) struct SpawnerConfig {
@@ -38,13 +39,22 @@ pub(crate) struct SpawnerConfig {
 }
 
 /// Runs until the host closes the connection.
-pub(crate) fn run(connection: OwnedFd, null: OwnedFd, config: SpawnerConfig) -> ExitCode {
-    let moved = match step::run(Step::PlaceDescriptors, || copy_up(&connection)) {
+pub(crate) fn run(
+    connection: OwnedFd,
+    to_maker: OwnedFd,
+    null: OwnedFd,
+    config: SpawnerConfig,
+) -> ExitCode {
+    let moved = step::run(Step::PlaceDescriptors, || {
+        Ok((copy_up(&connection)?, copy_up(&to_maker)?))
+    });
+    let (moved, to_maker) = match moved {
         Ok(moved) => moved,
         Err(failure) => return report_setup_failure(Some(&connection), failure),
     };
     drop(connection);
-    match Spawner::prepare(&moved, null, config) {
+    let roots = Roots::new(to_maker, config.index, config.load.roots);
+    match Spawner::prepare(&moved, null, roots, config) {
         Ok(mut spawner) => spawner.run(),
         Err(failure) => report_setup_failure(Some(&moved), failure),
     }
@@ -58,20 +68,19 @@ struct Spawner<'a> {
     /// The user id of the worker in slot 0, if workers have user ids of their own.
     first_user: Option<u32>,
     live: LiveWorkers,
+    roots: Roots,
     replies: Replies,
-    /// Whether this process has children that are not workers: the pool's other spawners.
-    has_siblings: bool,
 }
 
 impl<'a> Spawner<'a> {
     fn prepare(
         connection: &'a OwnedFd,
         null: OwnedFd,
+        roots: Roots,
         config: SpawnerConfig,
     ) -> Result<Self, StepFailure> {
         let SpawnerConfig {
             load,
-            index,
             first_user,
             privileged_clone,
             ..
@@ -102,8 +111,8 @@ impl<'a> Spawner<'a> {
             gate,
             first_user: own_users.then_some(*first_user),
             live: LiveWorkers::default(),
+            roots,
             replies: Replies::default(),
-            has_siblings: *index == 0 && load.spawners > 1,
         };
         step::run(Step::InstallFilter, || {
             spawner.send(FromSpawner::Ready(ready(&config, own_users)))
@@ -198,12 +207,16 @@ impl<'a> Spawner<'a> {
             .live
             .reserve_slot()
             .ok_or_else(|| StepFailure::new(Step::AcceptSpawn, Errno::EAGAIN))?;
-        let started = self.launcher.start(&Worker {
-            name: spawn.name,
-            user: self.first_user.map(|first| first + slot),
-            data,
-            log,
-            host_functions,
+        let root = step::run(Step::MakeRoot, || self.roots.of_slot(slot));
+        let started = root.and_then(|root| {
+            self.launcher.start(&Worker {
+                name: spawn.name,
+                user: self.first_user.map(|first| first + slot),
+                root: self.roots.path(root),
+                data,
+                log,
+                host_functions,
+            })
         });
         match started {
             Ok((pid, start)) => {
@@ -247,7 +260,7 @@ impl<'a> Spawner<'a> {
         signals::drain(self.children.as_fd());
         while let Some(reaped) = wait::reap_any()? {
             self.report_end(&reaped)?;
-            if self.live.is_empty() && !self.has_siblings {
+            if self.live.is_empty() {
                 break;
             }
         }
@@ -255,7 +268,7 @@ impl<'a> Spawner<'a> {
     }
 
     fn report_end(&mut self, reaped: &Reaped) -> Result<(), Errno> {
-        // Other children are the pool's other spawners and orphans.
+        // Another child is one that failed before it became a worker.
         let Some(live) = self.live.remove(reaped.pid) else {
             return Ok(());
         };

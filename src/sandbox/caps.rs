@@ -12,6 +12,8 @@ pub enum Capability {
     SetGid = 6,
     /// Change to any user.
     SetUid = 7,
+    /// Change the root.
+    SysChroot = 18,
     /// Mount, and create namespaces.
     SysAdmin = 21,
 }

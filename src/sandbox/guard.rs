@@ -48,6 +48,7 @@ guards! {
     LimitOfCore
     ReadOnlyRoot
     DetachedRoot
+    OwnRoot
     MountFlags
     TmpSize
     ClosedDescriptors

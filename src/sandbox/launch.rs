@@ -19,7 +19,7 @@ use crate::rlimits::Limit;
 use crate::step::{self, Step, StepFailure};
 use crate::wait::wait_for;
 
-/// Path of the binary in a pool's root.
+/// Path of the binary in a worker's root.
 pub const PROGRAM: &CStr = c"/udf";
 /// The descriptor of the data connection, which is also `argv[1]`.
 pub const DATA_FD: RawFd = 3;
@@ -67,6 +67,8 @@ pub struct Worker<'a> {
     pub name: ExecutionName,
     /// The user that the spawner changes to before it clones, if any.
     pub user: Option<u32>,
+    /// The folder that becomes its root.
+    pub root: &'a CStr,
     /// Becomes descriptor 3.
     pub data: BorrowedFd<'a>,
     /// Becomes descriptors 1 and 2.
@@ -81,6 +83,8 @@ pub struct Launcher {
     gate: Gate,
     /// The user of this process, if it has changed to that of a worker.
     user: Option<u32>,
+    /// The working directory of this process, if it is the root of a worker.
+    root: Option<CString>,
     stack: ChildStack,
     flags: c_int,
     name: [u8; ExecutionName::TEXT_BYTES + 1],
@@ -105,6 +109,7 @@ impl Launcher {
         Ok(Self {
             gate,
             user: None,
+            root: None,
             stack: ChildStack::new()?,
             flags: namespace_flags(&template),
             name: [0; ExecutionName::TEXT_BYTES + 1],
@@ -117,9 +122,13 @@ impl Launcher {
     /// Starts a worker. When this returns, its program is running or the worker does not exist.
     pub fn start(&mut self, worker: &Worker<'_>) -> Result<(Pid, StartTimes), StepFailure> {
         let begun = now();
-        // Users are reused last in, first out: most of the time this process already has the right one.
+        // Users and roots are reused last in, first out: most of the time this process already has the
+        // right ones.
         if worker.user != self.user {
             step::run(Step::SetUser, || self.become_user(worker.user))?;
+        }
+        if self.root.as_deref() != Some(worker.root) {
+            step::run(Step::EnterRoot, || self.enter_root(worker.root))?;
         }
         self.name[..ExecutionName::TEXT_BYTES].copy_from_slice(&worker.name.text());
         self.arguments[0] = self.name.as_ptr().cast();
@@ -160,6 +169,13 @@ impl Launcher {
             unsafe { libc::syscall(libc::SYS_setresuid, number, number, number, 0, 0, secret) };
         Errno::result(result)?;
         self.user = user;
+        Ok(())
+    }
+
+    fn enter_root(&mut self, root: &CStr) -> Result<(), Errno> {
+        self.root = None;
+        nix::unistd::chdir(root)?;
+        self.root = Some(root.to_owned());
         Ok(())
     }
 }
@@ -229,17 +245,18 @@ impl Attempt<'_> {
         }
         if let Some(options) = &launcher.template.tmp_options {
             step::run(Step::MountTmp, || {
-                mount_private(c"tmpfs", c"/tmp", TMP_FLAGS, options, gate)
+                mount_private(c"tmpfs", c"tmp", TMP_FLAGS, options, gate)
             })?;
         }
         if launcher.template.proc {
             step::run(Step::MountProc, || {
-                mount_private(c"proc", c"/proc", PROC_FLAGS, c"", gate)
+                mount_private(c"proc", c"proc", PROC_FLAGS, c"", gate)
             })?;
         }
         if mounts_anything(&launcher.template) && is_enabled(Guard::UserNamespace) {
             step::run(Step::UnshareUser, || unshare_user(gate))?;
         }
+        step::run(Step::ChangeRoot, || stay_below_working_directory(gate))?;
         step::run(Step::SetWorkerLimits, || {
             launcher
                 .template
@@ -425,6 +442,15 @@ fn unshare_user(gate: Gate) -> Result<(), Errno> {
             gate.secret(),
         )
     };
+    Errno::result(result).map(drop)
+}
+
+/// Makes the working directory, which the spawner has chosen, the root. A user namespace of its own gives
+/// the worker the capability for it, and executing its program takes that away.
+fn stay_below_working_directory(gate: Gate) -> Result<(), Errno> {
+    // SAFETY: the pointer is to a static string.
+    let result =
+        unsafe { libc::syscall(libc::SYS_chroot, c".".as_ptr(), 0, 0, 0, 0, gate.secret()) };
     Errno::result(result).map(drop)
 }
 

@@ -1,7 +1,6 @@
-//! A pool's root: a file system in memory that holds the binary and only what the load asks for.
+//! The mounts of a pool: its own root, which only its spawners see, and those of its workers.
 
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -41,8 +40,8 @@ pub fn mount_root(bytes: u64) -> Result<&'static Path, Errno> {
     Ok(staging)
 }
 
-/// Makes `staging` the root. The old root stays reachable for [`bind_read_only`] and [`old`]
-/// until [`detach_old_root`].
+/// Makes `staging` the root. The old root stays reachable through [`old`] until
+/// [`detach_old_root`].
 pub fn pivot_into(staging: &Path) -> Result<(), Errno> {
     let old = staging.join(&OLD_ROOT[1..]);
     fs::create_dir(&old).map_err(|error| errno_of(&error))?;
@@ -56,13 +55,59 @@ pub fn old(path: &Path) -> PathBuf {
     Path::new(OLD_ROOT).join(path.strip_prefix("/").unwrap_or(path))
 }
 
-/// Mounts a folder or file of the old root, `source`, at `target`, read-only. `source` must have been
-/// resolved in the old root, so that it contains no symbolic link.
+/// Mounts an empty file system of at most `bytes` at `writable`, and the same at `read_only`, where
+/// nothing can be changed. Both folders are created.
+pub fn mount_roots(bytes: u64, writable: &Path, read_only: &Path) -> Result<(), Errno> {
+    let options = format!("size={bytes},mode=755");
+    fs::create_dir(writable).map_err(|error| errno_of(&error))?;
+    mount(
+        Some("roma"),
+        writable,
+        Some("tmpfs"),
+        mount_flags(),
+        Some(options.as_str()),
+    )?;
+    fs::create_dir(read_only).map_err(|error| errno_of(&error))?;
+    bind_read_only(writable, read_only)
+}
+
+/// Mounts the folder or file `source` at `target`, which exists, read-only. `source` must not contain a
+/// symbolic link.
 pub fn bind_read_only(source: &Path, target: &Path) -> Result<(), Errno> {
-    let source = old(source);
-    create_mount_point(&source, target).map_err(|error| errno_of(&error))?;
-    mount(Some(&source), target, NOTHING, MsFlags::MS_BIND, NOTHING)?;
+    mount(Some(source), target, NOTHING, MsFlags::MS_BIND, NOTHING)?;
     remount_read_only(target)
+}
+
+/// Mounts a view of the folder `source` at `target`, read-only, whose files are not the same files as
+/// those of another view: locks and watches do not meet, and in gVisor nothing does. Falls back to
+/// [`bind_read_only`] if the kernel cannot make one. `empty` is an empty folder.
+pub fn view_read_only(source: &Path, target: &Path, empty: &Path) -> Result<(), Errno> {
+    let layers = format!("lowerdir={}:{}", source.display(), empty.display());
+    let flags = mount_flags() | MsFlags::MS_RDONLY;
+    match mount(
+        Some("roma"),
+        target,
+        Some("overlay"),
+        flags,
+        Some(layers.as_str()),
+    ) {
+        Ok(()) => Ok(()),
+        Err(_) => bind_read_only(source, target),
+    }
+}
+
+/// Creates what `source` is to be mounted on.
+pub fn create_mount_point(source: &Path, target: &Path) -> Result<(), Errno> {
+    let create = || {
+        if source.is_dir() {
+            return fs::create_dir_all(target);
+        }
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::File::create_new(target).map(drop)
+    };
+    create().map_err(|error| errno_of(&error))
 }
 
 /// Unmounts the old root, so that it can no longer be reached.
@@ -120,17 +165,4 @@ fn staging_folder() -> Result<&'static Path, Errno> {
         .map(Path::new)
         .find(|path| path.is_dir())
         .ok_or(Errno::ENOENT)
-}
-
-fn create_mount_point(source: &Path, target: &Path) -> std::io::Result<()> {
-    if target.as_os_str().as_bytes() == b"/" {
-        return Err(Errno::EINVAL.into());
-    }
-    if source.is_dir() {
-        return fs::create_dir_all(target);
-    }
-    if let Some(parent) = target.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    fs::File::create_new(target).map(drop)
 }

@@ -58,8 +58,8 @@ steps! {
     MountLibrary = 21, "mount_library";
     /// `/dev/null` is opened for later.
     OpenNull = 22, "open_null";
-    /// Mount points for `/tmp` and `/proc` are created.
-    MakeMountPoints = 23, "make_mount_points";
+    /// The file system for the roots of workers is mounted.
+    MountRoots = 23, "mount_roots";
     /// The new root becomes `/`, the old one is detached.
     PivotRoot = 24, "pivot_root";
     /// The root is made read-only.
@@ -82,6 +82,10 @@ steps! {
     AcceptSpawn = 64, "accept_spawn";
     /// The spawner takes the worker's user id.
     SetUser = 65, "set_user";
+    /// The root of a worker is created, when the first worker needs it.
+    MakeRoot = 75, "make_root";
+    /// The spawner enters the root of the worker.
+    EnterRoot = 76, "enter_root";
     /// The process and its namespaces are created.
     Clone = 66, "clone";
     /// The worker's death is tied to its spawner's.
@@ -96,6 +100,8 @@ steps! {
     MountProc = 71, "mount_proc";
     /// The worker enters its own user namespace (only if `/tmp` or `/proc` were mounted before).
     UnshareUser = 72, "unshare_user";
+    /// The worker makes its own root the only one that it can reach.
+    ChangeRoot = 77, "change_root";
     /// Limits that the spawner itself must not have are set.
     SetWorkerLimits = 73, "set_worker_limits";
     /// The UDF is executed.

@@ -179,6 +179,10 @@ pub struct LoadOptions {
     pub proc: bool,
     /// Whether UDFs get descriptor 4, to call the service's host functions.
     pub host_functions: bool,
+    /// How much memory copies of the program may take in each sandbox, in bytes. Each live process has a
+    /// copy of its own, because processes that share a file can signal to each other. If there is not
+    /// room for as many as `max_live`, some share one: [`InForce::own_files`](crate::InForce) tells.
+    pub program_copies: u64,
 }
 
 impl Default for LoadOptions {
@@ -202,6 +206,7 @@ impl Default for LoadOptions {
             private_tmp: None,
             proc: false,
             host_functions: false,
+            program_copies: 1 << 30,
         }
     }
 }
@@ -283,6 +288,8 @@ impl LoadOptions {
             pool_limits: self.pool_limits,
             environment: self.env.iter().map(entry).collect(),
             arguments: self.args.iter().map(bytes_of).collect(),
+            max_live: self.effective_max_live(),
+            copies: self.program_copies,
         }
     }
 

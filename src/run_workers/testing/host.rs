@@ -215,6 +215,7 @@ pub fn plain_load(pool: PoolId, binary: &[u8]) -> Load {
     Load {
         pool,
         spawners: 1,
+        roots: 64,
         binary_bytes: binary.len() as u64,
         filter: FilterLevel::Strict,
         private_ipc: true,

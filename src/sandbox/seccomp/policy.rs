@@ -117,6 +117,7 @@ const CONDITIONAL: &[(c_long, Verdict)] = &[
     (SYS_clone3, Verdict::Errno(ENOSYS)),
     (SYS_mount, GATED),
     (SYS_unshare, GATED),
+    (SYS_chroot, GATED),
     (SYS_setresuid, GATED),
     (
         SYS_socket,
@@ -238,7 +239,7 @@ const FORBIDDEN: &[(Guard, &[c_long])] = &[
 /// The sandbox itself: mounts, roots, namespaces, devices.
 #[rustfmt::skip]
 const SANDBOX: &[c_long] = &[
-    SYS_setns, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_fsopen, SYS_fsconfig, SYS_fsmount,
+    SYS_setns, SYS_umount2, SYS_pivot_root, SYS_fsopen, SYS_fsconfig, SYS_fsmount,
     SYS_fspick, SYS_open_tree, SYS_move_mount, SYS_mount_setattr, SYS_open_by_handle_at,
     SYS_name_to_handle_at, SYS_mknodat, SYS_capset, SYS_quotactl, SYS_quotactl_fd,
 ];

@@ -63,11 +63,12 @@ impl Sandbox {
         lock(&self.pool_ends).insert(id, end);
         self.send_load(self.load_message(id, spawners.len(), code), inside)
             .await?;
-        let in_force = tokio::select! {
+        let mut in_force = tokio::select! {
             biased;
             end = &mut ended => return Err(ended_early(end)),
             ready = until_ready(upload, &code.bytes, &spawners) => ready?,
         };
+        in_force.own_files = code.max_live <= code.roots(spawners.len());
         Ok(Prepared {
             spawners,
             in_force,
@@ -112,6 +113,7 @@ impl Sandbox {
         Load {
             pool,
             spawners: u16::try_from(spawners).unwrap_or(u16::MAX),
+            roots: code.roots(spawners),
             binary_bytes: code.bytes.len() as u64,
             filter: code.filter,
             private_ipc: code.private_ipc,
