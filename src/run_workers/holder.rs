@@ -184,6 +184,7 @@ impl<'a> Holder<'a> {
                 code,
                 connections: connections.collect(),
                 group,
+                isolated: self.context.isolated,
                 outer_ids,
                 first_user: self.users.first(),
                 started,

@@ -6,13 +6,14 @@ use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
+use nix::unistd::setsid;
 use roma_protocol::control::{Load, MAX_SPAWNERS};
 use roma_protocol::spawner::MAX_LIVE;
 use roma_sandbox::cgroup::Group;
 use roma_sandbox::clone::{Forked, fork_into};
 use roma_sandbox::guard::{Guard, is_enabled};
-use roma_sandbox::{fdpass, namespaces};
 use roma_sandbox::step::{self, Step, StepFailure};
+use roma_sandbox::{fdpass, namespaces};
 
 use crate::replies::report_setup_failure;
 use crate::root::{self, Root};
@@ -27,6 +28,8 @@ pub(crate) struct PoolConfig {
     pub(crate) code: OwnedFd,
     pub(crate) connections: Vec<OwnedFd>,
     pub(crate) group: Group,
+    /// Whether there is no outer sandbox.
+    pub(crate) isolated: bool,
     /// Outer user and group, if the pool is in a user namespace of its own, which has no map yet.
     pub(crate) outer_ids: Option<(u32, u32)>,
     pub(crate) first_user: u32,
@@ -40,12 +43,13 @@ pub(crate) fn run(config: PoolConfig) -> ExitCode {
         code,
         connections,
         group,
+        isolated,
         outer_ids,
         first_user,
         started,
     } = config;
     let in_force = group.in_force();
-    let prepared = enter(&group, outer_ids).and_then(|privileged_clone| {
+    let prepared = enter(&group, isolated, outer_ids).and_then(|privileged_clone| {
         root::create(&load, code).map(|root| (root, privileged_clone))
     });
     let (root, privileged_clone) = match prepared {
@@ -55,6 +59,7 @@ pub(crate) fn run(config: PoolConfig) -> ExitCode {
     let Root {
         null,
         tmp_options,
+        proc_options,
         receive_time,
         maker,
     } = root;
@@ -72,6 +77,7 @@ pub(crate) fn run(config: PoolConfig) -> ExitCode {
                 SpawnerConfig {
                     load,
                     tmp_options,
+                    proc_options,
                     index,
                     first_user: first_user + index * MAX_LIVE as u32,
                     privileged_clone,
@@ -87,14 +93,22 @@ pub(crate) fn run(config: PoolConfig) -> ExitCode {
 
 /// Joins the control group and completes the namespaces. Returns whether starting workers will need a
 /// capability.
-fn enter(group: &Group, outer_ids: Option<(u32, u32)>) -> Result<bool, StepFailure> {
+fn enter(
+    group: &Group,
+    isolated: bool,
+    outer_ids: Option<(u32, u32)>,
+) -> Result<bool, StepFailure> {
     step::run(Step::JoinCgroup, || group.join())?;
     step::run(Step::Unshare, || {
         if let Some((user, group)) = outer_ids {
             namespaces::become_root_of_user_namespace(user, group)?;
         }
-        // No setsid: no process here has a terminal, and in gVisor a process of a nested PID namespace
-        // that starts a session below another one stops the whole kernel.
+        // Linux gives each session an equal share of the processors, however many processes it has. Not
+        // in gVisor, where a process of a nested PID namespace that starts a session below another one
+        // stops the whole kernel.
+        if isolated {
+            setsid()?;
+        }
         namespaces::hide_host_name()
     })?;
     // A worker that cannot have a user namespace gets its others only from a process with a capability.

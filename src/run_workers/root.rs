@@ -29,6 +29,8 @@ pub(crate) struct Root {
     pub(crate) null: OwnedFd,
     /// Options for mounting `/tmp` in each worker, if the load asks for it.
     pub(crate) tmp_options: Option<String>,
+    /// Options for mounting `/proc` in each worker, if the load asks for it.
+    pub(crate) proc_options: Option<String>,
     /// How long receiving the binary took.
     pub(crate) receive_time: Duration,
     /// Makes the roots of the workers.
@@ -51,12 +53,14 @@ pub(crate) fn create(load: &Load, connection: OwnedFd) -> Result<Root, StepFailu
     let tmp_options = load
         .tmp_bytes
         .map(|bytes| mounts::tmp_options(Path::new(EMPTY), bytes));
+    let proc_options = load.proc.then(|| mounts::proc_options(Path::new(EMPTY)));
     let maker = step::run(Step::MakeRoot, || RootMaker::new(load, libraries))?;
     step::run(Step::PivotRoot, mounts::detach_old_root)?;
     step::run(Step::SealRoot, || mounts::remount_read_only(Path::new("/")))?;
     Ok(Root {
         null,
         tmp_options,
+        proc_options,
         receive_time,
         maker,
     })

@@ -30,6 +30,7 @@ use crate::worker_roots::Roots;
 pub(crate) struct SpawnerConfig {
     pub(crate) load: Load,
     pub(crate) tmp_options: Option<String>,
+    pub(crate) proc_options: Option<String>,
     pub(crate) index: u32,
     pub(crate) first_user: u32,
     pub(crate) privileged_clone: bool,
@@ -102,7 +103,7 @@ impl<'a> Spawner<'a> {
         }
         let gate = step::run(Step::InstallFilter, || install_filter(load.filter))?;
         let launcher = step::run(Step::InstallFilter, || {
-            Launcher::new(template(&config)?, gate)
+            Launcher::new(template(&config, own_users)?, gate)
         })?;
         let mut spawner = Self {
             connection: connection.as_fd(),
@@ -309,26 +310,25 @@ fn install_filter(level: FilterLevel) -> Result<Gate, Errno> {
     }
 }
 
-fn template(
-    SpawnerConfig {
-        load, tmp_options, ..
-    }: &SpawnerConfig,
-) -> Result<Template, Errno> {
+fn template(config: &SpawnerConfig, own_users: bool) -> Result<Template, Errno> {
+    let load = &config.load;
     let string = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::EINVAL);
     let strings = |strings: &[Vec<u8>]| -> Result<Vec<CString>, Errno> {
         strings.iter().map(|bytes| string(bytes)).collect()
+    };
+    let options = |text: &Option<String>| -> Result<Option<CString>, Errno> {
+        text.as_ref()
+            .map(|text| string(text.as_bytes()))
+            .transpose()
     };
     Ok(Template {
         arguments: strings(&load.arguments)?,
         environment: strings(&load.environment)?,
         private_ipc: load.private_ipc,
         private_network: load.filter == FilterLevel::None,
-        proc: load.proc,
-        tmp_options: tmp_options
-            .as_ref()
-            .map(|text| string(text.as_bytes()))
-            .transpose()?,
-        limits: rlimits::per_worker(&load.worker_limits),
+        proc_options: options(&config.proc_options)?,
+        tmp_options: options(&config.tmp_options)?,
+        limits: rlimits::per_worker(&load.worker_limits, own_users),
     })
 }
 

@@ -215,7 +215,8 @@ impl Roots {
         match i32::from_ne_bytes(errno) {
             0 => {
                 let path = format!("{READ_ONLY}/{}", name_of(self.spawner, number));
-                self.made.push(CString::new(path).map_err(|_| Errno::EINVAL)?);
+                self.made
+                    .push(CString::new(path).map_err(|_| Errno::EINVAL)?);
                 Ok(())
             }
             errno => Err(Errno::from_raw(errno)),

@@ -46,6 +46,7 @@ guards! {
     LimitOfStack
     LimitOfFileSize
     LimitOfCore
+    LimitOfSignals
     ReadOnlyRoot
     DetachedRoot
     OwnRoot

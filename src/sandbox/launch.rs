@@ -52,8 +52,8 @@ pub struct Template {
     /// Give each worker its own network namespace. Needed if no filter denies sockets: otherwise the
     /// workers of a pool could connect over its loopback device.
     pub private_network: bool,
-    /// Mount `/proc`.
-    pub proc: bool,
+    /// Mount `/proc` with these options ([`crate::mounts::proc_options`]).
+    pub proc_options: Option<CString>,
     /// Mount `/tmp` with these options ([`crate::mounts::tmp_options`]).
     pub tmp_options: Option<CString>,
     /// Limits to set in each worker.
@@ -248,9 +248,9 @@ impl Attempt<'_> {
                 mount_private(c"tmpfs", c"tmp", TMP_FLAGS, options, gate)
             })?;
         }
-        if launcher.template.proc {
+        if let Some(options) = &launcher.template.proc_options {
             step::run(Step::MountProc, || {
-                mount_private(c"proc", c"proc", PROC_FLAGS, c"", gate)
+                mount_private(c"proc", c"proc", PROC_FLAGS, options, gate)
             })?;
         }
         if mounts_anything(&launcher.template) && is_enabled(Guard::UserNamespace) {
@@ -321,7 +321,7 @@ const TMP_FLAGS: c_ulong = libc::MS_NOSUID | libc::MS_NODEV;
 const PROC_FLAGS: c_ulong = libc::MS_RDONLY | libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
 
 fn mounts_anything(template: &Template) -> bool {
-    template.proc || template.tmp_options.is_some()
+    template.proc_options.is_some() || template.tmp_options.is_some()
 }
 
 fn namespace_flags(template: &Template) -> c_int {

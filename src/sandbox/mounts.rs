@@ -135,6 +135,19 @@ fn mount_flags() -> MsFlags {
     }
 }
 
+/// Returns the options for mounting a worker's `/proc`, which `target` is used to try out: it shows
+/// processes only, and nothing of the machine, if the kernel supports that (gVisor does not, and shows
+/// nothing of the machine anyway).
+#[must_use]
+pub fn proc_options(target: &Path) -> String {
+    let own = "subset=pid";
+    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    match mount(Some("roma"), target, Some("proc"), flags, Some(own)) {
+        Ok(()) if umount2(target, MntFlags::MNT_DETACH).is_ok() => own.to_owned(),
+        _ => String::new(),
+    }
+}
+
 /// Returns the options for mounting a worker's private `/tmp` of at most `bytes` at `target`. Files cost
 /// memory beside their bytes, so their number is capped as well if the kernel supports it (gVisor does
 /// not).

@@ -56,10 +56,17 @@ pub fn set_inherited(limits: &WorkerLimits) -> Result<(), Errno> {
     Ok(())
 }
 
+/// How many signals and timers, and bytes in POSIX queues, a worker may have if they count together with
+/// those of other workers.
+const SHARED_SIGNALS: u64 = 256;
+const SHARED_QUEUE_BYTES: u64 = 64 << 10;
+
 /// Returns the limits to set in each worker. They would be too low for a spawner, which lives longer and
-/// uses more of everything.
+/// uses more of everything. Without users of their own (`own_users`), workers have one budget of signals,
+/// timers and queues together: a limit of each keeps it from being used up.
 #[must_use]
-pub fn per_worker(limits: &WorkerLimits) -> Vec<Limit> {
+pub fn per_worker(limits: &WorkerLimits, own_users: bool) -> Vec<Limit> {
+    let shared = |value| (!own_users).then_some(value);
     [
         (
             libc::RLIMIT_AS,
@@ -77,6 +84,16 @@ pub fn per_worker(limits: &WorkerLimits) -> Vec<Limit> {
             libc::RLIMIT_NOFILE,
             Guard::LimitOfDescriptors,
             limits.open_files,
+        ),
+        (
+            libc::RLIMIT_SIGPENDING,
+            Guard::LimitOfSignals,
+            shared(SHARED_SIGNALS),
+        ),
+        (
+            libc::RLIMIT_MSGQUEUE,
+            Guard::LimitOfSignals,
+            shared(SHARED_QUEUE_BYTES),
         ),
     ]
     .into_iter()

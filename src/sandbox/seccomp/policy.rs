@@ -96,6 +96,28 @@ const F_NOTIFY: u32 = 1026;
 const F_SET_RW_HINT: u32 = 1036;
 const F_SET_FILE_RW_HINT: u32 = 1038;
 
+/// The flag of `preadv2` that tells whether a page is in the kernel's cache.
+const RWF_NOWAIT: u32 = 8;
+/// The command of `ioctl` that opens the file of a socket.
+const SIOCUNIXFILE: u32 = 0x89e0;
+
+/// Options of sockets that say something of the peer, or that count all sockets of the machine.
+const SOCKET_OPTIONS_OF_OTHERS: &[u32] = &[
+    SO_PEERCRED as u32,
+    SO_PEERNAME as u32,
+    SO_PEERSEC as u32,
+    SO_MEMINFO as u32,
+    SO_COOKIE as u32,
+    SO_PEERGROUPS as u32,
+    71, // SO_NETNS_COOKIE
+    77, // SO_PEERPIDFD
+];
+
+// Newer than the C library's list, and the same on every architecture.
+const SYS_CACHESTAT: c_long = 451;
+const SYS_STATMOUNT: c_long = 457;
+const SYS_LISTMOUNT: c_long = 458;
+
 /// The argument of clone that carries the TLS pointer, which the kernel ignores without `CLONE_SETTLS`.
 #[cfg(target_arch = "x86_64")]
 const CLONE_TLS: usize = 4;
@@ -111,7 +133,11 @@ const GATED: Verdict = Verdict::If(&[Test::Gate(UNUSED)]);
 const CONDITIONAL: &[(c_long, Verdict)] = &[
     (
         SYS_clone,
-        Verdict::If(&[Test::NoBits(0, NAMESPACES), Test::Gate(CLONE_TLS)]),
+        // The inode number of a pidfd counts the processes of the machine.
+        Verdict::If(&[
+            Test::NoBits(0, NAMESPACES | CLONE_PIDFD as u32),
+            Test::Gate(CLONE_TLS),
+        ]),
     ),
     // Its arguments are in memory, where no filter can see them. C libraries fall back to clone.
     (SYS_clone3, Verdict::Errno(ENOSYS)),
@@ -135,8 +161,16 @@ const CONDITIONAL: &[(c_long, Verdict)] = &[
             &[SO_PASSCRED as u32, SO_PASSSEC as u32, 76],
         )]),
     ),
-    // Record locks are allowed: workers share no file that they can open for writing. Leases, watches
-    // and hints that are stored in a file are denied.
+    (
+        SYS_getsockopt,
+        Verdict::If(&[
+            Test::OneOf(1, &[SOL_SOCKET as u32]),
+            Test::NoneOf(2, SOCKET_OPTIONS_OF_OTHERS),
+        ]),
+    ),
+    (SYS_preadv2, Verdict::If(&[Test::NoBits(5, RWF_NOWAIT)])),
+    // Record locks are allowed: each worker has files of its own. Leases, watches and hints that are
+    // stored in a file are denied.
     (
         SYS_fcntl,
         Verdict::If(&[Test::NoneOf(
@@ -164,7 +198,12 @@ const ENGINE_ONLY_CONDITIONAL: &[(c_long, Verdict)] = &[
         SYS_ioctl,
         Verdict::If(&[Test::NoneOf(
             1,
-            &[TIOCSTI as u32, TIOCLINUX as u32, TIOCCONS as u32],
+            &[
+                TIOCSTI as u32,
+                TIOCLINUX as u32,
+                TIOCCONS as u32,
+                SIOCUNIXFILE,
+            ],
         )]),
     ),
     (
@@ -276,15 +315,16 @@ const MACHINE: &[c_long] = &[
     SYS_clock_adjtime, SYS_syslog, SYS_sethostname, SYS_setdomainname, SYS_vhangup,
 ];
 
-/// How two requests of one pool could communicate: locks and watches on the files of the root, System V
-/// IPC, POSIX queues, names of sockets.
+/// How two requests could communicate: locks and watches on files, System V IPC, POSIX queues, names of
+/// sockets; what is in the kernel's cache of a library; counters of the whole machine.
 #[rustfmt::skip]
 const MEETING_PLACES: &[c_long] = &[
     SYS_flock, SYS_inotify_init1, SYS_inotify_add_watch,
     SYS_msgget, SYS_msgsnd, SYS_msgrcv, SYS_msgctl, SYS_semget, SYS_semop, SYS_semctl,
     SYS_semtimedop, SYS_shmget, SYS_shmat, SYS_shmctl, SYS_shmdt, SYS_mq_open, SYS_mq_unlink,
     SYS_mq_timedsend, SYS_mq_timedreceive, SYS_mq_notify, SYS_mq_getsetattr, SYS_bind, SYS_connect,
-    SYS_listen,
+    SYS_listen, SYS_fadvise64, SYS_readahead, SYS_CACHESTAT, SYS_pidfd_open, SYS_STATMOUNT,
+    SYS_LISTMOUNT,
 ];
 
 /// Calls that only x86-64 still has.
@@ -319,7 +359,7 @@ const STRICTLY_FORBIDDEN: &[c_long] = &[
     SYS_setpriority, SYS_ioprio_set, SYS_sched_setaffinity,
     SYS_sched_setscheduler, SYS_sched_setparam, SYS_sched_setattr, SYS_fchmod, SYS_fchmodat,
     SYS_fchown, SYS_fchownat, SYS_setxattr, SYS_lsetxattr, SYS_fsetxattr, SYS_memfd_create,
-    SYS_memfd_secret, SYS_pidfd_open, SYS_pidfd_send_signal, SYS_splice, SYS_tee, SYS_mlockall,
+    SYS_memfd_secret, SYS_pidfd_send_signal, SYS_splice, SYS_tee, SYS_mlockall,
     SYS_mbind, SYS_set_mempolicy, SYS_sync, SYS_syncfs,
     SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo,
 ];
@@ -338,8 +378,8 @@ const LEGACY_STRICTLY_FORBIDDEN: &[c_long] = &[];
 const NEEDED: &[c_long] = &[
     // Bytes.
     SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_preadv, SYS_pwritev,
-    SYS_preadv2, SYS_pwritev2, SYS_lseek, SYS_close, SYS_close_range, SYS_sendfile,
-    SYS_copy_file_range, SYS_fsync, SYS_fdatasync, SYS_ftruncate, SYS_fallocate, SYS_fadvise64,
+    SYS_pwritev2, SYS_lseek, SYS_close, SYS_close_range, SYS_sendfile,
+    SYS_copy_file_range, SYS_fsync, SYS_fdatasync, SYS_ftruncate, SYS_fallocate,
     // Files: the root is read-only, there may be a private /tmp.
     SYS_openat, SYS_newfstatat, SYS_fstat, SYS_statfs, SYS_fstatfs, SYS_statx, SYS_faccessat,
     SYS_faccessat2, SYS_readlinkat, SYS_getdents64, SYS_getcwd, SYS_chdir, SYS_fchdir, SYS_mkdirat,
@@ -370,7 +410,7 @@ const NEEDED: &[c_long] = &[
     SYS_ppoll, SYS_pselect6, SYS_epoll_create1, SYS_epoll_ctl, SYS_epoll_pwait, SYS_epoll_pwait2,
     SYS_eventfd2, SYS_pipe2,
     // Connected pairs.
-    SYS_sendto, SYS_recvfrom, SYS_shutdown, SYS_getsockname, SYS_getpeername, SYS_getsockopt,
+    SYS_sendto, SYS_recvfrom, SYS_shutdown, SYS_getsockname, SYS_getpeername,
 ];
 
 /// Calls that only x86-64 still has.

@@ -98,10 +98,20 @@ fn clone_into_a_namespace_needs_the_secret() {
 #[test]
 fn calls_for_the_spawner_alone_need_the_secret() {
     for (policy, calls) in [
-        (engine(), &[SYS_mount, SYS_unshare, SYS_setresuid][..]),
+        (
+            engine(),
+            &[SYS_mount, SYS_unshare, SYS_chroot, SYS_setresuid][..],
+        ),
         (
             strict(),
-            &[SYS_mount, SYS_unshare, SYS_setresuid, SYS_recvmsg, SYS_dup3][..],
+            &[
+                SYS_mount,
+                SYS_unshare,
+                SYS_chroot,
+                SYS_setresuid,
+                SYS_recvmsg,
+                SYS_dup3,
+            ][..],
         ),
     ] {
         let (program, gate) = program(&policy);
@@ -167,6 +177,30 @@ fn locks_watches_leases_and_hints_on_files_are_denied() {
         for note in [F_NOTIFY, F_SET_RW_HINT, F_SET_FILE_RW_HINT] {
             assert_eq!(answer(&policy, SYS_fcntl, command(note as i32)), DENIED);
         }
+    }
+}
+
+#[test]
+fn nothing_that_counts_or_shows_what_others_do_is_allowed() {
+    for policy in both_levels() {
+        let option = |level: i32, name: u32| [3, level as u64, name.into(), 0, 0, 0];
+        let get = |level, name| answer(&policy, SYS_getsockopt, option(level, name));
+        assert_eq!(get(SOL_SOCKET, SO_ERROR as u32), ALLOWED);
+        assert_eq!(get(SOL_SOCKET, SO_TYPE as u32), ALLOWED);
+        for name in SOCKET_OPTIONS_OF_OTHERS {
+            assert_eq!(get(SOL_SOCKET, *name), DENIED, "option {name}");
+        }
+        assert_eq!(get(SOL_TCP, 0), DENIED);
+        let flags = |flags: u64| answer(&policy, SYS_preadv2, [3, 0, 0, 0, 0, flags]);
+        assert_eq!(flags(0), ALLOWED);
+        assert_eq!(flags(RWF_NOWAIT.into()), DENIED);
+        let pidfd = [(SIGCHLD | CLONE_PIDFD) as u64, 0, 0, 0, 0, 0];
+        assert_eq!(answer(&policy, SYS_clone, pidfd), DENIED);
+        for call in [SYS_fadvise64, SYS_readahead, SYS_CACHESTAT, SYS_pidfd_open] {
+            assert_eq!(answer(&policy, call, [0; 6]), DENIED);
+        }
+        let file_of_socket = [3, SIOCUNIXFILE.into(), 0, 0, 0, 0];
+        assert_eq!(answer(&policy, SYS_ioctl, file_of_socket), DENIED);
     }
 }
 
