@@ -13,6 +13,7 @@ mod own_files;
 mod privileges;
 mod processes;
 mod resources;
+mod starving;
 
 use std::process::ExitCode;
 
@@ -23,7 +24,7 @@ use crate::answer::Answer;
 /// A trick. Its arguments are the token and the rest of the request.
 type Trick = fn(&str, &str) -> Answer;
 
-const TRICKS: [&[(&str, Trick)]; 7] = [
+const TRICKS: [&[(&str, Trick)]; 8] = [
     file_system::TRICKS,
     own_files::TRICKS,
     processes::TRICKS,
@@ -31,6 +32,7 @@ const TRICKS: [&[(&str, Trick)]; 7] = [
     network::TRICKS,
     resources::TRICKS,
     meetings::TRICKS,
+    starving::TRICKS,
 ];
 
 fn main() -> ExitCode {

@@ -54,6 +54,18 @@ impl Loaded {
 struct Entry {
     code: Arc<Loaded>,
     deployments: Deployments,
+    /// The sandbox of this code alone, if it has one.
+    own: Option<Slots>,
+}
+
+impl Entry {
+    /// Waits until nothing of the code is left.
+    async fn end(self) {
+        self.deployments.end(Error::Deleted).await;
+        if let Some(own) = self.own {
+            let _ = tokio::task::spawn_blocking(move || own.end()).await;
+        }
+    }
 }
 
 /// The loaded code of one service, and what all of it shares.
@@ -92,14 +104,23 @@ impl Registry {
         let bytes = code.image.bytes.clone();
         let spawners = code.options.spawners.unwrap_or(self.policy.spawners);
         let pool_code = code.options.to_pool_code(bytes, &self.policy);
-        let (deployments, preparation) =
-            Deployments::start(&self.slots, &pool, pool_code, spawners);
+        let own = match code.options.own_sandbox {
+            true => Some(Slots::start(&self.config, 1).await?),
+            false => None,
+        };
+        let slots = own.as_ref().unwrap_or(&self.slots);
+        let (deployments, preparation) = Deployments::start(slots, &pool, pool_code, spawners);
         {
             let mut entries = self.write();
             if self.is_closed() {
                 return Err(Error::ShutDown);
             }
-            entries.insert(pool.token(), Entry { code, deployments });
+            let entry = Entry {
+                code,
+                deployments,
+                own,
+            };
+            entries.insert(pool.token(), entry);
         }
         let guard = RemoveOnDrop {
             registry: self,
@@ -132,7 +153,7 @@ impl Registry {
     pub(crate) async fn remove(&self, token: CodeToken) -> Result<(), Error> {
         let entry = self.write().remove(&token);
         let entry = entry.ok_or(Error::UnknownToken(token))?;
-        entry.deployments.end(Error::Deleted).await;
+        entry.end().await;
         Ok(())
     }
 
@@ -143,15 +164,20 @@ impl Registry {
             self.closed.store(true, Ordering::Release);
             std::mem::take(&mut *entries)
         };
-        for entry in entries.into_values() {
+        for entry in entries.values() {
             entry.code.pool.close(Error::ShutDown);
         }
-        self.slots.end();
+        let own = entries.values().filter_map(|entry| entry.own.as_ref());
+        Slots::end_all(own.chain([&self.slots]));
     }
 
     /// Returns the ids of the processes of the sandboxes that run.
     pub(crate) fn processes(&self) -> Vec<u32> {
-        self.slots.processes()
+        let mut processes = self.slots.processes();
+        let entries = self.read();
+        let own = entries.values().filter_map(|entry| entry.own.as_ref());
+        processes.extend(own.flat_map(Slots::processes));
+        processes
     }
 
     fn is_closed(&self) -> bool {

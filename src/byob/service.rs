@@ -106,6 +106,13 @@ impl Service {
             }
             .into());
         }
+        if options.own_sandbox && !self.registry().config.mode.is_gvisor() {
+            return Err(ConfigError::LoadOption {
+                option: "own_sandbox",
+                reason: "only a service in gVisor mode makes sandboxes",
+            }
+            .into());
+        }
         let image = self.image(binary.into()).await?;
         let number = self.handle.next_code.fetch_add(1, Ordering::Relaxed);
         let token = CodeToken::new(self.handle.number, number);

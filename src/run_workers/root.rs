@@ -54,7 +54,7 @@ pub(crate) fn create(load: &Load, connection: OwnedFd) -> Result<Root, StepFailu
         .tmp_bytes
         .map(|bytes| mounts::tmp_options(Path::new(EMPTY), bytes));
     let proc_options = load.proc.then(|| mounts::proc_options(Path::new(EMPTY)));
-    let maker = step::run(Step::MakeRoot, || RootMaker::new(load, libraries))?;
+    let maker = step::run(Step::MountRoots, || RootMaker::new(load, libraries))?;
     step::run(Step::PivotRoot, mounts::detach_old_root)?;
     step::run(Step::SealRoot, || mounts::remount_read_only(Path::new("/")))?;
     Ok(Root {

@@ -72,6 +72,17 @@ impl Hierarchies {
         found
     }
 
+    /// Returns the folder of this process's own group for memory.
+    #[must_use]
+    pub fn memory(&self) -> Option<&Path> {
+        let separate = self
+            .separate
+            .iter()
+            .find(|(controller, _)| controller == "memory")
+            .map(|(_, folder)| folder);
+        separate.or(self.unified.as_ref()).map(PathBuf::as_path)
+    }
+
     /// Calls `visit` with the name of each group directly below this process's own.
     pub fn for_each_group(&self, mut visit: impl FnMut(&str)) {
         for (name, _) in self.groups() {

@@ -13,6 +13,7 @@ mod backoff;
 pub mod banner;
 mod cores;
 mod log_capture;
+pub mod memory;
 mod options;
 mod outer;
 mod platform;

@@ -41,7 +41,8 @@ impl Slots {
             match start {
                 Ok((sandbox, slot)) => drop(supervisors.spawn(slot.supervise(sandbox))),
                 Err(error) => {
-                    let _ = tokio::task::spawn_blocking(move || end_all(&slots)).await;
+                    let end = move || end_slots(&slots.iter().collect::<Vec<_>>());
+                    let _ = tokio::task::spawn_blocking(end).await;
                     return Err(error);
                 }
             }
@@ -67,11 +68,17 @@ impl Slots {
 
     /// Ends all sandboxes for good. Blocks, for about two seconds at most.
     pub fn end(&self) {
-        end_all(&self.slots);
+        Self::end_all([self]);
+    }
+
+    /// Ends all sandboxes of several services or pieces of code at once. Blocks like [`Slots::end`].
+    pub fn end_all<'a>(all: impl IntoIterator<Item = &'a Self>) {
+        let slots: Vec<_> = all.into_iter().flat_map(|slots| &slots.slots).collect();
+        end_slots(&slots);
     }
 }
 
-fn end_all(slots: &[Arc<SandboxSlot>]) {
+fn end_slots(slots: &[&Arc<SandboxSlot>]) {
     slots.iter().for_each(|slot| slot.close());
     // In parallel, because each may take its time; one after the other if there are no threads.
     std::thread::scope(|scope| {

@@ -64,6 +64,7 @@ impl LoadOptions {
             "private_tmp" => self.private_tmp = Some(count(value)?),
             "proc" => self.proc = boolean(value)?,
             "host_functions" => self.host_functions = boolean(value)?,
+            "own_sandbox" => self.own_sandbox = boolean(value)?,
             "program_copies" => self.program_copies = count(value)?,
             _ => return Err("there is no such option".to_owned()),
         }
@@ -189,6 +190,7 @@ mod tests {
             "pool_limits": { "memory": 15, "processes": 16, "cpu_millis": 17 },
             "env": { "A": "B" }, "args": ["c"], "max_response": 18, "max_request": 19,
             "private_tmp": 20, "proc": true, "host_functions": true, "program_copies": 21,
+            "own_sandbox": true,
         }));
         let options = options.unwrap();
         assert_eq!(options.name, "score");
@@ -201,6 +203,7 @@ mod tests {
         assert_eq!(options.private_tmp, Some(20));
         assert!(options.proc && options.host_functions);
         assert_eq!(options.program_copies, 21);
+        assert!(options.own_sandbox);
     }
 
     #[test]

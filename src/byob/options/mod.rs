@@ -90,7 +90,8 @@ pub struct Limits {
     pub cpu_time: Option<Duration>,
     /// Address space in bytes (`RLIMIT_AS`). Runtimes that reserve much, such as Go's, need much.
     pub address_space: Option<u64>,
-    /// Heap and private writable mappings in bytes (`RLIMIT_DATA`).
+    /// Heap and private writable mappings in bytes (`RLIMIT_DATA`). By default a quarter of the memory
+    /// that the machine or the container has. A stock runsc counts only the heap.
     pub data: Option<u64>,
     /// Open descriptors.
     pub open_files: u32,
@@ -107,10 +108,10 @@ impl Default for Limits {
         Self {
             cpu_time: None,
             address_space: None,
-            data: None,
+            data: roma_supervise::memory::default_limit(),
             open_files: 256,
             file_size: None,
-            processes: 256,
+            processes: 64,
             stack: 8 << 20,
         }
     }
@@ -179,6 +180,10 @@ pub struct LoadOptions {
     pub proc: bool,
     /// Whether UDFs get descriptor 4, to call the service's host functions.
     pub host_functions: bool,
+    /// Whether this code gets a gVisor of its own, which no other code shares. What stops or fills that
+    /// sandbox then harms no other code. It takes some tens of megabytes and a longer load. Only in
+    /// gVisor mode.
+    pub own_sandbox: bool,
     /// How much memory copies of the program may take in each sandbox, in bytes. Each live process has a
     /// copy of its own, because processes that share a file can signal to each other. If there is not
     /// room for as many as `max_live`, some share one: [`InForce::own_files`](crate::InForce) tells.
@@ -206,6 +211,7 @@ impl Default for LoadOptions {
             private_tmp: None,
             proc: false,
             host_functions: false,
+            own_sandbox: false,
             program_copies: 1 << 30,
         }
     }

@@ -69,6 +69,58 @@ fn a_dead_sandbox_fails_only_its_own_requests() {
 }
 
 #[test]
+fn code_in_a_sandbox_of_its_own_loses_it_without_harm_to_other_code() {
+    common::run(GVISOR_STRICT, async |bed: TestBed| {
+        let service = bed.builder_of_two_sandboxes().start().await.unwrap();
+        let others = service.load(udf("misbehaving_udf"), workers(2)).await;
+        let others = others.unwrap();
+        let shared = service.sandbox_processes();
+        let alone = LoadOptions {
+            own_sandbox: true,
+            ..workers(2)
+        };
+        let code = service.load(udf("misbehaving_udf"), alone).await.unwrap();
+        let own = service.sandbox_processes();
+        let own: Vec<_> = own.into_iter().filter(|it| !shared.contains(it)).collect();
+        assert_eq!(own.len(), 1, "one sandbox more");
+        let lost = start_hung_request(&service, &code).await;
+        let kept = start_hung_request(&service, &others).await;
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(own[0] as i32),
+            nix::sys::signal::SIGKILL,
+        )
+        .unwrap();
+        let error = lost.await.unwrap().unwrap_err();
+        assert!(matches!(error, Error::SandboxDied(_)), "{error:?}");
+        assert!(!kept.is_finished(), "a request of other code ended");
+        assert_echoes(&service, &others).await;
+        assert_echoes(&service, &code).await;
+        service.delete(&code).await.unwrap();
+        let left = || service.sandbox_processes();
+        assert_eq!(left(), shared, "the sandbox is gone with its code");
+        kept.abort();
+        service.shutdown().await;
+    });
+}
+
+#[test]
+fn a_sandbox_of_its_own_is_refused_without_gvisor() {
+    common::run(common::MINIMAL_STRICT, async |bed: TestBed| {
+        let service = bed.start().await;
+        let alone = LoadOptions {
+            own_sandbox: true,
+            ..workers(1)
+        };
+        let error = service
+            .load(udf("misbehaving_udf"), alone)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("own_sandbox"), "{error}");
+        service.shutdown().await;
+    });
+}
+
+#[test]
 fn code_is_loaded_used_and_deleted_while_a_sandbox_restarts() {
     common::run(GVISOR_STRICT, async |bed: TestBed| {
         let service = bed.builder_of_two_sandboxes().start().await.unwrap();

@@ -4,6 +4,7 @@ mod compare;
 mod cpu;
 mod floor;
 mod neighbour;
+mod neighbours;
 mod record;
 mod report;
 mod service;
@@ -36,6 +37,8 @@ enum Command {
     Suite(Box<suite::SuiteArgs>),
     /// Shows which benchmarks of a suite became faster or slower, with a confidence.
     Compare(compare::CompareArgs),
+    /// Shows what one hostile client does to its neighbours, for each of its tricks.
+    Neighbours(Box<neighbours::NeighboursArgs>),
 }
 
 /// Measures, or compares, and prints.
@@ -44,6 +47,7 @@ pub async fn run(arguments: BenchArgs) -> anyhow::Result<ExitCode> {
         None => share::run(arguments.share).await,
         Some(Command::Suite(arguments)) => suite::run(*arguments).await,
         Some(Command::Compare(arguments)) => compare::run(&arguments),
+        Some(Command::Neighbours(arguments)) => neighbours::run(*arguments).await,
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::Args;
-use prost::Message;
 use roma_byob::LoadOptions;
 
 use super::neighbour::{Neighbour, Tenancy};
@@ -16,7 +15,7 @@ use super::{floor, until_ready};
 use crate::options::target::Target;
 use crate::output::file::OutputFile;
 use crate::samples::hostile;
-use crate::samples::programs;
+use crate::samples::{programs, request};
 
 /// The number of requests before times count.
 const WARM_UP: usize = 50;
@@ -68,22 +67,11 @@ pub struct ShareArgs {
     json: Option<PathBuf>,
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct EchoRequest {
-    #[prost(bytes = "vec", tag = "1")]
-    message: Vec<u8>,
-}
-
 /// Measures and prints.
 pub async fn run(arguments: ShareArgs) -> anyhow::Result<ExitCode> {
     let json = arguments.json.as_deref().map(OutputFile::at).transpose()?;
     let udf = programs::read_found(arguments.udf.clone(), "ROMA_ECHO_UDF", "echo_udf")?;
-    let request = Bytes::from(
-        EchoRequest {
-            message: vec![b'x'; arguments.payload],
-        }
-        .encode_to_vec(),
-    );
+    let request = request::echo(arguments.payload);
     let neighbour = neighbour(&arguments)?;
     let before = floors(&arguments, &udf, &request).await?;
     let mut report = measure(&arguments, &udf, &request, neighbour.as_ref()).await?;

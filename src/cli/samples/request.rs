@@ -15,3 +15,15 @@ pub fn encoded(task: Task) -> Bytes {
 pub fn sieve(limit: Limit) -> Bytes {
     encoded(Task::PrimeSieve(PrimeSieveRequest { limit: Some(limit) }))
 }
+
+#[derive(Clone, PartialEq, Message)]
+struct EchoRequest {
+    #[prost(bytes = "vec", tag = "1")]
+    message: Vec<u8>,
+}
+
+/// Returns a request to the echo UDF with `bytes` bytes of payload.
+pub fn echo(bytes: usize) -> Bytes {
+    let message = vec![b'x'; bytes];
+    EchoRequest { message }.encode_to_vec().into()
+}

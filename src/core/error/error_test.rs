@@ -111,6 +111,21 @@ fn a_defect_of_roma_is_not_the_callers_fault() {
 }
 
 #[test]
+fn a_sandbox_that_ran_out_of_memory_is_the_udfs_fault_and_not_retried() {
+    let mut failure = SandboxFailure::new("its program ended");
+    let died = Error::SandboxDied(Arc::new(failure.clone()));
+    assert_eq!((died.fault(), died.retryable()), (Fault::Sandbox, true));
+    failure.out_of_memory = true;
+    let starved = Error::SandboxDied(Arc::new(failure));
+    assert_eq!(
+        (starved.fault(), starved.retryable(), starved.name()),
+        (Fault::Udf, false, "out_of_memory")
+    );
+    assert_eq!(starved.grpc_code(), GrpcCode::ResourceExhausted);
+    assert!(starved.to_string().contains("memory ran out"), "{starved}");
+}
+
+#[test]
 fn an_engines_failure_tells_everything_itself_and_is_found_by_its_type() {
     let error = Error::Engine(Arc::new(SyntaxError));
     assert_eq!(

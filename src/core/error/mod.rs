@@ -207,6 +207,7 @@ impl Error {
             | Self::Deadline { .. }
             | Self::Died { .. }
             | Self::Response(_) => Fault::Udf,
+            Self::SandboxDied(failure) if failure.out_of_memory => Fault::Udf,
             Self::WorkerStart(_)
             | Self::PoolSetup(_)
             | Self::SandboxStart(_)
@@ -219,9 +220,9 @@ impl Error {
     #[must_use]
     pub fn retryable(&self) -> bool {
         match self {
-            Self::QueueFull { .. } | Self::ShutDown | Self::SandboxDied(_) | Self::Host { .. } => {
-                true
-            }
+            // One of the requests took the memory, and would do so again.
+            Self::SandboxDied(failure) => !failure.out_of_memory,
+            Self::QueueFull { .. } | Self::ShutDown | Self::Host { .. } => true,
             Self::Engine(failure) => failure.retryable(),
             Self::NoWorker { cause, .. } => cause.as_ref().is_none_or(|cause| cause.retryable()),
             Self::WorkerStart(failure) | Self::PoolSetup(failure) => is_shortage(failure.errno),
@@ -246,6 +247,7 @@ impl Error {
             Self::Died { .. } | Self::Response(_) => GrpcCode::Internal,
             Self::Host { .. } | Self::Internal(_) => GrpcCode::Internal,
             Self::WorkerStart(_) | Self::PoolSetup(_) => GrpcCode::Internal,
+            Self::SandboxDied(failure) if failure.out_of_memory => GrpcCode::ResourceExhausted,
             Self::ShutDown | Self::SandboxStart(_) | Self::SandboxDied(_) => GrpcCode::Unavailable,
         }
     }
@@ -271,6 +273,7 @@ impl Error {
             Self::WorkerStart(_) => "worker_start",
             Self::PoolSetup(_) => "pool_setup",
             Self::SandboxStart(_) => "sandbox_start",
+            Self::SandboxDied(failure) if failure.out_of_memory => "out_of_memory",
             Self::SandboxDied(_) => "sandbox_died",
             Self::Host { .. } => "host",
             Self::Internal(_) => "internal",

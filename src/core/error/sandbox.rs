@@ -7,7 +7,7 @@ use crate::exit::ExitStatus;
 
 /// Why an outer sandbox could not start or ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}{}{}", exit.map(|e| format!(" (it {e})")).unwrap_or_default(), output_ends_with(log_tail))]
+#[error("{what}{}{}{}", exit.map(|e| format!(" (it {e})")).unwrap_or_default(), memory(*out_of_memory), output_ends_with(log_tail))]
 pub struct SandboxFailure {
     /// What happened.
     pub what: String,
@@ -15,6 +15,8 @@ pub struct SandboxFailure {
     pub step: Option<StepFailure>,
     /// How its process ended.
     pub exit: Option<ExitStatus>,
+    /// The kernel ended it because the machine or the container had no memory left.
+    pub out_of_memory: bool,
     /// The end of its output.
     pub log_tail: String,
 }
@@ -26,7 +28,17 @@ impl SandboxFailure {
             what: what.into(),
             step: None,
             exit: None,
+            out_of_memory: false,
             log_tail: String::new(),
         }
+    }
+}
+
+fn memory(ran_out: bool) -> &'static str {
+    if ran_out {
+        " because memory ran out: a UDF took more than there is; set `Limits::data` and `Limits::processes`, \
+         or give the container more"
+    } else {
+        ""
     }
 }

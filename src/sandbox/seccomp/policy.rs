@@ -163,10 +163,7 @@ const CONDITIONAL: &[(c_long, Verdict)] = &[
     ),
     (
         SYS_getsockopt,
-        Verdict::If(&[
-            Test::OneOf(1, &[SOL_SOCKET as u32]),
-            Test::NoneOf(2, SOCKET_OPTIONS_OF_OTHERS),
-        ]),
+        Verdict::If(&[Test::NoneOf(2, SOCKET_OPTIONS_OF_OTHERS)]),
     ),
     (SYS_preadv2, Verdict::If(&[Test::NoBits(5, RWF_NOWAIT)])),
     // Record locks are allowed: each worker has files of its own. Leases, watches and hints that are

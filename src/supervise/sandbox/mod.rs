@@ -18,6 +18,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::log_capture::LogCapture;
+use crate::memory;
 use crate::outer::{Outer, OuterConfig};
 use crate::watchdog::{Due, Watchdog};
 
@@ -32,6 +33,11 @@ const LAST_OUTPUT_TIME: Duration = Duration::from_millis(300);
 /// How often to check whether the program of the sandbox still runs.
 const EXIT_CHECK: Duration = Duration::from_millis(100);
 
+/// The signal that the kernel ends a process with when memory runs out, and what runsc exits with if its
+/// sandbox got it.
+const SIGKILL: i32 = 9;
+const RUNSC_KILLED: i32 = 128 + SIGKILL;
+
 /// How a pool in a sandbox ended: with a failure, if it never began.
 type PoolEnd = Option<StepFailure>;
 
@@ -44,6 +50,8 @@ pub struct Sandbox {
     next_pool: AtomicU64,
     pool_ends: Mutex<HashMap<PoolId, oneshot::Sender<PoolEnd>>>,
     died: watch::Sender<Option<Error>>,
+    /// How many processes had been ended for want of memory when it started.
+    kills_before: u64,
 }
 
 /// The state of the program of a sandbox.
@@ -85,6 +93,7 @@ impl Sandbox {
             next_pool: AtomicU64::new(1),
             pool_ends: Mutex::default(),
             died: watch::Sender::new(None),
+            kills_before: memory::kills(),
         }))
     }
 
@@ -203,6 +212,10 @@ impl Sandbox {
     ) -> Arc<SandboxFailure> {
         let sandbox = Arc::clone(self);
         if let Ok(Some((exit, mut log))) = blocking(move || sandbox.end_program()).await {
+            let killed = exit.is_some_and(|exit| {
+                [ExitStatus::Signal(SIGKILL), ExitStatus::Code(RUNSC_KILLED)].contains(&exit)
+            });
+            failure.out_of_memory = killed && memory::kills() > self.kills_before;
             failure.exit = exit;
             // The last output may still be on its way.
             let _ = timeout(LAST_OUTPUT_TIME, log.whole()).await;

@@ -152,7 +152,7 @@ fn every_step_of_a_pool_can_fail(mode: Mode) {
         Step::ReceiveCode,
         Step::CheckDigest,
         Step::OpenNull,
-        Step::MakeMountPoints,
+        Step::MountRoots,
         Step::PivotRoot,
         Step::SealRoot,
         Step::MountLibrary,
@@ -174,6 +174,8 @@ fn every_step_of_a_worker_can_fail(mode: Mode) {
     for step in [
         Step::AcceptSpawn,
         Step::SetUser,
+        Step::MakeRoot,
+        Step::EnterRoot,
         Step::Clone,
         Step::DeathSignal,
         Step::PlaceDescriptors,
@@ -181,6 +183,7 @@ fn every_step_of_a_worker_can_fail(mode: Mode) {
         Step::MountTmp,
         Step::MountProc,
         Step::UnshareUser,
+        Step::ChangeRoot,
         Step::SetWorkerLimits,
         Step::Exec,
     ] {
