@@ -66,7 +66,7 @@ pub(crate) fn run(config: PoolConfig) -> ExitCode {
     match fork_spawners(connections) {
         Ok(Role::Maker(spawners)) => {
             drop(null);
-            maker.serve(&spawners)
+            maker.serve(spawners)
         }
         Ok(Role::Spawner(index, connection, to_maker)) => {
             drop(maker);
@@ -126,8 +126,7 @@ enum Role {
 /// Forks a spawner for each connection. On failure, returns the connection on which to report it.
 fn fork_spawners(connections: Vec<OwnedFd>) -> Result<Role, (Option<OwnedFd>, StepFailure)> {
     let mut to_spawners = Vec::new();
-    let mut connections = (0..).zip(connections);
-    while let Some((index, connection)) = connections.next() {
+    for (index, connection) in (0..).zip(connections) {
         match step::run(Step::ForkSpawner, fork_spawner) {
             Ok((Forked::Parent(_), to_spawner)) => to_spawners.push(to_spawner),
             Ok((Forked::Child, to_maker)) => return Ok(Role::Spawner(index, connection, to_maker)),

@@ -74,26 +74,28 @@ impl RootMaker {
         })
     }
 
-    /// Makes a root whenever a spawner asks for one, until a spawner is gone: then the pool ends.
-    pub(crate) fn serve(mut self, spawners: &[OwnedFd]) -> ExitCode {
-        loop {
+    /// Makes a root whenever a spawner asks for one, until the first spawner is gone: then the pool ends.
+    pub(crate) fn serve(mut self, spawners: Vec<OwnedFd>) -> ExitCode {
+        let mut spawners: Vec<_> = spawners.into_iter().enumerate().collect();
+        while spawners.first().is_some_and(|(index, _)| *index == 0) {
             let mut watched: Vec<_> = spawners
                 .iter()
-                .map(|spawner| PollFd::new(spawner.as_fd(), PollFlags::POLLIN))
+                .map(|(_, spawner)| PollFd::new(spawner.as_fd(), PollFlags::POLLIN))
                 .collect();
             match poll(&mut watched, PollTimeout::NONE) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(_) => return ExitCode::FAILURE,
             }
-            let ready = |at: usize| watched[at].any().unwrap_or(false);
-            for at in (0..spawners.len()).filter(|at| ready(*at)) {
-                match self.answer(&spawners[at], at) {
-                    Ok(true) => {}
-                    Ok(false) => return ExitCode::SUCCESS,
-                    Err(_) => return ExitCode::FAILURE,
-                }
-            }
+            let ready: Vec<_> = watched
+                .iter()
+                .map(|watched| watched.any().unwrap_or(false))
+                .collect();
+            let mut ready = ready.into_iter();
+            spawners.retain(|(index, spawner)| {
+                !ready.next().unwrap_or(false) || self.answer(spawner, *index).unwrap_or(false)
+            });
         }
+        ExitCode::SUCCESS
     }
 
     /// Answers one request. Returns whether the spawner is still there.

@@ -106,7 +106,7 @@ fn code_in_a_sandbox_of_its_own_loses_it_without_harm_to_other_code() {
 #[test]
 fn a_sandbox_of_its_own_is_refused_without_gvisor() {
     common::run(common::MINIMAL_STRICT, async |bed: TestBed| {
-        let service = bed.start().await;
+        let service = bed.builder().start().await.unwrap();
         let alone = LoadOptions {
             own_sandbox: true,
             ..workers(1)
