@@ -112,6 +112,23 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
+    async fn errors_show_escapes_of_a_udf_and_keep_them_as_data(bed: TestBed) {
+        let service = bed.service().await;
+        let load = service.load(udf("misbehaving_udf"), with_argument("crash with escapes"));
+        let unloaded = load.await.unwrap_err();
+        let code = service.load(udf("misbehaving_udf"), logging()).await.unwrap();
+        let unanswered = service.execute(&code, "escapes-and-exit", patient()).await.unwrap_err();
+        for error in [unloaded, unanswered] {
+            let text = error.to_string();
+            assert!(text.contains("before \\u001b[2J\\u009b2J"), "{text:?}");
+            assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+            assert!(error.log_tail().unwrap().starts_with("before \x1b[2J"), "{error:?}");
+        }
+        let report = service.execute(&code, "escapes", patient()).report().await;
+        assert!(report.logs.unwrap().text.starts_with("before \x1b[2J\u{9b}"), "logs are data");
+        service.shutdown().await;
+    }
+
     async fn code_that_is_never_ready_is_reported_with_its_output(bed: TestBed) {
         let service = bed.service().await;
         let options =

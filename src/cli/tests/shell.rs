@@ -380,6 +380,60 @@ fn code_is_replaced_deleted_timed_and_its_output_shown() {
     }
 }
 
+/// Checks that a text has the output of the UDF that prints escapes, and none of the escapes.
+#[track_caller]
+fn assert_escaped(text: &str) {
+    assert!(text.contains("before \\u001b[2J\\u009b2J"), "{text:?}");
+    let obeyed = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+    assert!(!text.contains(obeyed), "{text:?}");
+}
+
+#[test]
+fn escapes_of_a_udf_do_not_reach_the_terminal_or_the_log_file() {
+    let bed = Bed::with(&["--mode", "minimal", "--udf-log-file"]);
+    let log_file = bed.path("logs");
+    let bed = bed.and(&log_file);
+    assert_escaped(&bed.good("load !\nexecute escapes ~/response\nlogs\n"));
+    assert_escaped(&bed.read("logs"));
+    assert!(
+        bed.read("response").contains('\x1b'),
+        "a response in a file is data"
+    );
+    let out = bed.good("load !\nexecute escapes\n");
+    assert!(
+        out.contains("before \\x1b[2J") && !out.contains('\x1b'),
+        "{out:?}"
+    );
+    let said = bed.run("load !\nexecute escapes-and-exit\n");
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert_escaped(&said.err);
+    let mut command = roma();
+    command.args(["shell", "--mode", "minimal", "--arg", "crash with escapes"]);
+    let script = bed.write("script", "load !\n");
+    let said: Said = command
+        .arg("--commands-file")
+        .arg(script)
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert_escaped(&said.err);
+}
+
+#[test]
+fn escapes_in_a_message_stay_json_with_the_same_value() {
+    let bed = Bed::with(&["--mode", "minimal", "--proto"]);
+    fs::write(bed.path("kinds.proto"), ALL_KINDS).unwrap();
+    let proto = bed.path("kinds.proto");
+    let bed = bed.and(&proto);
+    let message = json!({"aString": "a\u{1b}[2J\u{9b}\u{202e}\u{7f}"});
+    fs::write(bed.path("in.json"), message.to_string()).unwrap();
+    let out = bed.good("load !\necho_all ~/in.json\n");
+    let obeyed = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+    assert!(!out.contains(obeyed), "{out:?}");
+    assert_eq!(objects(&out), [message], "{out}");
+}
+
 #[test]
 fn lines_may_come_from_standard_input() {
     let with_input = |input: &str| -> Said {

@@ -14,6 +14,7 @@ use roma_sandbox::step::{Step, StepFailure};
 use crate::exit::Exit;
 use crate::failure::{Failure, Fault};
 use crate::grpc::GrpcCode;
+use crate::shown::shown;
 use crate::token::{CodeToken, InvalidToken};
 
 pub use config::ConfigError;
@@ -22,8 +23,11 @@ pub use sandbox::SandboxFailure;
 
 /// Everything that the calls of an engine can fail with.
 ///
+/// The text of an error may contain what a UDF printed, made fit to be [`shown`]. The fields and
+/// [`Error::log_tail`] have it as the UDF printed it.
+///
 /// ```
-/// use roma_core::{Error, Fault};
+/// use roma_core::{Error, Fault, shown};
 ///
 /// fn answer(error: &Error) -> i32 {
 ///     if error.retryable() {
@@ -31,7 +35,7 @@ pub use sandbox::SandboxFailure;
 ///     }
 ///     if error.fault() == Fault::Udf {
 ///         if let Some(log) = error.log_tail() {
-///             eprintln!("the UDF printed: {log}");
+///             eprintln!("the UDF printed: {}", shown(log));
 ///         }
 ///     }
 ///     error.grpc_code() as i32
@@ -47,7 +51,7 @@ pub enum Error {
 
     /// A failure that only one kind of engine has, such as a binary for another machine.
     /// [`Error::engine_failure`] returns it by its type.
-    #[error("{0}")]
+    #[error("{}", shown(&.0.to_string()))]
     Engine(Arc<dyn Failure>),
 
     /// This service has not loaded such code, or has deleted it.
@@ -96,7 +100,7 @@ pub enum Error {
     NeverReady {
         /// How long it had.
         limit: Duration,
-        /// The end of its output.
+        /// The end of its output, as it printed it.
         log_tail: String,
     },
 
@@ -105,7 +109,7 @@ pub enum Error {
     StartCrashed {
         /// How it ended.
         exit: Exit,
-        /// The end of its output.
+        /// The end of its output, as it printed it.
         log_tail: String,
     },
 
@@ -169,7 +173,7 @@ impl From<InvalidToken> for Error {
 fn output_ends_with(log_tail: &str) -> String {
     match log_tail.trim_end() {
         "" => String::new(),
-        text => format!("; its output ends with:\n{text}"),
+        text => format!("; its output ends with:\n{}", shown(text)),
     }
 }
 
@@ -326,7 +330,8 @@ impl Error {
         }
     }
 
-    /// Returns the end of the output of the process that failed, if there is any.
+    /// Returns the end of the output of the process that failed, if there is any, as the process printed
+    /// it: escape it with [`shown`] before a person sees it.
     #[must_use]
     pub fn log_tail(&self) -> Option<&str> {
         let tail = match self {

@@ -1,5 +1,7 @@
 //! What can be wrong with a response.
 
+use crate::shown::shown;
+
 /// What is wrong with a response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -25,6 +27,6 @@ pub enum ResponseError {
     #[error("bytes follow it")]
     Trailing,
     /// It is whole, but not the message that the caller expects.
-    #[error("it is not the expected message: {0}")]
+    #[error("it is not the expected message: {}", shown(.0))]
     Undecodable(String),
 }

@@ -4,10 +4,11 @@ use roma_sandbox::step::StepFailure;
 
 use super::output_ends_with;
 use crate::exit::ExitStatus;
+use crate::shown::shown;
 
 /// Why an outer sandbox could not start or ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}{}{}", exit.map(|e| format!(" (it {e})")).unwrap_or_default(), output_ends_with(log_tail))]
+#[error("{}{}{}", shown(what), exit.map(|e| format!(" (it {e})")).unwrap_or_default(), output_ends_with(log_tail))]
 pub struct SandboxFailure {
     /// What happened.
     pub what: String,
@@ -15,7 +16,7 @@ pub struct SandboxFailure {
     pub step: Option<StepFailure>,
     /// How its process ended.
     pub exit: Option<ExitStatus>,
-    /// The end of its output.
+    /// The end of its output, as it printed it.
     pub log_tail: String,
 }
 
