@@ -44,6 +44,11 @@ fn main() -> io::Result<()> {
             sleep(Duration::from_millis(20));
             exit(4);
         }
+        // In one piece, so that whoever receives the first byte can see the rest.
+        "answer ahead" => {
+            data.write_all(&[READY[0], 2, b'o', b'k'])?;
+            sleep(FOREVER);
+        }
         "half a read" => {
             data.write_all(&READY)?;
             data.read_exact(&mut [0; 3])?;

@@ -111,6 +111,20 @@ fn a_defect_of_roma_is_not_the_callers_fault() {
 }
 
 #[test]
+fn a_deadline_of_zero_is_the_callers_fault_and_any_other_the_udfs() {
+    let zero = Error::Deadline {
+        limit: Duration::ZERO,
+    };
+    assert_eq!(zero.fault(), Fault::Caller);
+    assert_eq!(
+        zero.to_string(),
+        "the deadline left no time: no UDF was asked"
+    );
+    let limit = Duration::from_nanos(1);
+    assert_eq!(Error::Deadline { limit }.fault(), Fault::Udf);
+}
+
+#[test]
 fn an_engines_failure_tells_everything_itself_and_is_found_by_its_type() {
     let error = Error::Engine(Arc::new(SyntaxError));
     assert_eq!(
@@ -212,6 +226,25 @@ fn every_kind_has_a_name_of_its_own() {
     let errors = every_kind();
     let names: std::collections::HashSet<_> = errors.iter().map(Failure::name).collect();
     assert_eq!(names.len(), errors.len());
+}
+
+#[test]
+fn a_binary_that_the_kernel_does_not_execute_is_the_udfs_fault() {
+    let start = |step, errno| Error::WorkerStart(StepFailure { step, errno });
+    let refused = start(Step::Exec, nix::libc::ENOEXEC);
+    assert_eq!((refused.fault(), refused.retryable()), (Fault::Udf, false));
+    assert_eq!(refused.grpc_code(), GrpcCode::FailedPrecondition);
+    assert!(
+        refused.to_string().contains("the binary is damaged"),
+        "{refused}"
+    );
+    for other in [
+        start(Step::Exec, nix::libc::ENOMEM),
+        start(Step::Clone, nix::libc::EINVAL),
+    ] {
+        assert_eq!(other.fault(), Fault::Sandbox);
+        assert!(!other.to_string().contains("binary"), "{other}");
+    }
 }
 
 #[test]

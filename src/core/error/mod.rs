@@ -113,8 +113,9 @@ pub enum Error {
         log_tail: String,
     },
 
-    /// The UDF took longer than the deadline of the execution; it was ended.
-    #[error("the UDF did not answer within {limit:?} and was ended")]
+    /// The UDF took longer than the deadline of the execution; it was ended. With a limit of zero, which
+    /// is the caller's fault, no UDF was asked.
+    #[error("{}", missed(*limit))]
     Deadline {
         /// How long it had.
         limit: Duration,
@@ -133,8 +134,9 @@ pub enum Error {
     #[error("bad response from the UDF: {0}")]
     Response(ResponseError),
 
-    /// A worker could not be started: the failing step and its error number.
-    #[error("cannot start a worker: {0}")]
+    /// A worker could not be started: the failing step and its error number. If the kernel does not take
+    /// the binary for a program, that is the UDF's fault.
+    #[error("cannot start a worker: {}{}", .0, if_no_program(*.0))]
     WorkerStart(StepFailure),
 
     /// The code could not be prepared inside the sandbox.
@@ -177,6 +179,21 @@ fn output_ends_with(log_tail: &str) -> String {
     }
 }
 
+/// A suffix for messages, if the kernel refused the binary itself.
+fn if_no_program(failure: StepFailure) -> &'static str {
+    match is_no_program(failure) {
+        true => "; the binary is damaged, or not a program for this system",
+        false => "",
+    }
+}
+
+fn missed(limit: Duration) -> String {
+    match limit.is_zero() {
+        true => "the deadline left no time: no UDF was asked".to_owned(),
+        false => format!("the UDF did not answer within {limit:?} and was ended"),
+    }
+}
+
 fn because(cause: &Option<Box<Error>>) -> String {
     cause.as_ref().map(|e| format!(": {e}")).unwrap_or_default()
 }
@@ -204,6 +221,7 @@ impl Error {
             Self::NoWorker {
                 cause: Some(cause), ..
             } => cause.fault(),
+            Self::Deadline { limit } if limit.is_zero() => Fault::Caller,
             // A full queue is a matter of sizing, which is the caller's.
             Self::QueueFull { .. } | Self::NoWorker { .. } => Fault::Caller,
             Self::NeverReady { .. }
@@ -211,6 +229,7 @@ impl Error {
             | Self::Deadline { .. }
             | Self::Died { .. }
             | Self::Response(_) => Fault::Udf,
+            Self::WorkerStart(failure) if is_no_program(*failure) => Fault::Udf,
             Self::WorkerStart(_)
             | Self::PoolSetup(_)
             | Self::SandboxStart(_)
@@ -246,6 +265,7 @@ impl Error {
             Self::Cancelled => GrpcCode::Cancelled,
             Self::Deleted => GrpcCode::Aborted,
             Self::NeverReady { .. } | Self::StartCrashed { .. } => GrpcCode::FailedPrecondition,
+            Self::WorkerStart(failure) if is_no_program(*failure) => GrpcCode::FailedPrecondition,
             Self::Deadline { .. } => GrpcCode::DeadlineExceeded,
             Self::Died { .. } | Self::Response(_) => GrpcCode::Internal,
             Self::Host { .. } | Self::Internal(_) => GrpcCode::Internal,
@@ -375,6 +395,13 @@ impl Failure for Error {
     fn name(&self) -> &'static str {
         self.name()
     }
+}
+
+/// Returns whether a kernel read the binary and does not execute it for what is in it. gVisor tells that
+/// by an error where Linux often kills the process.
+fn is_no_program(failure: StepFailure) -> bool {
+    use nix::libc::{EINVAL, ELIBBAD, ELOOP, ENOEXEC};
+    failure.step == Step::Exec && matches!(failure.errno, ENOEXEC | EINVAL | ELIBBAD | ELOOP)
 }
 
 /// Returns whether an error number says that something is short now and may not be later.

@@ -9,6 +9,9 @@ pub enum ResponseError {
     /// The UDF closed its connection without a response, and did not end.
     #[error("it is missing, although the UDF did not end")]
     Missing,
+    /// The UDF sent it, or other bytes, before any of the request was sent to it.
+    #[error("it was there before the request")]
+    Early,
     /// The UDF closed its connection in the middle of the response.
     #[error("it is truncated")]
     Truncated,
