@@ -46,7 +46,83 @@ fn log_request() -> Vec<u8> {
     }))
 }
 
+/// Returns copies of a program in which one field of its headers is damaged, each with the field's name.
+fn damaged(program: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut copies = Vec::new();
+    let mut damage = |name: String, at: usize, size: usize| {
+        let mut copy = program.to_vec();
+        copy[at..at + size].fill(0xff);
+        copies.push((format!("{name} of ones"), copy));
+        let mut copy = program.to_vec();
+        copy[at] ^= 1;
+        copies.push((format!("{name} with another bit"), copy));
+    };
+    for (name, at, size) in HEADER {
+        damage(name.to_owned(), at, size);
+    }
+    // The second segment of a static program is its code.
+    let segment = usize::from(program[32]) + 56;
+    for (name, at, size) in SEGMENT {
+        damage(name.to_owned(), segment + at, size);
+    }
+    copies
+}
+
+/// The fields of the header of an ELF file: name, offset and size.
+const HEADER: [(&str, usize, usize); 14] = [
+    ("class", 4, 1),
+    ("byte order", 5, 1),
+    ("version", 6, 1),
+    ("system", 7, 1),
+    ("e_type", 16, 2),
+    ("e_machine", 18, 2),
+    ("e_version", 20, 4),
+    ("e_entry", 24, 8),
+    ("e_phoff", 32, 8),
+    ("e_flags", 48, 4),
+    ("e_ehsize", 52, 2),
+    ("e_phentsize", 54, 2),
+    ("e_phnum", 56, 2),
+    ("e_shentsize", 58, 2),
+];
+
+/// The fields of a program header.
+const SEGMENT: [(&str, usize, usize); 7] = [
+    ("p_type", 0, 4),
+    ("p_flags", 4, 4),
+    ("p_offset", 8, 8),
+    ("p_vaddr", 16, 8),
+    ("p_filesz", 32, 8),
+    ("p_memsz", 40, 8),
+    ("p_align", 48, 8),
+];
+
 in_every_sandbox! {
+    async fn a_damaged_program_is_never_blamed_on_the_sandbox(bed: TestBed) {
+        let service = bed.service().await;
+        let program = fs::read(udf("misbehaving_udf")).unwrap();
+        for (what, copy) in damaged(&program) {
+            let options = LoadOptions { start_timeout: Duration::from_secs(1), ..workers(1) };
+            match service.load(copy, options).await {
+                // Not every field is needed to run a program.
+                Ok(code) => service.delete(&code).await.unwrap(),
+                Err(error) => assert_eq!(error.fault(), Fault::Udf, "{what}: {error}"),
+            }
+        }
+        service.shutdown().await;
+    }
+
+    async fn the_error_of_a_damaged_program_names_what_is_damaged(bed: TestBed) {
+        let service = bed.service().await;
+        let mut program = fs::read(udf("misbehaving_udf")).unwrap();
+        program[54] += 1;
+        let error = service.load(program, workers(1)).await.unwrap_err();
+        assert!(matches!(error.engine_failure(), Some(BinaryError::Unsuitable(_))), "{error:?}");
+        let text = "the binary is damaged: its program headers have 57 bytes each, not 56";
+        assert_eq!((error.to_string().as_str(), error.fault()), (text, Fault::Udf));
+        service.shutdown().await;
+    }
+
     async fn code_that_cannot_run_is_refused_with_the_reason(bed: TestBed) {
         let service = bed.service().await;
         let refused = async |binary: &str| service.load(binary, workers(1)).await.unwrap_err();
