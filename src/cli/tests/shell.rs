@@ -10,7 +10,7 @@ mod common;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use prost_reflect::prost::Message;
 use serde_json::{Value, json};
@@ -308,7 +308,8 @@ fn each_mistake_is_an_error() {
 fn files_call_files_but_not_themselves() {
     let bed = Bed::new();
     bed.write("inner", "load %/sample_udf\nrun {\"helloWorld\": {}}\n");
-    let out = bed.good("commands ~/inner\ncommands /dev/null\ncommands ~/inner\n");
+    bed.write("empty", "");
+    let out = bed.good("commands ~/inner\ncommands ~/empty\ncommands ~/inner\n");
     assert_eq!(out.matches("Hello, world!").count(), 2, "{out}");
     bed.write("inner", "\nwalk\n");
     let error = bed.bad("commands ~/inner\n", 1);
@@ -325,6 +326,39 @@ fn files_call_files_but_not_themselves() {
     bed.write("inner", "exit\n");
     let out = bed.good("commands ~/inner\nwalk\n");
     assert_eq!(out, "", "exit within a file ends everything");
+}
+
+#[test]
+fn commands_without_end_are_refused_and_never_held_in_memory() {
+    let bed = Bed::with(&["--mode", "minimal"]);
+    for path in ["/dev/zero", "/dev/null", "~/fifo", "~"] {
+        if path == "~/fifo" {
+            let made = Command::new("mkfifo").arg(bed.path("fifo")).status();
+            assert!(made.unwrap().success());
+        }
+        let error = bed.bad(&format!("\ncommands {path}\n"), 2);
+        assert!(error.contains("regular files only"), "{path}: {error}");
+    }
+    bed.write("long", &format!("list\n{}\n", "x".repeat(1 << 20 | 1)));
+    bed.write(
+        "many",
+        &format!("run {{\n{}", "\"x\": 1,\n".repeat(1 << 17)),
+    );
+    for name in ["long", "many"] {
+        let error = bed.bad(&format!("commands ~/{name}\n"), 1);
+        assert!(error.contains("more than 1048576 bytes"), "{name}: {error}");
+    }
+    let said: Said = roma()
+        .args(["shell", "--mode", "minimal"])
+        .stdin(fs::File::open("/dev/zero").unwrap())
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.err.contains("standard input:1: ") && said.err.contains("more than"),
+        "{said:?}"
+    );
 }
 
 #[test]
