@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use roma_core::{Error, Failure, Fault, GrpcCode};
+use roma_core::{Error, Failure, Fault, GrpcCode, shown};
 use roma_protocol::control::MAX_BINARY_BYTES;
 use roma_sandbox::elf::{self, Elf, Machine};
 use roma_supervise::{LibraryMount, has_dots};
@@ -39,13 +39,13 @@ pub enum BinaryError {
     #[error("a binary of {0} bytes cannot be loaded")]
     Size(u64),
     /// It is not an executable of this kind of machine, or a script whose interpreter is missing.
-    #[error("{0}")]
+    #[error("{}", shown(.0))]
     Unsuitable(String),
     /// It needs shared libraries that the sandbox does not have.
     #[error(
         "the binary needs {} inside the sandbox; link it statically or add library mounts that \
          hold them",
-        .0.join(", ")
+        shown(&.0.join(", "))
     )]
     MissingLibraries(Vec<String>),
 }

@@ -47,7 +47,7 @@ pub use roma_core::{
     Canceller, CodeStatus, CodeToken, ConfigError, Counts, Error, ExecuteOptions, Execution,
     ExecutionId, Exit, ExitStatus, Failure, Fault, GrpcCode, HostCall, HostCallError,
     HostCallLimits, InForce, LogTail, Metadata, Outcome, Report, ResponseError, SandboxFailure,
-    Times, Usage, metrics,
+    Times, Usage, metrics, shown,
 };
 pub use roma_pool::Readiness;
 pub use roma_sandbox::limits::PoolLimits;

@@ -3,9 +3,12 @@
 use std::error::Error;
 use std::fmt;
 
+use roma_byob::shown;
+
 /// The text of an error for a person.
 pub trait Explain {
-    /// Returns what happened and, on a line of its own, what would fix it if that is known.
+    /// Returns what happened, fit for a terminal, and, on a line of its own, what would fix it if that is
+    /// known.
     fn explained(&self) -> String;
 }
 
@@ -13,7 +16,7 @@ impl Explain for anyhow::Error {
     fn explained(&self) -> String {
         let mut causes = self.chain();
         let advice = causes.find_map(|cause| cause.downcast_ref::<roma_byob::Error>()?.advice());
-        with_advice(format!("{self:#}"), advice)
+        with_advice(shown(&format!("{self:#}")).into_owned(), advice)
     }
 }
 

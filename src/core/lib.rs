@@ -16,6 +16,7 @@ mod grpc_status;
 mod host_functions;
 mod metadata;
 pub mod metrics;
+mod shown;
 mod status;
 mod token;
 
@@ -30,5 +31,6 @@ pub use future::BoxFuture;
 pub use grpc::GrpcCode;
 pub use host_functions::{Caller, HostCall, HostCallError, HostCallLimits, HostFunctions};
 pub use metadata::Metadata;
+pub use shown::shown;
 pub use status::{CodeStatus, Counts, InForce};
 pub use token::{CodeToken, ExecutionId, InvalidToken};

@@ -166,7 +166,9 @@ typedef struct roma_byob_request {
   roma_byob_text body;
   /* How long the request may wait for a ready worker. With 0, one must be ready already. */
   uint64_t queue_timeout_nanos;
-  /* How long the code may take from the first byte of the request to the last of the response. */
+  /* How long the code may take from the first byte of the request to the last of the response.
+   * With 0, the execution fails at once with the cause "deadline", and no process gets the
+   * request. */
   uint64_t deadline_nanos;
   /* Call back when the process has ended and its logs are complete, instead of when the response
    * has arrived. */
@@ -186,8 +188,9 @@ typedef struct roma_byob_outcome {
   uint64_t queue_nanos;
   uint64_t send_nanos;
   uint64_t run_nanos;
-  /* With a report, of code that was loaded with logs: the end of the output of the process, and how
-   * many bytes before it were dropped. */
+  /* With a report, of code that was loaded with logs: the end of the output of the process, as
+   * it printed it (it may contain escape sequences that a terminal obeys), and how many bytes
+   * before it were dropped. */
   bool has_logs;
   roma_byob_text logs;
   uint64_t logs_dropped;

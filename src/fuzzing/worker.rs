@@ -46,17 +46,20 @@ pub fn run(input: &[u8]) {
     check(answer.map(Vec::from), &pieces);
 }
 
-/// The host's side: readiness, an empty request, the response.
+/// The host's side: an empty request that is sent early, readiness, the response.
 async fn converse(data: OwnedFd, max_response: usize) -> Result<Bytes, FrameError> {
     let talk = async {
+        // First of all, so that nothing comes before it.
+        let mut outgoing = Outgoing::new(Bytes::new());
+        outgoing.send_some(data.as_fd())?;
         until_ready(data.as_fd()).await?;
-        let mut exchange = Exchange::new(data.as_fd(), Outgoing::new(Bytes::new()), max_response)?;
+        let mut exchange = Exchange::new(data.as_fd(), outgoing, max_response)?;
         exchange.until_sent().await?;
         exchange.until_answered().await
     };
     talk.await.map_err(|broken: Broken| match broken {
         Broken::Frame(error) => error,
-        Broken::Closed | Broken::Io(_) => FrameError::Missing,
+        Broken::Closed | Broken::Early | Broken::Io(_) => FrameError::Missing,
     })
 }
 

@@ -11,7 +11,7 @@ use roma_protocol::byob::frame::{FrameDecoder, FrameError, LengthPrefix};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::stream::{recv_some, try_recv};
+use crate::stream::{peek, recv_some, try_recv};
 use crate::watch::watch;
 
 /// How much is read at once: most responses are small, and a buffer has to be cleared first.
@@ -25,6 +25,8 @@ const SPIN_TIME: Duration = Duration::from_micros(60);
 pub enum Broken {
     /// The worker closed the connection before it was ready, or before it sent a single byte.
     Closed,
+    /// It sent bytes before any of the request was sent to it, other than the one that says it is ready.
+    Early,
     /// What it sent is not a response.
     Frame(FrameError),
     /// This process cannot use the connection.
@@ -53,6 +55,16 @@ pub async fn until_ready(data: BorrowedFd<'_>) -> Result<(), Broken> {
         0 => Err(Broken::Closed),
         _ => Ok(()),
     }
+}
+
+/// Returns whether a worker that was sent nothing yet has sent more than that it is ready. From one that
+/// `is_ready` that byte was received already. Never waits.
+///
+/// What a worker sends after this look and before it gets the request cannot be told from a response to
+/// it.
+pub fn has_begun_to_answer(data: BorrowedFd<'_>, is_ready: bool) -> io::Result<bool> {
+    let expected = usize::from(!is_ready);
+    Ok(peek(data, &mut [0; 2])? > expected)
 }
 
 /// A request on its way to a worker.
@@ -124,7 +136,18 @@ pub struct Exchange<'a> {
 
 impl<'a> Exchange<'a> {
     /// Borrows the connection for one request, of which some may be sent already.
-    pub fn new(data: BorrowedFd<'a>, outgoing: Outgoing, max_response: usize) -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// [`Broken::Early`] if none is sent yet and the worker has answered all the same.
+    pub fn new(
+        data: BorrowedFd<'a>,
+        outgoing: Outgoing,
+        max_response: usize,
+    ) -> Result<Self, Broken> {
+        if !outgoing.has_begun() && has_begun_to_answer(data, true)? {
+            return Err(Broken::Early);
+        }
         Ok(Self {
             data: watch(data, Interest::READABLE)?,
             room: None,

@@ -5,25 +5,30 @@ use std::os::fd::AsFd;
 use super::*;
 use crate::stream::pair;
 
-/// Talks to a worker that is a thread of this process.
+/// Talks to a worker that is a thread of this process. A worker that is `ready` begins when some of the
+/// request is sent to it.
 async fn talk(
     request: Vec<u8>,
     ready: bool,
     worker: impl FnOnce(File) + Send + 'static,
 ) -> Result<Bytes, Broken> {
     let (ours, theirs) = pair().unwrap();
+    let mut outgoing = Outgoing::new(request.into());
+    if ready {
+        outgoing.send_some(ours.as_fd()).unwrap();
+    }
     let worker = tokio::task::spawn_blocking(move || worker(theirs.into()));
-    let response = exchange(ours.as_fd(), request, ready).await;
+    let response = exchange(ours.as_fd(), outgoing, ready).await;
     drop(ours);
     worker.await.unwrap();
     response
 }
 
-async fn exchange(data: BorrowedFd<'_>, request: Vec<u8>, ready: bool) -> Result<Bytes, Broken> {
+async fn exchange(data: BorrowedFd<'_>, outgoing: Outgoing, ready: bool) -> Result<Bytes, Broken> {
     if !ready {
         until_ready(data).await?;
     }
-    let mut exchange = Exchange::new(data, Outgoing::new(request.into()), 1 << 20)?;
+    let mut exchange = Exchange::new(data, outgoing, 1 << 20)?;
     exchange.until_sent().await?;
     exchange.until_answered().await
 }
@@ -71,7 +76,7 @@ async fn a_connection_serves_one_exchange_after_the_other() {
         }
     });
     for answer in ["one", "two"] {
-        let response = exchange(ours.as_fd(), b"hi".to_vec(), true).await;
+        let response = exchange(ours.as_fd(), Outgoing::new(b"hi"[..].into()), true).await;
         assert_eq!(response.unwrap(), answer);
     }
     worker.await.unwrap();
@@ -103,6 +108,53 @@ async fn a_response_counts_although_the_request_was_never_read() {
         socket.write_all(&frame(b"early")).unwrap();
     });
     assert_eq!(response.await.unwrap(), "early");
+}
+
+#[tokio::test]
+async fn what_a_ready_worker_sent_before_its_request_is_no_response() {
+    let (ours, theirs) = pair().unwrap();
+    let mut theirs = File::from(theirs);
+    let outgoing = || Outgoing::new(b"question"[..].into());
+    theirs
+        .write_all(&[&b"!"[..], &frame(b"early")].concat())
+        .unwrap();
+    until_ready(ours.as_fd()).await.unwrap();
+    let broken = exchange(ours.as_fd(), outgoing(), true).await.unwrap_err();
+    assert!(matches!(broken, Broken::Early), "{broken:?}");
+    let received = peek(theirs.as_fd(), &mut [0]).unwrap();
+    assert_eq!(received, 0, "it did not get the request");
+}
+
+#[tokio::test]
+async fn a_request_that_was_sent_before_readiness_has_a_response() {
+    let (ours, theirs) = pair().unwrap();
+    let mut theirs = File::from(theirs);
+    let mut outgoing = Outgoing::new(b"question"[..].into());
+    outgoing.send_some(ours.as_fd()).unwrap();
+    theirs
+        .write_all(&[&b"!"[..], &frame(b"answer")].concat())
+        .unwrap();
+    let response = exchange(ours.as_fd(), outgoing, false).await;
+    assert_eq!(response.unwrap(), "answer");
+}
+
+#[test]
+fn a_readiness_byte_is_no_begin_of_an_answer_and_any_more_is() {
+    let (ours, theirs) = pair().unwrap();
+    let mut theirs = File::from(theirs);
+    let begun = |is_ready| has_begun_to_answer(ours.as_fd(), is_ready).unwrap();
+    assert!(!begun(false) && !begun(true));
+    theirs.write_all(b"!").unwrap();
+    assert!(!begun(false) && begun(true));
+    theirs.write_all(b"?").unwrap();
+    assert!(begun(false) && begun(true), "looking takes nothing away");
+    drop(theirs);
+    assert!(begun(true), "nor does the end of the connection");
+    let (ours, _) = pair().unwrap();
+    assert!(
+        !has_begun_to_answer(ours.as_fd(), true).unwrap(),
+        "an end is no answer"
+    );
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ pub mod stream;
 mod sync;
 mod watch;
 
-pub use exchange::{Broken, Exchange, Outgoing, until_ready};
+pub use exchange::{Broken, Exchange, Outgoing, has_begun_to_answer, until_ready};
 pub use outbox::Outbox;
 pub use seqpacket::Seqpacket;
 pub use watch::watch;

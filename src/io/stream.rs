@@ -41,6 +41,17 @@ pub fn try_recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
+/// Returns how many bytes could be received now, of as many as the buffer holds, and leaves them there.
+/// Never waits.
+pub(crate) fn peek(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK;
+    match recv(fd.as_raw_fd(), buffer, flags) {
+        // Nothing is there, or the connection is at its end: whoever receives next learns which.
+        Err(Errno::EAGAIN | Errno::ECONNRESET) => Ok(0),
+        result => Ok(result?),
+    }
+}
+
 /// Receives from a socket as soon as there is something.
 pub async fn recv_some<T: AsFd + AsRawFd>(
     socket: &AsyncFd<T>,

@@ -131,7 +131,9 @@ impl Lease {
                 Ok(())
             }
             Ok(Err(Broken::Io(e))) => Err(Unready::NoOther(Error::host("read from a worker", e))),
-            Ok(Err(Broken::Closed | Broken::Frame(_))) => Err(self.start_failed(false).await),
+            Ok(Err(Broken::Closed | Broken::Early | Broken::Frame(_))) => {
+                Err(self.start_failed(false).await)
+            }
             Err(_) if until == deadline => Err(self.start_failed(true).await),
             Err(_) => Err(Unready::OutOfPatience),
         }

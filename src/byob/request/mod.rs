@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use roma_core::{Canceller, Error, ExecuteOptions, Finished, HostFunctions};
-use roma_io::Outgoing;
+use roma_io::{Outgoing, has_begun_to_answer};
 use roma_pool::{Lease, Patience, Worker};
 
 use crate::in_flight::InFlight;
@@ -57,6 +57,11 @@ impl Request {
                 limit,
             });
         }
+        let limit = self.options.deadline;
+        if limit.is_zero() {
+            // A worker that got it could win the race against no time at all.
+            return Err(Error::Deadline { limit });
+        }
         let patience = Patience::new(self.options.queue_timeout);
         let (mut lease, outgoing) = self.acquire(patience, trace).await?;
         trace.report.times.queue = patience.since.elapsed();
@@ -75,7 +80,10 @@ impl Request {
         let send_early = |worker: &Worker| {
             trace.follow(worker, keeps_logs);
             let mut outgoing = Outgoing::new(self.payload.clone());
-            outgoing.send_some(worker.data.as_fd())?;
+            // One that answers already gets nothing: the exchange with it fails.
+            if !has_begun_to_answer(worker.data.as_fd(), worker.ready)? {
+                outgoing.send_some(worker.data.as_fd())?;
+            }
             Ok(outgoing)
         };
         let (lease, outgoing) = self.code.pool.acquire_ready(patience, send_early).await?;

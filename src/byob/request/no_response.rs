@@ -14,6 +14,7 @@ impl Request {
     pub(super) async fn explain(&self, lease: &mut Lease, broken: Broken) -> Error {
         let defect = match broken {
             Broken::Io(error) => return Error::host("talk to a worker", error),
+            Broken::Early => return Error::Response(ResponseError::Early),
             Broken::Frame(error @ FrameError::Truncated { .. }) => Some(response_error(error)),
             Broken::Frame(error) => return Error::Response(response_error(error)),
             Broken::Closed => None,

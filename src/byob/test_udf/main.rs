@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 const FOREVER: Duration = Duration::from_secs(1 << 20);
 /// Any byte says that a UDF is ready, so this is an unusual one.
 const READY: [u8; 1] = [7];
+/// Clears a terminal in two ways, sets its title, and turns the direction of what follows.
+const ESCAPES: &str = "before \x1b[2J\u{9b}2J\x1b]0;title\x07\u{202e} after";
 
 fn main() -> io::Result<()> {
     let mut data = connection(3);
@@ -21,6 +23,10 @@ fn main() -> io::Result<()> {
         "crash" => {
             eprintln!("no model to be found");
             abort();
+        }
+        "crash with escapes" => {
+            println!("{ESCAPES}");
+            exit(3);
         }
         "exit" => exit(3),
         "never ready" => {
@@ -37,6 +43,11 @@ fn main() -> io::Result<()> {
             data.write_all(&READY)?;
             sleep(Duration::from_millis(20));
             exit(4);
+        }
+        // In one piece, so that whoever receives the first byte can see the rest.
+        "answer ahead" => {
+            data.write_all(&[READY[0], 2, b'o', b'k'])?;
+            sleep(FOREVER);
         }
         "half a read" => {
             data.write_all(&READY)?;
@@ -78,6 +89,11 @@ fn serve(data: &mut File, request: &[u8]) -> io::Result<()> {
         ("daemon", _) => daemon(data),
         ("exit", code) => exit(code.parse().unwrap_or(1)),
         ("chatty", _) => chatty(data),
+        ("escapes", _) => print_escapes(data),
+        ("escapes-and-exit", _) => {
+            println!("{ESCAPES}");
+            exit(6)
+        }
         ("pipe", _) => respond_if(data, starts_a_program_with_a_pipe()),
         ("bind", _) => respond_if(data, !listeners().is_empty()),
         ("descriptors", _) => respond_if(data, opens_many_descriptors()),
@@ -170,6 +186,12 @@ fn linger(data: &mut File) -> io::Result<()> {
 fn chatty(data: &mut File) -> io::Result<()> {
     println!("to whom it may concern");
     respond(data, "said")
+}
+
+/// Prints what a terminal would obey, and responds with it.
+fn print_escapes(data: &mut File) -> io::Result<()> {
+    println!("{ESCAPES}");
+    respond(data, ESCAPES)
 }
 
 /// Needs system calls that only the strict filter level denies.

@@ -159,6 +159,21 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
+    async fn a_deadline_of_zero_ends_at_once_without_a_process(bed: TestBed) {
+        let service = bed.service().await;
+        let code = service.load(udf("echo_udf"), workers(1)).await.unwrap();
+        let options = ExecuteOptions { deadline: Duration::ZERO, ..patient() };
+        for _ in 0..50 {
+            let Outcome { result, report } = service.execute(&code, hello(), options.clone()).outcome().await;
+            let error = result.unwrap_err();
+            assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
+            assert_eq!((error.fault(), error.grpc_code()), (Fault::Caller, GrpcCode::DeadlineExceeded));
+            assert!(report.worker.is_none() && report.exit.is_none(), "{report:?}");
+        }
+        assert_eq!(service.status(&code).unwrap().started, 1, "no worker was used up");
+        service.shutdown().await;
+    }
+
     async fn a_dropped_execution_makes_room_for_another_worker(bed: TestBed) {
         let service = bed.service().await;
         let options = LoadOptions { max_live: Some(1), ..workers(1) };

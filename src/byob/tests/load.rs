@@ -46,7 +46,73 @@ fn log_request() -> Vec<u8> {
     }))
 }
 
+/// Returns copies of a program in which one field of its headers is damaged, each with the field's name.
+fn damaged(program: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut copies = Vec::new();
+    let mut damage = |name: String, at: usize, size: usize| {
+        let mut copy = program.to_vec();
+        copy[at..at + size].fill(0xff);
+        copies.push((format!("{name} of ones"), copy));
+        let mut copy = program.to_vec();
+        copy[at] ^= 1;
+        copies.push((format!("{name} with another bit"), copy));
+    };
+    for (name, at, size) in HEADER {
+        damage(name.to_owned(), at, size);
+    }
+    // The second segment of a static program is its code.
+    let segment = usize::from(program[32]) + 56;
+    for (name, at, size) in SEGMENT {
+        damage(name.to_owned(), segment + at, size);
+    }
+    copies
+}
+
+/// Fields of the header of an ELF file without which no kernel runs it: name, offset and size.
+const HEADER: [(&str, usize, usize); 6] = [
+    ("version", 6, 1),
+    ("e_type", 16, 2),
+    ("e_entry", 24, 8),
+    ("e_phoff", 32, 8),
+    ("e_phentsize", 54, 2),
+    ("e_phnum", 56, 2),
+];
+
+/// Such fields of a program header.
+const SEGMENT: [(&str, usize, usize); 5] = [
+    ("p_type", 0, 4),
+    ("p_offset", 8, 8),
+    ("p_vaddr", 16, 8),
+    ("p_filesz", 32, 8),
+    ("p_memsz", 40, 8),
+];
+
 in_every_sandbox! {
+    async fn a_damaged_program_is_never_blamed_on_the_sandbox(bed: TestBed) {
+        let service = bed.service().await;
+        let program = fs::read(udf("misbehaving_udf")).unwrap();
+        for (what, copy) in damaged(&program) {
+            let options = LoadOptions { start_timeout: Duration::from_secs(1), ..workers(1) };
+            match service.load(copy, options).await {
+                // Not every field is needed to run a program.
+                Ok(code) => service.delete(&code).await.unwrap(),
+                Err(error) => assert_eq!(error.fault(), Fault::Udf, "{what}: {error}"),
+            }
+        }
+        service.shutdown().await;
+    }
+
+    async fn the_error_of_a_damaged_program_names_what_is_damaged(bed: TestBed) {
+        let service = bed.service().await;
+        let mut program = fs::read(udf("misbehaving_udf")).unwrap();
+        program[54] += 1;
+        let error = service.load(program, workers(1)).await.unwrap_err();
+        assert!(matches!(error.engine_failure(), Some(BinaryError::Unsuitable(_))), "{error:?}");
+        let text = "the binary is damaged: its program headers have 57 bytes each, not 56";
+        assert_eq!((error.to_string().as_str(), error.fault()), (text, Fault::Udf));
+        service.shutdown().await;
+    }
+
     async fn code_that_cannot_run_is_refused_with_the_reason(bed: TestBed) {
         let service = bed.service().await;
         let refused = async |binary: &str| service.load(binary, workers(1)).await.unwrap_err();
@@ -109,6 +175,23 @@ in_every_sandbox! {
         let error = service.load(udf("misbehaving_udf"), with_argument("exit")).await.unwrap_err();
         assert_eq!(error.exit().unwrap().status, ExitStatus::Code(3), "{error}");
         assert!(service.list().is_empty());
+        service.shutdown().await;
+    }
+
+    async fn errors_show_escapes_of_a_udf_and_keep_them_as_data(bed: TestBed) {
+        let service = bed.service().await;
+        let load = service.load(udf("misbehaving_udf"), with_argument("crash with escapes"));
+        let unloaded = load.await.unwrap_err();
+        let code = service.load(udf("misbehaving_udf"), logging()).await.unwrap();
+        let unanswered = service.execute(&code, "escapes-and-exit", patient()).await.unwrap_err();
+        for error in [unloaded, unanswered] {
+            let text = error.to_string();
+            assert!(text.contains("before \\u001b[2J\\u009b2J"), "{text:?}");
+            assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+            assert!(error.log_tail().unwrap().starts_with("before \x1b[2J"), "{error:?}");
+        }
+        let report = service.execute(&code, "escapes", patient()).report().await;
+        assert!(report.logs.unwrap().text.starts_with("before \x1b[2J\u{9b}"), "logs are data");
         service.shutdown().await;
     }
 

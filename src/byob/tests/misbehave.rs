@@ -10,12 +10,12 @@ mod common;
 use std::time::Duration;
 
 use roma_byob::{
-    CodeToken, Error, ExecuteOptions, ExitStatus, Limits, LoadOptions, Outcome, ResponseError,
-    Service,
+    CodeToken, Error, ExecuteOptions, ExitStatus, Fault, Limits, LoadOptions, Outcome,
+    ResponseError, Service,
 };
 use roma_sandbox::step::Step;
 
-use common::requests::assert_echoes;
+use common::requests::{assert_echoes, until_ready};
 use common::{TestBed, in_every_sandbox, is_root, patient, udf, workers};
 
 async fn load_misbehaving(bed: &TestBed, options: LoadOptions) -> (Service, CodeToken) {
@@ -41,6 +41,19 @@ in_every_sandbox! {
         assert_eq!(defect_of("overlong").await, ResponseError::Malformed);
         assert!(matches!(defect_of("oversize").await, ResponseError::Oversize { limit: 1000, .. }));
         assert_echoes(&service, &code).await;
+        service.shutdown().await;
+    }
+
+    async fn a_response_that_is_there_before_its_request_is_the_udfs_fault(bed: TestBed) {
+        let options = LoadOptions { args: vec!["answer ahead".to_owned()], ..workers(1) };
+        let (service, code) = load_misbehaving(&bed, options).await;
+        for _ in 0..5 {
+            // A request that meets a worker which is not ready may be sent before the response.
+            until_ready(&service, &code, 1).await;
+            let error = service.execute(&code, "hello", patient()).await.unwrap_err();
+            assert!(matches!(error, Error::Response(ResponseError::Early)), "{error:?}");
+            assert_eq!(error.fault(), Fault::Udf);
+        }
         service.shutdown().await;
     }
 

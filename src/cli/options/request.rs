@@ -1,13 +1,18 @@
 //! Requests as users write them: as an argument, or in a file.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 use clap::Args;
 use prost_reflect::{MessageDescriptor, MethodDescriptor};
 
 use crate::options::descriptors::{self, ApiArgs, Encoded, encode};
+
+/// The largest file with a request. Code that these commands load takes 64 MiB, and JSON is longer than
+/// what it encodes.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// The options of commands that send a request.
 #[derive(Debug, Clone, Args)]
@@ -66,14 +71,26 @@ pub fn from_json(kind: &MessageDescriptor, text: &str) -> anyhow::Result<Encoded
         return encode(kind, text);
     }
     let path = text.strip_prefix('@').unwrap_or(text);
-    let json = fs::read_to_string(path).with_context(|| path.to_owned())?;
-    encode(kind, &json).with_context(|| path.to_owned())
+    let json = read(path).and_then(|bytes| Ok(String::from_utf8(bytes)?));
+    encode(kind, &json.with_context(|| path.to_owned())?).with_context(|| path.to_owned())
+}
+
+/// Reads a file, which may be a pipe or a device, if it ends in time.
+fn read(path: &str) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut bounded = File::open(path)?.take(MOST_BYTES + 1);
+    bounded.read_to_end(&mut bytes)?;
+    ensure!(
+        bytes.len() as u64 <= MOST_BYTES,
+        "a request in a file has at most {MOST_BYTES} bytes"
+    );
+    Ok(bytes)
 }
 
 /// Returns the bytes of a text, or of a file if the text is `@` and its name.
 pub fn from_bytes(text: &str) -> anyhow::Result<Vec<u8>> {
     match text.strip_prefix('@') {
-        Some(path) => fs::read(path).with_context(|| path.to_owned()),
+        Some(path) => read(path).with_context(|| path.to_owned()),
         None => Ok(text.as_bytes().to_vec()),
     }
 }

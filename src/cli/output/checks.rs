@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use roma_byob::shown;
 use serde_json::{Value, json};
 
 use crate::output::terminal::{Colour, WIDTH, painted, wrapped};
@@ -49,7 +50,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// One check.
+/// One check. What was found may contain text of a UDF and is kept as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
     pub name: String,
@@ -92,7 +93,7 @@ impl Check {
         Self {
             name: name.to_owned(),
             verdict,
-            found: found.into(),
+            found: shown(&found.into()).into_owned(),
             fix: None,
         }
     }

@@ -30,6 +30,10 @@ pub fn read_found(named: Option<PathBuf>, variable: &str, name: &str) -> anyhow:
 
 /// Returns the content of a program.
 pub fn read(path: &Path) -> anyhow::Result<Bytes> {
-    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    let name = || path.display().to_string();
+    // What is no regular file may have no end.
+    let meta = path.metadata().with_context(name)?;
+    ensure!(meta.is_file(), "{} is not a regular file", name());
+    let bytes = std::fs::read(path).with_context(name)?;
     Ok(bytes.into())
 }

@@ -6,18 +6,16 @@ use std::path::Path;
 
 use anyhow::Context;
 use prost_reflect::MethodDescriptor;
-use roma_byob::Report;
+use roma_byob::{Report, shown};
 
 use crate::options::descriptors::decode;
 use crate::output::summary::short;
 
-/// Returns a response as text: JSON, or plain bytes with unprintable ones escaped.
+/// Returns a response as text for a terminal: JSON, or plain bytes with unprintable ones escaped.
 pub fn text(response: &[u8], method: Option<&MethodDescriptor>) -> anyhow::Result<String> {
     match (method, std::str::from_utf8(response)) {
-        (Some(method), _) => decode(&method.output(), response),
-        (None, Ok(text)) if !text.contains(|c: char| c.is_control() && c != '\n') => {
-            Ok(text.to_owned())
-        }
+        (Some(method), _) => Ok(shown(&decode(&method.output(), response)?).into_owned()),
+        (None, Ok(text)) if shown(text) == text => Ok(text.to_owned()),
         (None, _) => Ok(response.escape_ascii().to_string()),
     }
 }
@@ -35,10 +33,11 @@ pub fn append(
     append_bytes(path, &bytes)
 }
 
-/// Appends the output of a UDF to a file, below the name of its execution.
+/// Appends the output of a UDF to a file, below the name of its execution. People read that file, so it
+/// has the text as it is shown.
 pub fn append_logs(path: &Path, report: &Report) -> anyhow::Result<()> {
     let logs = report.logs.as_ref();
-    let text = logs.map_or("", |logs| &logs.text);
+    let text = shown(logs.map_or("", |logs| &logs.text));
     let end = if text.is_empty() || text.ends_with('\n') {
         ""
     } else {
@@ -78,5 +77,7 @@ mod tests {
         assert_eq!(shown("zwölf\n".as_bytes()), "zwölf\n");
         assert_eq!(shown(b"\x0a\x03abc\xff"), "\\n\\x03abc\\xff");
         assert_eq!(shown(b"\x1b[31m"), "\\x1b[31m");
+        let reversed = "a\u{202e}b".as_bytes();
+        assert_eq!(shown(reversed), "a\\xe2\\x80\\xaeb");
     }
 }

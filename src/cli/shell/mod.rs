@@ -5,6 +5,7 @@ mod codes;
 mod command;
 mod help;
 mod jobs;
+mod lines;
 mod script;
 mod session;
 mod terminal;
@@ -22,6 +23,7 @@ use crate::options::descriptors::ApiArgs;
 use crate::options::duration;
 use crate::options::loading::LoadArgs;
 use crate::options::target::Target;
+use lines::Lines;
 use script::{Chain, Next, run_file, run_lines};
 use session::{Session, Settings};
 
@@ -106,7 +108,7 @@ async fn run_commands(session: &mut Session, file: Option<PathBuf>) -> anyhow::R
             return terminal::run(session).await;
         }
         None => {
-            let lines = io::stdin().lines();
+            let lines = Lines::of(io::stdin().lock());
             run_lines(session, "standard input", lines, &mut chain).await?
         }
     };

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use super::command::{Command, parse};
+use super::lines::{Lines, MOST_BYTES, too_long};
 use super::session::Session;
 use super::words::{Uncut, cut};
 
@@ -26,7 +27,7 @@ pub async fn run_file(
     path: &Path,
     chain: &mut Chain,
 ) -> anyhow::Result<Next> {
-    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let lines = Lines::of_file(path)?;
     let canonical = fs::canonicalize(path)?;
     if chain.contains(&canonical) {
         let names = chain.iter().chain([&canonical]);
@@ -37,7 +38,6 @@ pub async fn run_file(
         );
     }
     chain.push(canonical);
-    let lines = text.lines().map(|line| Ok(line.to_owned()));
     let next = Box::pin(run_lines(
         session,
         &path.display().to_string(),
@@ -64,6 +64,7 @@ pub async fn run_lines(
         } else {
             text.push('\n');
         }
+        let line = line.and_then(|line| bounded(&text, line));
         text.push_str(&line.with_context(|| format!("{name}:{}", index + 1))?);
         if is_whole(&text) {
             let next = run_line(session, &text, chain).await;
@@ -75,6 +76,14 @@ pub async fn run_lines(
     }
     let rest = run_line(session, &text, chain).await;
     rest.with_context(|| format!("{name}:{first}"))
+}
+
+/// Returns the line, unless it makes the command before it too long.
+fn bounded(command: &str, line: String) -> io::Result<String> {
+    match command.len() + line.len() > MOST_BYTES {
+        true => Err(too_long()),
+        false => Ok(line),
+    }
 }
 
 /// Returns whether a command is complete, so that no further line belongs to it.

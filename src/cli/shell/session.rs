@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use prost_reflect::{MethodDescriptor, ServiceDescriptor};
-use roma_byob::{Error, ExecuteOptions, Execution, LogTail, Outcome, Report, Service};
+use roma_byob::{Error, ExecuteOptions, Execution, LogTail, Outcome, Report, Service, shown};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::answer;
@@ -329,7 +329,7 @@ impl Session {
         }
         match logs.text.is_empty() {
             true => println!("it printed nothing"),
-            false => println!("{}", logs.text.trim_end()),
+            false => println!("{}", shown(logs.text.trim_end())),
         }
         Ok(())
     }

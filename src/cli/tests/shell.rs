@@ -10,7 +10,7 @@ mod common;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use prost_reflect::prost::Message;
 use serde_json::{Value, json};
@@ -308,7 +308,8 @@ fn each_mistake_is_an_error() {
 fn files_call_files_but_not_themselves() {
     let bed = Bed::new();
     bed.write("inner", "load %/sample_udf\nrun {\"helloWorld\": {}}\n");
-    let out = bed.good("commands ~/inner\ncommands /dev/null\ncommands ~/inner\n");
+    bed.write("empty", "");
+    let out = bed.good("commands ~/inner\ncommands ~/empty\ncommands ~/inner\n");
     assert_eq!(out.matches("Hello, world!").count(), 2, "{out}");
     bed.write("inner", "\nwalk\n");
     let error = bed.bad("commands ~/inner\n", 1);
@@ -325,6 +326,38 @@ fn files_call_files_but_not_themselves() {
     bed.write("inner", "exit\n");
     let out = bed.good("commands ~/inner\nwalk\n");
     assert_eq!(out, "", "exit within a file ends everything");
+}
+
+#[test]
+fn commands_without_end_are_refused_and_never_held_in_memory() {
+    let bed = Bed::with(&["--mode", "minimal"]);
+    for path in ["/dev/zero", "/dev/null", "~/fifo", "~"] {
+        if path == "~/fifo" {
+            let made = Command::new("mkfifo").arg(bed.path("fifo")).status();
+            assert!(made.unwrap().success());
+        }
+        let error = bed.bad(&format!("\ncommands {path}\n"), 2);
+        assert!(error.contains("regular files only"), "{path}: {error}");
+    }
+    bed.write("long", &format!("list\n{}\n", "x".repeat(1 << 20 | 1)));
+    // Few lines: each is looked at together with those before it.
+    let line = format!("{}\n", "\"x\": 1, ".repeat(1 << 13));
+    bed.write("many", &format!("run {{\n{}", line.repeat(20)));
+    for name in ["long", "many"] {
+        let error = bed.bad(&format!("commands ~/{name}\n"), 1);
+        assert!(error.contains("more than 1048576 bytes"), "{name}: {error}");
+    }
+    let said: Said = roma()
+        .args(["shell", "--mode", "minimal"])
+        .stdin(fs::File::open("/dev/zero").unwrap())
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.err.contains("standard input:1: ") && said.err.contains("more than"),
+        "{said:?}"
+    );
 }
 
 #[test]
@@ -378,6 +411,60 @@ fn code_is_replaced_deleted_timed_and_its_output_shown() {
     ] {
         assert!(out.contains(expected), "no {expected:?} in {out}");
     }
+}
+
+/// Checks that a text has the output of the UDF that prints escapes, and none of the escapes.
+#[track_caller]
+fn assert_escaped(text: &str) {
+    assert!(text.contains("before \\u001b[2J\\u009b2J"), "{text:?}");
+    let obeyed = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+    assert!(!text.contains(obeyed), "{text:?}");
+}
+
+#[test]
+fn escapes_of_a_udf_do_not_reach_the_terminal_or_the_log_file() {
+    let bed = Bed::with(&["--mode", "minimal", "--udf-log-file"]);
+    let log_file = bed.path("logs");
+    let bed = bed.and(&log_file);
+    assert_escaped(&bed.good("load !\nexecute escapes ~/response\nlogs\n"));
+    assert_escaped(&bed.read("logs"));
+    assert!(
+        bed.read("response").contains('\x1b'),
+        "a response in a file is data"
+    );
+    let out = bed.good("load !\nexecute escapes\n");
+    assert!(
+        out.contains("before \\x1b[2J") && !out.contains('\x1b'),
+        "{out:?}"
+    );
+    let said = bed.run("load !\nexecute escapes-and-exit\n");
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert_escaped(&said.err);
+    let mut command = roma();
+    command.args(["shell", "--mode", "minimal", "--arg", "crash with escapes"]);
+    let script = bed.write("script", "load !\n");
+    let said: Said = command
+        .arg("--commands-file")
+        .arg(script)
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert_escaped(&said.err);
+}
+
+#[test]
+fn escapes_in_a_message_stay_json_with_the_same_value() {
+    let bed = Bed::with(&["--mode", "minimal", "--proto"]);
+    fs::write(bed.path("kinds.proto"), ALL_KINDS).unwrap();
+    let proto = bed.path("kinds.proto");
+    let bed = bed.and(&proto);
+    let message = json!({"aString": "a\u{1b}[2J\u{9b}\u{202e}\u{7f}"});
+    fs::write(bed.path("in.json"), message.to_string()).unwrap();
+    let out = bed.good("load !\necho_all ~/in.json\n");
+    let obeyed = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+    assert!(!out.contains(obeyed), "{out:?}");
+    assert_eq!(objects(&out), [message], "{out}");
 }
 
 #[test]

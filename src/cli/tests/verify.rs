@@ -104,6 +104,24 @@ fn requests_and_responses_are_json() {
 }
 
 #[test]
+fn escapes_of_a_udf_are_shown_and_do_not_reach_the_terminal() {
+    let udf = program("ROMA_MISBEHAVING_UDF");
+    let udf = udf.to_str().unwrap();
+    let verify = ["verify", "--mode", "minimal", udf];
+    for more in [
+        &["--request", "escapes"][..],
+        &["--request", "escapes-and-exit"],
+        &["--arg", "crash with escapes"],
+        &["--json", "--arg", "crash with escapes"],
+    ] {
+        let said = run(&[&verify, more].concat());
+        let obeyed = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!said.out.contains(obeyed), "{:?}", said.out);
+        assert!(said.out.contains("u001b[2J"), "{:?}", said.out);
+    }
+}
+
+#[test]
 fn the_table_fits_into_a_terminal() {
     let udf = sample("nonzero_return_udf");
     let said = run(&["verify", "--mode", "minimal", udf.to_str().unwrap()]);

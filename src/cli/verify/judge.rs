@@ -271,6 +271,9 @@ fn fix_for(error: &Error, asked: &Asked) -> String {
 fn response_fix(defect: &ResponseError) -> &'static str {
     match defect {
         ResponseError::Missing => "keep descriptor 3 open until the response is written",
+        ResponseError::Early => {
+            "write nothing but the byte that says it is ready before the request is there"
+        }
         ResponseError::Truncated => "write as many bytes as the length in front announces",
         ResponseError::Oversize { .. } => "answer with less, or raise LoadOptions::max_response",
         ResponseError::Malformed => "write the response's length as a varint in front of it",

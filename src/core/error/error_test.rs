@@ -126,6 +126,20 @@ fn a_sandbox_that_ran_out_of_memory_is_the_udfs_fault_and_not_retried() {
 }
 
 #[test]
+fn a_deadline_of_zero_is_the_callers_fault_and_any_other_the_udfs() {
+    let zero = Error::Deadline {
+        limit: Duration::ZERO,
+    };
+    assert_eq!(zero.fault(), Fault::Caller);
+    assert_eq!(
+        zero.to_string(),
+        "the deadline left no time: no UDF was asked"
+    );
+    let limit = Duration::from_nanos(1);
+    assert_eq!(Error::Deadline { limit }.fault(), Fault::Udf);
+}
+
+#[test]
 fn an_engines_failure_tells_everything_itself_and_is_found_by_its_type() {
     let error = Error::Engine(Arc::new(SyntaxError));
     assert_eq!(
@@ -153,11 +167,99 @@ fn no_error_prints_its_cause_twice() {
     }
 }
 
+/// Clears the screen, in three ways, and turns the direction of what follows.
+const HOSTILE: &str = "\x1b[2J\u{9b}2J\u{202e}\r\x7f";
+
+#[derive(Debug, thiserror::Error)]
+#[error("{HOSTILE}")]
+struct Repeats;
+
+impl Failure for Repeats {
+    fn fault(&self) -> Fault {
+        Fault::Udf
+    }
+
+    fn grpc_code(&self) -> GrpcCode {
+        GrpcCode::InvalidArgument
+    }
+
+    fn name(&self) -> &'static str {
+        "repeats"
+    }
+}
+
+#[test]
+fn no_error_shows_what_a_udf_printed_as_it_is() {
+    let log_tail = || format!("first\n{HOSTILE}");
+    let exit = Exit {
+        status: ExitStatus::Code(1),
+        usage: Usage::default(),
+    };
+    let limit = Duration::from_secs(1);
+    let failure = Arc::new(SandboxFailure {
+        what: HOSTILE.into(),
+        step: None,
+        exit: None,
+        log_tail: log_tail(),
+    });
+    let crash = Error::StartCrashed {
+        exit,
+        log_tail: log_tail(),
+    };
+    for error in [
+        Error::Engine(Arc::new(Repeats)),
+        Error::NoWorker {
+            waited: limit,
+            cause: Some(Box::new(crash.clone())),
+        },
+        Error::NeverReady {
+            limit,
+            log_tail: log_tail(),
+        },
+        crash,
+        Error::Died {
+            exit,
+            log_tail: log_tail(),
+        },
+        Error::Response(ResponseError::Undecodable(HOSTILE.into())),
+        Error::SandboxStart(Arc::clone(&failure)),
+        Error::SandboxDied(failure),
+    ] {
+        for text in [error.to_string(), format!("{error:?}")] {
+            let is_raw = |letter: char| {
+                letter != '\n' && HOSTILE.contains(letter) && !"[2J".contains(letter)
+            };
+            assert!(!text.contains(is_raw), "{text:?}");
+        }
+        assert!(error.to_string().contains("\\u001b[2J"), "{error}");
+        assert!(error.log_tail().is_none_or(|raw| raw.contains('\x1b')));
+    }
+}
+
 #[test]
 fn every_kind_has_a_name_of_its_own() {
     let errors = every_kind();
     let names: std::collections::HashSet<_> = errors.iter().map(Failure::name).collect();
     assert_eq!(names.len(), errors.len());
+}
+
+#[test]
+fn a_binary_that_the_kernel_does_not_execute_is_the_udfs_fault() {
+    let start = |step, errno| Error::WorkerStart(StepFailure { step, errno });
+    let refused = start(Step::Exec, nix::libc::ENOEXEC);
+    assert_eq!((refused.fault(), refused.retryable()), (Fault::Udf, false));
+    assert_eq!(refused.grpc_code(), GrpcCode::FailedPrecondition);
+    assert!(
+        refused.to_string().contains("the binary is damaged"),
+        "{refused}"
+    );
+    for other in [
+        start(Step::Exec, nix::libc::ENOMEM),
+        start(Step::Clone, nix::libc::EINVAL),
+    ] {
+        assert_eq!(other.fault(), Fault::Sandbox);
+        assert!(!other.to_string().contains("binary"), "{other}");
+    }
 }
 
 #[test]

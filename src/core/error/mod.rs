@@ -14,6 +14,7 @@ use roma_sandbox::step::{Step, StepFailure};
 use crate::exit::Exit;
 use crate::failure::{Failure, Fault};
 use crate::grpc::GrpcCode;
+use crate::shown::shown;
 use crate::token::{CodeToken, InvalidToken};
 
 pub use config::ConfigError;
@@ -22,8 +23,11 @@ pub use sandbox::SandboxFailure;
 
 /// Everything that the calls of an engine can fail with.
 ///
+/// The text of an error may contain what a UDF printed, made fit to be [`shown`]. The fields and
+/// [`Error::log_tail`] have it as the UDF printed it.
+///
 /// ```
-/// use roma_core::{Error, Fault};
+/// use roma_core::{Error, Fault, shown};
 ///
 /// fn answer(error: &Error) -> i32 {
 ///     if error.retryable() {
@@ -31,7 +35,7 @@ pub use sandbox::SandboxFailure;
 ///     }
 ///     if error.fault() == Fault::Udf {
 ///         if let Some(log) = error.log_tail() {
-///             eprintln!("the UDF printed: {log}");
+///             eprintln!("the UDF printed: {}", shown(log));
 ///         }
 ///     }
 ///     error.grpc_code() as i32
@@ -47,7 +51,7 @@ pub enum Error {
 
     /// A failure that only one kind of engine has, such as a binary for another machine.
     /// [`Error::engine_failure`] returns it by its type.
-    #[error("{0}")]
+    #[error("{}", shown(&.0.to_string()))]
     Engine(Arc<dyn Failure>),
 
     /// This service has not loaded such code, or has deleted it.
@@ -96,7 +100,7 @@ pub enum Error {
     NeverReady {
         /// How long it had.
         limit: Duration,
-        /// The end of its output.
+        /// The end of its output, as it printed it.
         log_tail: String,
     },
 
@@ -105,12 +109,13 @@ pub enum Error {
     StartCrashed {
         /// How it ended.
         exit: Exit,
-        /// The end of its output.
+        /// The end of its output, as it printed it.
         log_tail: String,
     },
 
-    /// The UDF took longer than the deadline of the execution; it was ended.
-    #[error("the UDF did not answer within {limit:?} and was ended")]
+    /// The UDF took longer than the deadline of the execution; it was ended. With a limit of zero, which
+    /// is the caller's fault, no UDF was asked.
+    #[error("{}", missed(*limit))]
     Deadline {
         /// How long it had.
         limit: Duration,
@@ -129,8 +134,9 @@ pub enum Error {
     #[error("bad response from the UDF: {0}")]
     Response(ResponseError),
 
-    /// A worker could not be started: the failing step and its error number.
-    #[error("cannot start a worker: {0}")]
+    /// A worker could not be started: the failing step and its error number. If the kernel does not take
+    /// the binary for a program, that is the UDF's fault.
+    #[error("cannot start a worker: {}{}", .0, if_no_program(*.0))]
     WorkerStart(StepFailure),
 
     /// The code could not be prepared inside the sandbox.
@@ -169,7 +175,22 @@ impl From<InvalidToken> for Error {
 fn output_ends_with(log_tail: &str) -> String {
     match log_tail.trim_end() {
         "" => String::new(),
-        text => format!("; its output ends with:\n{text}"),
+        text => format!("; its output ends with:\n{}", shown(text)),
+    }
+}
+
+/// A suffix for messages, if the kernel refused the binary itself.
+fn if_no_program(failure: StepFailure) -> &'static str {
+    match is_no_program(failure) {
+        true => "; the binary is damaged, or not a program for this system",
+        false => "",
+    }
+}
+
+fn missed(limit: Duration) -> String {
+    match limit.is_zero() {
+        true => "the deadline left no time: no UDF was asked".to_owned(),
+        false => format!("the UDF did not answer within {limit:?} and was ended"),
     }
 }
 
@@ -200,6 +221,7 @@ impl Error {
             Self::NoWorker {
                 cause: Some(cause), ..
             } => cause.fault(),
+            Self::Deadline { limit } if limit.is_zero() => Fault::Caller,
             // A full queue is a matter of sizing, which is the caller's.
             Self::QueueFull { .. } | Self::NoWorker { .. } => Fault::Caller,
             Self::NeverReady { .. }
@@ -208,6 +230,7 @@ impl Error {
             | Self::Died { .. }
             | Self::Response(_) => Fault::Udf,
             Self::SandboxDied(failure) if failure.out_of_memory => Fault::Udf,
+            Self::WorkerStart(failure) if is_no_program(*failure) => Fault::Udf,
             Self::WorkerStart(_)
             | Self::PoolSetup(_)
             | Self::SandboxStart(_)
@@ -243,6 +266,7 @@ impl Error {
             Self::Cancelled => GrpcCode::Cancelled,
             Self::Deleted => GrpcCode::Aborted,
             Self::NeverReady { .. } | Self::StartCrashed { .. } => GrpcCode::FailedPrecondition,
+            Self::WorkerStart(failure) if is_no_program(*failure) => GrpcCode::FailedPrecondition,
             Self::Deadline { .. } => GrpcCode::DeadlineExceeded,
             Self::Died { .. } | Self::Response(_) => GrpcCode::Internal,
             Self::Host { .. } | Self::Internal(_) => GrpcCode::Internal,
@@ -329,7 +353,8 @@ impl Error {
         }
     }
 
-    /// Returns the end of the output of the process that failed, if there is any.
+    /// Returns the end of the output of the process that failed, if there is any, as the process printed
+    /// it: escape it with [`shown`] before a person sees it.
     #[must_use]
     pub fn log_tail(&self) -> Option<&str> {
         let tail = match self {
@@ -373,6 +398,13 @@ impl Failure for Error {
     fn name(&self) -> &'static str {
         self.name()
     }
+}
+
+/// Returns whether a kernel read the binary and does not execute it for what is in it. gVisor tells that
+/// by an error where Linux often kills the process.
+fn is_no_program(failure: StepFailure) -> bool {
+    use nix::libc::{EINVAL, ELIBBAD, ELOOP, ENOEXEC};
+    failure.step == Step::Exec && matches!(failure.errno, ENOEXEC | EINVAL | ELIBBAD | ELOOP)
 }
 
 /// Returns whether an error number says that something is short now and may not be later.

@@ -1,5 +1,7 @@
 //! What can be wrong with a response.
 
+use crate::shown::shown;
+
 /// What is wrong with a response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -7,6 +9,9 @@ pub enum ResponseError {
     /// The UDF closed its connection without a response, and did not end.
     #[error("it is missing, although the UDF did not end")]
     Missing,
+    /// The UDF sent it, or other bytes, before any of the request was sent to it.
+    #[error("it was there before the request")]
+    Early,
     /// The UDF closed its connection in the middle of the response.
     #[error("it is truncated")]
     Truncated,
@@ -25,6 +30,6 @@ pub enum ResponseError {
     #[error("bytes follow it")]
     Trailing,
     /// It is whole, but not the message that the caller expects.
-    #[error("it is not the expected message: {0}")]
+    #[error("it is not the expected message: {}", shown(.0))]
     Undecodable(String),
 }

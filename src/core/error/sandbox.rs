@@ -4,10 +4,11 @@ use roma_sandbox::step::StepFailure;
 
 use super::output_ends_with;
 use crate::exit::ExitStatus;
+use crate::shown::shown;
 
 /// Why an outer sandbox could not start or ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}{}{}{}", exit.map(|e| format!(" (it {e})")).unwrap_or_default(), memory(*out_of_memory), output_ends_with(log_tail))]
+#[error("{}{}{}{}", shown(what), exit.map(|e| format!(" (it {e})")).unwrap_or_default(), memory(*out_of_memory), output_ends_with(log_tail))]
 pub struct SandboxFailure {
     /// What happened.
     pub what: String,
@@ -17,7 +18,7 @@ pub struct SandboxFailure {
     pub exit: Option<ExitStatus>,
     /// The kernel ended it because the machine or the container had no memory left.
     pub out_of_memory: bool,
-    /// The end of its output.
+    /// The end of its output, as it printed it.
     pub log_tail: String,
 }
 

@@ -9,7 +9,9 @@ use crate::metadata::Metadata;
 pub struct ExecuteOptions {
     /// How long the request may wait for a ready worker. With zero it must be there already.
     pub queue_timeout: Duration,
-    /// How long the UDF may take from the first byte of the request to the last of the response.
+    /// How long the UDF may take from the first byte of the request to the last of the response. With zero
+    /// the execution fails with [`Error::Deadline`](crate::Error::Deadline) at once, and no process gets
+    /// the request.
     pub deadline: Duration,
     /// What host functions learn about the request. The UDF does not.
     pub metadata: Metadata,

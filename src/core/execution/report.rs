@@ -63,7 +63,8 @@ impl Report {
     }
 }
 
-/// The captured output of one execution.
+/// The captured output of one execution, as the UDF printed it: escape it with
+/// [`shown`](crate::shown) before a person sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogTail {
     /// The last bytes; invalid UTF-8 is replaced.
