@@ -261,6 +261,7 @@ impl ServiceBuilder {
         if let Some(error) = &self.error {
             return Err(error.clone());
         }
+        self.functions.limits.check()?;
         if !self.private_ipc && self.filter == SyscallFilter::None {
             return Err(ConfigError::Conflict {
                 first: "private_ipc(false)",

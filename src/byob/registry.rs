@@ -20,17 +20,21 @@ pub(crate) struct Loaded {
     pub(crate) pool: Arc<Pool>,
     pub(crate) options: LoadOptions,
     pub(crate) image: Arc<Image>,
-    pub(crate) metrics: ExecutionMetrics,
+    pub(crate) metrics: Arc<ExecutionMetrics>,
 }
 
 impl Loaded {
-    pub(crate) fn new(token: CodeToken, options: LoadOptions, image: Arc<Image>) -> Arc<Self> {
-        Arc::new(Self {
-            pool: Arc::new(Pool::new(token, options.to_pool_options())),
-            metrics: ExecutionMetrics::new(&options.name),
+    pub(crate) fn new(
+        token: CodeToken,
+        options: LoadOptions,
+        image: Arc<Image>,
+    ) -> Result<Arc<Self>, Error> {
+        Ok(Arc::new(Self {
+            pool: Arc::new(Pool::new(token, options.to_pool_options())?),
+            metrics: Arc::new(ExecutionMetrics::new(&options.name)),
             options,
             image,
-        })
+        }))
     }
 
     /// Returns whether the output of the UDF may leave the sandbox.

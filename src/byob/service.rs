@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use prost::Message;
+use roma_core::metrics::{self, CountedExecution};
 use roma_core::{
     BoxFuture, Canceller, Code, CodeStatus, CodeToken, ConfigError, Engine, Error, ExecuteOptions,
     Execution, Outcome, ResponseError,
@@ -116,7 +117,7 @@ impl Service {
         let image = self.image(binary.into()).await?;
         let number = self.handle.next_code.fetch_add(1, Ordering::Relaxed);
         let token = CodeToken::new(self.handle.number, number);
-        let code = Loaded::new(token, options, Arc::clone(&image));
+        let code = Loaded::new(token, options, Arc::clone(&image))?;
         self.registry().add(code).await?;
         // Not waited for: it is only there sooner for the first status.
         tokio::task::spawn_blocking(move || image.sha256());
@@ -181,23 +182,25 @@ impl Service {
         }
         let payload = request.into();
         let code = self.registry().get(*token);
-        let functions = Arc::clone(&self.registry().functions);
-        let in_flight = Arc::clone(&self.registry().in_flight);
-        Execution::new(|canceller| async move {
-            match code {
-                Err(error) => request::refuse(&canceller, payload.len(), error),
-                Ok(code) => {
-                    let request = Request {
-                        code,
-                        payload,
-                        options,
-                        functions,
-                        in_flight,
-                    };
-                    request.run(canceller).await
-                }
+        let code = match code {
+            Ok(code) => code,
+            Err(error) => {
+                metrics::refused(&error);
+                return Execution::new(|canceller| async move {
+                    request::refuse(&canceller, payload.len(), error)
+                });
             }
-        })
+        };
+        let request = Request {
+            // From here on, because an execution that is never awaited was dropped, too.
+            counted: CountedExecution::begin(&code.metrics),
+            code,
+            payload,
+            options,
+            functions: Arc::clone(&self.registry().functions),
+            in_flight: Arc::clone(&self.registry().in_flight),
+        };
+        Execution::new(|canceller| request.run(canceller))
     }
 
     /// Executes a request that is a protobuf message, answered by another.

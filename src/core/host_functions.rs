@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::timeout;
@@ -13,7 +13,7 @@ use crate::error::ConfigError;
 use crate::future::BoxFuture;
 use crate::grpc::GrpcCode;
 use crate::metadata::Metadata;
-use crate::metrics;
+use crate::metrics::{self, CountedCall};
 use crate::token::{CodeToken, ExecutionId};
 
 /// One call by a UDF. Everything but the metadata comes from untrusted code.
@@ -52,18 +52,19 @@ impl HostCallError {
     }
 }
 
-/// Limits of calls.
+/// Limits of calls. They are checked when the service is started.
 #[derive(Debug, Clone)]
 pub struct HostCallLimits {
-    /// How long a handler may take.
+    /// How long a handler may take: any time but zero.
     pub deadline: Duration,
-    /// The largest argument, in bytes.
+    /// The largest argument, in bytes: at most [`MAX_BYTES`](Self::MAX_BYTES).
     pub max_request: usize,
-    /// The largest result, in bytes.
+    /// The largest result, in bytes: at most [`MAX_BYTES`](Self::MAX_BYTES).
     pub max_response: usize,
-    /// How many calls of one execution may run at once; more wait.
+    /// How many calls of one execution may run at once; more wait. 1 to
+    /// [`MAX_CONCURRENT`](Self::MAX_CONCURRENT).
     pub max_concurrent: usize,
-    /// How many calls one execution may make.
+    /// How many calls one execution may make: any number.
     pub max_calls: usize,
 }
 
@@ -76,6 +77,51 @@ impl Default for HostCallLimits {
             max_concurrent: 16,
             max_calls: 10_000,
         }
+    }
+}
+
+impl HostCallLimits {
+    /// The largest argument and the largest result: protobuf's own bound of a message, less its frame.
+    pub const MAX_BYTES: usize = (2 << 30) - 4096;
+    /// The most calls of one execution that run at once.
+    pub const MAX_CONCURRENT: usize = 4096;
+
+    /// Refuses limits that cannot be.
+    ///
+    /// # Errors
+    ///
+    /// The [`ConfigError`] names the limit.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |option, reason| Err(ConfigError::ServiceOption { option, reason });
+        if self.deadline.is_zero() {
+            return wrong("host_call_limits.deadline", "a call needs some time");
+        }
+        if self.max_concurrent == 0 {
+            return wrong("host_call_limits.max_concurrent", "no call could ever run");
+        }
+        for (option, value, most, advice) in [
+            (
+                "host_call_limits.max_request",
+                self.max_request,
+                Self::MAX_BYTES,
+                "protobuf messages are not larger",
+            ),
+            (
+                "host_call_limits.max_response",
+                self.max_response,
+                Self::MAX_BYTES,
+                "protobuf messages are not larger",
+            ),
+            (
+                "host_call_limits.max_concurrent",
+                self.max_concurrent,
+                Self::MAX_CONCURRENT,
+                "more calls wait for their turn",
+            ),
+        ] {
+            ConfigError::at_most(option, value as u64, most as u64, advice)?;
+        }
+        Ok(())
     }
 }
 
@@ -128,32 +174,35 @@ impl HostFunctions {
         payload: Bytes,
         caller: &Caller,
     ) -> Result<Bytes, HostCallError> {
-        let fail = |code, message: &str| Err(HostCallError::new(code, message));
         // The registered name is used from here on: the one that a UDF sends can be anything.
         let Some((function, handler)) = self.handlers.get_key_value(name) else {
+            metrics::unknown_host_call();
             return fail(GrpcCode::NotFound, "no such host function");
         };
-        if payload.len() > self.limits.max_request {
-            return fail(GrpcCode::InvalidArgument, "the argument is too large");
-        }
-        let since = Instant::now();
-        let answer = handler(HostCall {
+        let counted = CountedCall::begin(function);
+        let call = HostCall {
             function: Arc::clone(function),
             payload,
             execution: caller.execution,
             code: caller.code,
             metadata: caller.metadata.clone(),
-        });
-        let result = match timeout(self.limits.deadline, answer).await {
+        };
+        let result = self.answer(handler, call).await;
+        counted.over(&result);
+        result
+    }
+
+    async fn answer(&self, handler: &Handler, call: HostCall) -> Result<Bytes, HostCallError> {
+        if call.payload.len() > self.limits.max_request {
+            return fail(GrpcCode::InvalidArgument, "the argument is too large");
+        }
+        match timeout(self.limits.deadline, handler(call)).await {
             Err(_) => fail(GrpcCode::DeadlineExceeded, "the call took too long"),
             Ok(Ok(result)) if result.len() > self.limits.max_response => {
                 fail(GrpcCode::ResourceExhausted, "the result is too large")
             }
             Ok(result) => result,
-        };
-        let label = if result.is_ok() { "ok" } else { "error" };
-        metrics::host_call(function, label, since.elapsed());
-        result
+        }
     }
 
     /// Returns whether there are no functions.
@@ -163,8 +212,38 @@ impl HostFunctions {
     }
 }
 
+fn fail(code: GrpcCode, message: &str) -> Result<Bytes, HostCallError> {
+    Err(HostCallError::new(code, message))
+}
+
 impl fmt::Debug for HostFunctions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.handlers.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(change: impl FnOnce(&mut HostCallLimits)) -> Result<(), ConfigError> {
+        let mut limits = HostCallLimits::default();
+        change(&mut limits);
+        limits.check()
+    }
+
+    #[test]
+    fn limits_are_accepted_up_to_their_maximum_and_refused_above() {
+        const BYTES: usize = HostCallLimits::MAX_BYTES;
+        check(|l| (l.max_request, l.max_response) = (BYTES, BYTES)).unwrap();
+        check(|l| (l.max_request, l.max_response) = (0, 0)).unwrap();
+        check(|l| l.max_request = BYTES + 1).unwrap_err();
+        check(|l| l.max_response = usize::MAX).unwrap_err();
+        check(|l| l.max_concurrent = 4096).unwrap();
+        check(|l| l.max_concurrent = 4097).unwrap_err();
+        check(|l| l.max_concurrent = 0).unwrap_err();
+        check(|l| l.deadline = Duration::MAX).unwrap();
+        check(|l| l.deadline = Duration::ZERO).unwrap_err();
+        check(|l| l.max_calls = usize::MAX).unwrap();
     }
 }

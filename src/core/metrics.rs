@@ -1,33 +1,19 @@
 //! Counters, gauges and histograms, through the `metrics` facade: an exporter is the integrator's
-//! choice, and without one they cost next to nothing.
+//! choice, and without one they cost next to nothing. An exporter must be installed before the service is
+//! started: instruments are looked up when code is loaded.
 //!
-//! | name | kind | labels | meaning |
-//! |---|---|---|---|
-//! | `roma_executions_total` | counter | `code`, `result` | executions by result (`ok`, or the error's name) |
-//! | `roma_queue_seconds` | histogram | `code` | waiting for a ready worker |
-//! | `roma_send_seconds` | histogram | `code` | sending the request |
-//! | `roma_run_seconds` | histogram | `code` | from the request's last byte to the response's |
-//! | `roma_worker_starts_total` | counter | `code` | workers asked for |
-//! | `roma_worker_start_failures_total` | counter | `code`, `cause` | workers that did not get ready |
-//! | `roma_worker_start_seconds` | histogram | `code` | from asking for a worker to its readiness |
-//! | `roma_worker_start_step_seconds` | histogram | `code`, `step` | steps of a start (clone, setup, exec) |
-//! | `roma_worker_life_seconds` | histogram | `code` | whole lives of workers |
-//! | `roma_worker_cpu_seconds` | histogram | `code` | processor time of workers |
-//! | `roma_workers` | gauge | `code`, `stage` | workers by stage (starting, ready, busy, ending) |
-//! | `roma_waiting_requests` | gauge | `code` | requests that wait for a worker |
-//! | `roma_sandbox_restarts_total` | counter | | outer sandboxes that died and were replaced |
-//! | `roma_host_calls_total` | counter | `function`, `result` | calls of host functions |
-//! | `roma_host_call_seconds` | histogram | `function` | their time |
-//!
-//! `code` is the name that the code was loaded with.
+//! `docs/metrics.md` lists all metrics, with their labels and what exactly they count.
 
 use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use metrics::{Counter, Histogram, counter, histogram};
 
 use crate::error::Error;
-use crate::execution::Times;
+
+/// The label of what its caller dropped before it was over.
+const DROPPED: &str = "dropped";
 
 /// The instruments of the executions of one piece of code, looked up once.
 pub struct ExecutionMetrics {
@@ -52,21 +38,23 @@ impl ExecutionMetrics {
         }
     }
 
-    /// Records an execution that was answered.
-    pub fn answered(&self, times: Times) {
-        self.queue.record(times.queue);
-        self.send.record(times.send);
-        self.run.record(times.run);
-        self.ok.increment(1);
+    /// Records how long an execution waited until it had a ready worker.
+    pub fn queued(&self, time: Duration) {
+        self.queue.record(time);
     }
 
-    /// Records an execution that failed.
-    pub fn failed(&self, error: &Error) {
-        let labels = [
-            ("code", self.code.clone()),
-            ("result", error.name().to_owned()),
-        ];
-        counter!("roma_executions_total", &labels).increment(1);
+    /// Records how long it took to send a request.
+    pub fn sent(&self, time: Duration) {
+        self.send.record(time);
+    }
+
+    /// Records how long a response took once its request was sent.
+    pub fn answered(&self, time: Duration) {
+        self.run.record(time);
+    }
+
+    fn over(&self, result: &str) {
+        count_execution(&self.code, result);
     }
 }
 
@@ -78,12 +66,90 @@ impl fmt::Debug for ExecutionMetrics {
     }
 }
 
-/// Records a call of a host function.
-pub(crate) fn host_call(function: &str, result: &'static str, time: Duration) {
+/// One execution, which is counted exactly once: by its result, or as dropped by its caller.
+#[derive(Debug)]
+pub struct CountedExecution {
+    metrics: Arc<ExecutionMetrics>,
+    is_over: bool,
+}
+
+impl CountedExecution {
+    /// Begins an execution.
+    #[must_use]
+    pub fn begin(metrics: &Arc<ExecutionMetrics>) -> Self {
+        Self {
+            metrics: Arc::clone(metrics),
+            is_over: false,
+        }
+    }
+
+    /// Counts the execution by its result.
+    pub fn over<T>(mut self, result: &Result<T, Error>) {
+        self.is_over = true;
+        match result {
+            Ok(_) => self.metrics.ok.increment(1),
+            Err(error) => self.metrics.over(error.name()),
+        }
+    }
+}
+
+impl Drop for CountedExecution {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.metrics.over(DROPPED);
+        }
+    }
+}
+
+/// Counts an execution for which there is no code.
+pub fn refused(error: &Error) {
+    count_execution("", error.name());
+}
+
+fn count_execution(code: &str, result: &str) {
+    let labels = [("code", code.to_owned()), ("result", result.to_owned())];
+    counter!("roma_executions_total", &labels).increment(1);
+}
+
+/// One call of a registered host function, which is counted exactly once: by its result, or as dropped
+/// with its execution.
+pub(crate) struct CountedCall<'a> {
+    function: &'a str,
+    since: Instant,
+    result: &'static str,
+}
+
+impl<'a> CountedCall<'a> {
+    pub(crate) fn begin(function: &'a str) -> Self {
+        Self {
+            function,
+            since: Instant::now(),
+            result: DROPPED,
+        }
+    }
+
+    pub(crate) fn over<T, E>(mut self, result: &Result<T, E>) {
+        self.result = if result.is_ok() { "ok" } else { "error" };
+    }
+}
+
+impl Drop for CountedCall<'_> {
+    fn drop(&mut self) {
+        count_host_call(self.function, self.result);
+        let time = self.since.elapsed();
+        histogram!("roma_host_call_seconds", "function" => self.function.to_owned()).record(time);
+    }
+}
+
+/// Counts a call of a function that is not registered. Its name comes from a UDF and is no label.
+pub(crate) fn unknown_host_call() {
+    count_host_call("", "unknown");
+}
+
+fn count_host_call(function: &str, result: &'static str) {
     let labels = [
         ("function", function.to_owned()),
         ("result", result.to_owned()),
     ];
     counter!("roma_host_calls_total", &labels).increment(1);
-    histogram!("roma_host_call_seconds", "function" => function.to_owned()).record(time);
 }

@@ -51,7 +51,7 @@ impl Pool {
         };
         let any_cause = |_: &Error| true;
         let Acquired {
-            lease,
+            mut lease,
             sent,
             was_awaited,
         } = self.acquire_with(patience, begin, any_cause).await?;

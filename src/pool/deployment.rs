@@ -27,7 +27,7 @@ type Results = mpsc::UnboundedReceiver<Result<(), Error>>;
 pub struct Deployments {
     pool: Arc<Pool>,
     tasks: JoinSet<()>,
-    _sweeper: JoinSet<()>,
+    _watchers: JoinSet<()>,
 }
 
 /// The first preparation of a pool in its slots.
@@ -66,12 +66,13 @@ impl Deployments {
             };
             tasks.spawn(deployment.run(prepared.clone()));
         }
-        let mut sweeper = JoinSet::new();
-        sweeper.spawn(Arc::clone(pool).sweep_forever());
+        let mut watchers = JoinSet::new();
+        watchers.spawn(Arc::clone(pool).sweep_forever());
+        watchers.spawn(Arc::clone(pool).follow_readiness());
         let deployments = Self {
             pool: Arc::clone(pool),
             tasks,
-            _sweeper: sweeper,
+            _watchers: watchers,
         };
         let preparation = Preparation {
             results,

@@ -72,6 +72,8 @@ impl Pool {
 
     fn ended(self: &Arc<Self>, id: WorkerId, end: WorkerEnd) {
         let mut state = self.lock();
+        // It may have been ready for a moment.
+        self.probe(&mut state, id);
         let Some(ended) = state.workers.ended(id) else {
             return;
         };

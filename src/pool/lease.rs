@@ -110,8 +110,9 @@ impl Lease {
     }
 
     /// Tells the pool that this worker became ready while the request waited for it.
-    pub(crate) fn note_ready(&self) {
-        self.claim.pool.note_ready(self.claim.id, self.worker.since);
+    pub(crate) fn note_ready(&mut self) {
+        let Claim { pool, id, .. } = &self.claim;
+        pool.note_ready(*id, &mut self.worker);
     }
 
     /// Waits until the worker is ready.

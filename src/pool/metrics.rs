@@ -1,6 +1,7 @@
-//! The instruments of one pool. `roma_core::metrics` lists their names and meanings.
+//! The instruments of one pool. `docs/metrics.md` lists their names and meanings.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
@@ -19,6 +20,8 @@ pub(crate) struct PoolMetrics {
     cpu: Histogram,
     stages: [Gauge; 4],
     waiting: Gauge,
+    /// What this pool has added to the gauges, which it shares with all pools of the same name.
+    added: Mutex<[usize; 5]>,
 }
 
 impl PoolMetrics {
@@ -34,6 +37,7 @@ impl PoolMetrics {
             cpu: own("roma_worker_cpu_seconds"),
             stages: ["starting", "ready", "busy", "ending"].map(stage),
             waiting: gauge!("roma_waiting_requests", "code" => code.to_owned()),
+            added: Mutex::default(),
             code: code.to_owned(),
         }
     }
@@ -55,11 +59,23 @@ impl PoolMetrics {
     }
 
     pub(crate) fn counts(&self, counts: &Counts) {
-        let stages = [counts.starting, counts.ready, counts.busy, counts.ending];
-        for (gauge, count) in self.stages.iter().zip(stages) {
-            gauge.set(count as f64);
+        let Counts {
+            starting,
+            ready,
+            busy,
+            ending,
+            waiting,
+        } = *counts;
+        let now = [starting, ready, busy, ending, waiting];
+        let mut added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
+        let gauges = self.stages.iter().chain([&self.waiting]);
+        for (gauge, (before, now)) in gauges.zip(added.iter().zip(now)) {
+            match now.checked_sub(*before) {
+                Some(more) => gauge.increment(more as f64),
+                None => gauge.decrement((before - now) as f64),
+            }
         }
-        self.waiting.set(counts.waiting as f64);
+        *added = now;
     }
 }
 

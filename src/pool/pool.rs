@@ -1,17 +1,19 @@
 //! The workers of one piece of loaded code.
 
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use roma_core::deadline::after;
 use roma_core::{CodeToken, Counts, Error, InForce};
+use roma_io::Arrivals;
 use roma_protocol::WorkerId;
 use roma_sandbox::limits::PoolLimits;
 use tokio::sync::{oneshot, watch};
 
 use crate::lease::Lease;
 use crate::metrics::PoolMetrics;
-use crate::options::{PoolOptions, Readiness};
+use crate::options::PoolOptions;
 use crate::spawner::Spawner;
 use crate::state::{PoolState, Sizes};
 use crate::worker::{self, Record, Worker, WorkerEnd};
@@ -27,6 +29,8 @@ pub struct Pool {
     pub(crate) token: CodeToken,
     pub(crate) options: PoolOptions,
     pub(crate) metrics: PoolMetrics,
+    /// The workers that have not said yet that they are ready.
+    pub(crate) arrivals: Arrivals,
     state: Mutex<State>,
     /// Why no request is taken any more.
     closed: watch::Sender<Option<Error>>,
@@ -60,8 +64,12 @@ pub struct Status {
 
 impl Pool {
     /// Returns a pool without workers. [`Deployments`](crate::Deployments) bring it into sandboxes.
-    #[must_use]
-    pub fn new(token: CodeToken, options: PoolOptions) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Host`] if this process can have no more descriptors.
+    pub fn new(token: CodeToken, options: PoolOptions) -> Result<Self, Error> {
+        let arrivals = Arrivals::new().map_err(|e| Error::host("watch workers", e))?;
         let sizes = Sizes {
             target: options.workers as usize,
             max_live: options.max_live as usize,
@@ -76,13 +84,14 @@ impl Pool {
             typical_start: options.start_timeout,
         };
         let metrics = PoolMetrics::new(&options.name);
-        Self {
+        Ok(Self {
             token,
             options,
             metrics,
+            arrivals,
             state: Mutex::new(state),
             closed: watch::Sender::new(None),
-        }
+        })
     }
 
     /// Returns the token of the code.
@@ -117,9 +126,10 @@ impl Pool {
     }
 
     pub(crate) fn take(self: &Arc<Self>, state: &mut State, or_starting: bool) -> Option<Lease> {
-        let by_byte = self.options.readiness == Readiness::Byte;
+        let by_byte = self.by_byte();
         let probe = |worker: &mut Worker| by_byte && worker.probe();
         let (id, mut worker) = state.workers.take(probe, or_starting && by_byte)?;
+        self.note_ready_in(state, id, &mut worker);
         worker.ready |= !by_byte;
         if worker.ready {
             self.stop_diagnosing(state, id);
@@ -148,7 +158,7 @@ impl Pool {
             };
             for _ in 0..wanted {
                 if let Err(error) = self.start_worker(state, now) {
-                    state.workers.start_failed(now, error);
+                    self.note_start_failure(state, error);
                     return;
                 }
             }
@@ -178,12 +188,17 @@ impl Pool {
 
     fn start_worker(self: &Arc<Self>, state: &mut State, now: Instant) -> Result<(), Error> {
         let id = WorkerId(state.next_worker);
-        state.next_worker += 1;
         let turn = id.0 as usize % state.spawners.len();
         let diagnose = !state.workers.is_trusted();
         let spawner = &state.spawners[turn];
         let (worker, record) = worker::start(id, spawner, &self.options, diagnose)
+            .and_then(|started| {
+                self.arrivals
+                    .add(started.0.data.as_fd(), id.0)
+                    .map(|()| started)
+            })
             .map_err(|e| Error::host("make a worker's connections", e))?;
+        state.next_worker += 1;
         state
             .workers
             .add(id, worker, record, self.start_deadline(now));
@@ -192,25 +207,23 @@ impl Pool {
     }
 
     /// Notes that a worker which a request has became ready.
-    pub(crate) fn note_ready(self: &Arc<Self>, id: WorkerId, since: Instant) {
+    pub(crate) fn note_ready(self: &Arc<Self>, id: WorkerId, worker: &mut Worker) {
         let mut state = self.lock();
-        self.note_ready_in(&mut state, id, since);
+        self.note_ready_in(&mut state, id, worker);
+        state.workers.succeeded();
         self.pump(&mut state);
     }
 
-    fn note_ready_in(&self, state: &mut State, id: WorkerId, since: Instant) {
-        state.workers.ready(id);
-        state.workers.succeeded();
-        self.note_start(state, id, since);
+    /// Without a readiness byte, it is the spawner that says when a worker is ready.
+    fn note_ready_in(&self, state: &mut State, id: WorkerId, worker: &mut Worker) {
+        if self.by_byte()
+            && let Some(since) = worker.first_seen_ready()
+        {
+            self.note_start(state, id, since);
+        }
     }
 
-    pub(crate) fn note_start(&self, state: &mut State, id: WorkerId, since: Instant) {
-        state.typical_start = since.elapsed();
-        self.metrics.start_time.record(state.typical_start);
-        self.stop_diagnosing(state, id);
-    }
-
-    fn stop_diagnosing(&self, state: &State, id: WorkerId) {
+    pub(crate) fn stop_diagnosing(&self, state: &State, id: WorkerId) {
         if let Some(record) = state.workers.payload(id) {
             record.stop_diagnosing(&self.options);
         }
@@ -223,12 +236,16 @@ impl Pool {
         self.pump(&mut state);
     }
 
-    fn put_back_in(&self, state: &mut State, id: WorkerId, worker: Worker) {
+    fn put_back_in(&self, state: &mut State, id: WorkerId, mut worker: Worker) {
         let due = self.start_deadline(worker.since);
-        let (ready, since) = (worker.ready, worker.since);
+        let ready = worker.ready;
+        self.note_ready_in(state, id, &mut worker);
         state.workers.put_back(id, worker, ready, due);
-        if ready && !state.workers.is_trusted() {
-            self.note_ready_in(state, id, since);
+        if !ready {
+            // Its byte may have come while a request had it.
+            self.probe(state, id);
+        } else if !state.workers.is_trusted() {
+            state.workers.succeeded();
         }
     }
 
@@ -277,7 +294,11 @@ impl Pool {
         tracing::debug!(code = %self.token, %cause, "a worker did not start");
         self.metrics.start_failed(&cause);
         let was_healthy = !state.workers.backoff().is_unhealthy();
-        state.workers.start_failed(Instant::now(), cause);
+        let now = Instant::now();
+        if matches!(cause, Error::Host { .. } | Error::WorkerStart(_)) && cause.retryable() {
+            state.workers.refused(now, cause.clone());
+        }
+        state.workers.start_failed(now, cause);
         if let (true, Some(cause)) = (was_healthy, state.workers.backoff().cause()) {
             tracing::warn!(code = %self.token, name = %self.options.name, %cause, "workers keep failing");
         }
@@ -296,16 +317,15 @@ impl Pool {
     fn sweep(self: &Arc<Self>) {
         let mut state = self.lock();
         let now = Instant::now();
-        let by_byte = self.options.readiness == Readiness::Byte;
+        self.look(&mut state);
+        let by_byte = self.by_byte();
         for id in state
             .workers
             .overdue(now, |worker| by_byte && worker.probe())
         {
             kill(&state, id);
         }
-        if by_byte && !state.workers.is_trusted() {
-            state.workers.refresh(Worker::probe);
-        }
+        state.workers.queue().prune(oneshot::Sender::is_closed);
         state.workers.settle(now);
         self.pump(&mut state);
         self.metrics.counts(&state.workers.counts());
@@ -364,9 +384,8 @@ impl Pool {
     /// Returns how the pool is doing.
     pub fn status(&self) -> Status {
         let mut state = self.lock();
-        if self.options.readiness == Readiness::Byte {
-            state.workers.refresh(Worker::probe);
-        }
+        self.look(&mut state);
+        state.workers.queue().prune(oneshot::Sender::is_closed);
         Status {
             counts: state.workers.counts(),
             started: state.next_worker,

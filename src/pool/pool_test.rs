@@ -12,7 +12,7 @@ use super::*;
 use crate::patience::Patience;
 
 fn pool(options: PoolOptions) -> Arc<Pool> {
-    Arc::new(Pool::new(CodeToken::new(1, 1), options))
+    Arc::new(Pool::new(CodeToken::new(1, 1), options).unwrap())
 }
 
 /// A pool whose spawner starts nothing.

@@ -20,13 +20,18 @@ impl<Q> Queue<Q> {
     /// Queues a request, unless the queue is full. `is_gone` tells which requests have given up.
     pub(crate) fn push(&mut self, request: Q, is_gone: impl Fn(&Q) -> bool) -> Result<(), Q> {
         if self.requests.len() >= self.limit {
-            self.requests.retain(|request| !is_gone(request));
+            self.prune(is_gone);
         }
         if self.requests.len() >= self.limit {
             return Err(request);
         }
         self.requests.push_back(request);
         Ok(())
+    }
+
+    /// Drops the requests that have given up.
+    pub(crate) fn prune(&mut self, is_gone: impl Fn(&Q) -> bool) {
+        self.requests.retain(|request| !is_gone(request));
     }
 
     /// Takes the request that waits longest.

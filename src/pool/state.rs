@@ -8,6 +8,7 @@ use roma_protocol::WorkerId;
 use roma_supervise::Backoff;
 
 use crate::queue::Queue;
+use crate::shortage::Shortage;
 
 /// How many of the longest-waiting workers are probed for readiness before one is taken.
 const MOST_PROBES: usize = 16;
@@ -43,6 +44,8 @@ struct Entry<L> {
     due: Option<Instant>,
     /// Since when it is known to be ready.
     ready_since: Option<Instant>,
+    /// Its start is over.
+    is_started: bool,
     payload: L,
 }
 
@@ -64,6 +67,7 @@ pub(crate) struct PoolState<I, L, Q> {
     live: HashMap<WorkerId, Entry<L>>,
     queue: Queue<Q>,
     backoff: Backoff,
+    shortage: Shortage,
     /// A worker was seen ready. Until then workers are started one at a time, and the first one is not
     /// replaced while the load that waits for it has it.
     proven: bool,
@@ -77,6 +81,7 @@ impl<I, L, Q> PoolState<I, L, Q> {
             live: HashMap::new(),
             queue: Queue::new(sizes.max_waiting),
             backoff: Backoff::default(),
+            shortage: Shortage::default(),
             proven: false,
         }
     }
@@ -86,8 +91,10 @@ impl<I, L, Q> PoolState<I, L, Q> {
         if !self.backoff.may_try(now) {
             return 0;
         }
-        let room = self.sizes.max_live.saturating_sub(self.live.len());
-        let missing = (self.sizes.target + self.queue.len()).saturating_sub(self.idle.len());
+        let most = self.sizes.max_live.min(self.shortage.most(now));
+        let room = most.saturating_sub(self.live.len());
+        let wanted = self.sizes.target.saturating_add(self.queue.len());
+        let missing = wanted.saturating_sub(self.idle.len());
         if self.is_trusted() {
             return missing.min(room);
         }
@@ -118,6 +125,7 @@ impl<I, L, Q> PoolState<I, L, Q> {
                 stage: Stage::Starting,
                 due: Some(due),
                 ready_since: None,
+                is_started: false,
                 payload,
             },
         );
@@ -142,6 +150,26 @@ impl<I, L, Q> PoolState<I, L, Q> {
         Some((id, idle))
     }
 
+    /// Notes whether a waiting worker is ready by now, and returns it if it is.
+    pub(crate) fn probe_idle(
+        &mut self,
+        id: WorkerId,
+        is_ready: impl Fn(&mut I) -> bool,
+    ) -> Option<&mut I> {
+        // The newest are at the end, and the newest become ready.
+        let at = self.idle.iter().rposition(|(idle, _)| *idle == id)?;
+        self.probe(at, is_ready).then(|| &mut self.idle[at].1)
+    }
+
+    /// Notes that the start of a worker is over.
+    pub(crate) fn note_started(&mut self, id: WorkerId) {
+        if let Some(entry) = self.live.get_mut(&id) {
+            entry.is_started = true;
+        }
+        let started = || self.live.values().filter(|entry| entry.is_started).count();
+        self.shortage.started(started);
+    }
+
     fn probe(&mut self, at: usize, is_ready: impl Fn(&mut I) -> bool) -> bool {
         let Some((id, idle)) = self.idle.get_mut(at) else {
             return false;
@@ -156,11 +184,17 @@ impl<I, L, Q> PoolState<I, L, Q> {
         entry.stage == Stage::Ready
     }
 
-    /// Notes which waiting workers are ready by now.
-    pub(crate) fn refresh(&mut self, is_ready: impl Fn(&mut I) -> bool) {
+    /// Notes which waiting workers are ready by now. Returns those of which it was not known.
+    pub(crate) fn refresh(&mut self, is_ready: impl Fn(&mut I) -> bool) -> Vec<WorkerId> {
+        let mut new = Vec::new();
         for at in 0..self.idle.len() {
-            self.probe(at, &is_ready);
+            let id = self.idle[at].0;
+            let is_starting = |entry: &Entry<L>| entry.stage == Stage::Starting;
+            if self.live.get(&id).is_some_and(is_starting) && self.probe(at, &is_ready) {
+                new.push(id);
+            }
         }
+        new
     }
 
     /// Notes that a worker reported that it is ready.
@@ -231,6 +265,11 @@ impl<I, L, Q> PoolState<I, L, Q> {
     /// Notes that a worker could not be started, or ended before it had a request.
     pub(crate) fn start_failed(&mut self, now: Instant, cause: Error) {
         self.backoff.failure(now, cause);
+    }
+
+    /// Notes that the machine has no room for another worker.
+    pub(crate) fn refused(&mut self, now: Instant, cause: Error) {
+        self.shortage.refused(self.live.len(), now, cause);
     }
 
     /// Removes all workers for which `is_gone` returns true.
@@ -430,6 +469,39 @@ mod tests {
         assert_eq!(state.wanted(later), 1, "it may die yet");
         state.settle(later + Duration::from_secs(1));
         assert_eq!(state.wanted(later), 3);
+    }
+
+    #[test]
+    fn a_shortage_outlasts_answered_requests_and_ends_with_one_worker_more() {
+        let (mut state, now) = state(1000, 1000);
+        start(&mut state, now, 1000);
+        for id in 10..1000 {
+            state.ended(WorkerId(id)).unwrap();
+            state.refused(now, Error::Cancelled);
+            state.start_failed(now, Error::Cancelled);
+        }
+        state.succeeded();
+        assert_eq!(state.wanted(now), 0, "ten have room");
+        state.ended(WorkerId(0)).unwrap();
+        assert_eq!(state.wanted(now), 1, "one is replaced");
+        state.add(WorkerId(1000), "worker", (), now);
+        let later = now + Duration::from_secs(60);
+        assert_eq!(state.wanted(later), 1, "one more is tried");
+        for id in 1..10 {
+            state.note_started(WorkerId(id));
+        }
+        state.add(WorkerId(1001), "worker", (), later);
+        state.note_started(WorkerId(1000));
+        assert_eq!(state.wanted(later), 0, "the one more is not there yet");
+        state.note_started(WorkerId(1001));
+        assert_eq!(state.wanted(later), 989);
+    }
+
+    #[test]
+    fn sizes_of_any_number_do_not_overflow() {
+        let (mut state, now) = state(usize::MAX, usize::MAX);
+        state.queue().push(1, |_| false).unwrap();
+        assert_eq!(state.wanted(now), usize::MAX);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use roma_sandbox::step::StepFailure;
 use roma_supervise::LogCapture;
 use tokio::sync::SetOnce;
 
+use crate::headroom;
 use crate::options::{PoolOptions, Readiness};
 use crate::random::execution_name;
 use crate::spawner::Spawner;
@@ -75,6 +76,8 @@ pub struct Worker {
     pub ready: bool,
     /// When it was started.
     pub since: Instant,
+    /// Whether its start was recorded.
+    is_recorded: bool,
 }
 
 /// What the pool keeps of a worker until its end is reported.
@@ -103,6 +106,7 @@ pub(crate) fn start(
         calls = Some(ours);
         inside.push(theirs);
     }
+    headroom::check(&inside)?;
     let name = execution_name();
     let spawn = Spawn {
         worker: id,
@@ -125,6 +129,7 @@ pub(crate) fn start(
         end,
         ready: false,
         since: Instant::now(),
+        is_recorded: false,
     };
     Ok((worker, record))
 }
@@ -141,6 +146,13 @@ impl Worker {
     pub(crate) fn probe(&mut self) -> bool {
         self.ready = self.ready || matches!(try_recv(self.data.as_fd(), &mut [0]), Ok(1));
         self.ready
+    }
+
+    /// Returns since when it was being started, if it is ready and this is the first call since then.
+    pub(crate) fn first_seen_ready(&mut self) -> Option<Instant> {
+        let is_first = self.ready && !self.is_recorded;
+        self.is_recorded |= self.ready;
+        is_first.then_some(self.since)
     }
 }
 

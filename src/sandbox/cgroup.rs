@@ -142,7 +142,7 @@ impl Group {
                 group.limit(hierarchies, name, "pids", &[("pids.max", &count)]);
         }
         if let Some(millis) = limits.cpu_millis {
-            let quota = (millis * CPU_PERIOD_MICROS / 1000).max(1000);
+            let quota = (millis.saturating_mul(CPU_PERIOD_MICROS) / 1000).max(1000);
             group.in_force.cpu = group.limit(
                 hierarchies,
                 name,

@@ -29,11 +29,14 @@ pub struct PoolLimits {
     pub memory: Option<u64>,
     /// Number of processes and threads of all workers together, including the spawners.
     pub processes: Option<u64>,
-    /// CPU time in thousandths of a core.
+    /// CPU time in thousandths of a core: at most [`MAX_CPU_MILLIS`](Self::MAX_CPU_MILLIS).
     pub cpu_millis: Option<u64>,
 }
 
 impl PoolLimits {
+    /// The largest limit of CPU time: a thousand cores.
+    pub const MAX_CPU_MILLIS: u64 = 1_000_000;
+
     /// Returns whether there is no limit.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use roma_core::{ConfigError, Error};
+use roma_protocol::control::{MAX_LIST, MAX_STRING_BYTES};
 
 use crate::banner;
 use crate::cores::cores;
@@ -16,6 +17,13 @@ use crate::run_dir;
 
 /// A shorter watchdog would end processes that only wait for a processor.
 const SHORTEST_WATCHDOG: Duration = Duration::from_secs(1);
+/// The largest bound on the address space of a sandbox: all addresses of a process.
+const MOST_MEMORY: u64 = 1 << 47;
+/// How many library mounts there may be, and how long their targets may be together, so that they fit into
+/// one message with the environment and the arguments of a UDF.
+const MOST_LIBRARIES: u64 = MAX_LIST as u64;
+const MOST_LIBRARY_BYTES: u64 = 16 << 10;
+const MOST_PATH_BYTES: u64 = MAX_STRING_BYTES as u64;
 /// How many gVisor sandboxes there may be.
 const SANDBOXES: RangeInclusive<u32> = 1..=64;
 
@@ -29,7 +37,7 @@ pub struct SandboxOptions {
     pub platform: Platform,
     /// Folders that UDFs may read.
     pub libraries: Vec<LibraryMount>,
-    /// A bound on the address space of each gVisor sandbox, in bytes.
+    /// A bound on the address space of each gVisor sandbox, in bytes: 1 to 128 TiB.
     pub memory: Option<u64>,
     /// How many gVisor sandboxes there are; by default one for each core, up to four.
     pub sandboxes: Option<u32>,
@@ -99,9 +107,39 @@ impl SandboxOptions {
                 "there may be 1 to 64; more than there are cores gain nothing",
             );
         }
+        if self.memory == Some(0) {
+            return wrong("memory_limit", "no sandbox could start");
+        }
+        ConfigError::at_most(
+            "memory_limit",
+            self.memory.unwrap_or(1),
+            MOST_MEMORY,
+            "leave it out for no limit",
+        )?;
         if !self.mode.is_gvisor() {
             self.check_without_gvisor()?;
         }
+        self.check_libraries()
+    }
+
+    fn check_libraries(&self) -> Result<(), ConfigError> {
+        let count = self.libraries.len() as u64;
+        ConfigError::at_most(
+            "library",
+            count,
+            MOST_LIBRARIES,
+            "mount a folder that holds several",
+        )?;
+        let paths = self.libraries.iter().flat_map(|m| [&m.source, &m.target]);
+        let lengths = paths.map(|path| path.as_os_str().len());
+        let longest = lengths.clone().max().unwrap_or(0) as u64;
+        ConfigError::at_most("library", longest, MOST_PATH_BYTES, "use a shorter path")?;
+        ConfigError::at_most(
+            "library",
+            lengths.sum::<usize>() as u64,
+            MOST_LIBRARY_BYTES,
+            "these are the bytes of all paths; use shorter ones",
+        )?;
         check_mounts(&self.libraries)
     }
 
@@ -243,6 +281,35 @@ mod tests {
         }
         let text = refused(|o| o.libraries = vec!["/no/such/folder".into()]);
         assert!(text.contains("/no/such/folder"), "{text}");
+    }
+
+    #[test]
+    fn numbers_are_accepted_up_to_their_maximum_and_refused_above() {
+        let accepted = |change: fn(&mut SandboxOptions)| {
+            let mut options = SandboxOptions::default();
+            change(&mut options);
+            options.check().unwrap();
+        };
+        accepted(|o| o.memory = Some(1 << 47));
+        assert!(refused(|o| o.memory = Some(0)).contains("memory_limit"));
+        assert!(refused(|o| o.memory = Some((1 << 47) + 1)).contains("memory_limit"));
+        accepted(|o| o.sandboxes = Some(64));
+        accepted(|o| o.watchdog = Duration::MAX);
+        let mounts = |count: usize, bytes: usize| -> Vec<LibraryMount> {
+            let target = |at: usize| format!("/{at:0>width$}", width = bytes - 1);
+            (0..count)
+                .map(|at| LibraryMount::at("/usr", target(at)))
+                .collect()
+        };
+        let with = |libraries| SandboxOptions {
+            libraries,
+            ..SandboxOptions::default()
+        };
+        with(mounts(64, 252)).check().unwrap();
+        with(mounts(65, 10)).check().unwrap_err();
+        with(mounts(64, 253)).check().unwrap_err();
+        with(mounts(1, 4096)).check().unwrap();
+        with(mounts(1, 4097)).check().unwrap_err();
     }
 
     #[test]

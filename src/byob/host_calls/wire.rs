@@ -66,7 +66,7 @@ pub fn take_request(
             Err(broken("length"))
         };
     };
-    if length > max_request + OVERHEAD {
+    if length > max_request.saturating_add(OVERHEAD) {
         return Err(broken("size"));
     }
     if rest.len() < length {

@@ -1,12 +1,13 @@
 //! What to load and how to run it.
 
+mod bounds;
 mod json;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use roma_core::{CodeToken, ConfigError};
+use roma_core::CodeToken;
 use roma_pool::{PoolOptions, Readiness};
 use roma_sandbox::limits::{PoolLimits, WorkerLimits};
 use roma_supervise::PoolCode;
@@ -75,17 +76,18 @@ pub enum Logs {
     /// The last `max_bytes` of standard output and error come with each execution's report. They may
     /// contain private data.
     Tail {
-        /// How much is kept for each execution.
+        /// How much is kept for each execution: 1 to [`LoadOptions::MAX_LOG_BYTES`].
         max_bytes: usize,
     },
 }
 
-/// What one process of a UDF may use. `None` leaves the kernel's own bound.
+/// What one process of a UDF may use. `None` leaves the kernel's own bound. Bytes go up to
+/// [`MAX_BYTES`](Limits::MAX_BYTES).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
     /// Processor time of all its threads, rounded up to whole seconds. Beyond it the kernel ends the
-    /// process. gVisor counts the time for which a thread is runnable, whether it runs or not: allow
+    /// process; at most [`MAX_CPU_TIME`](Self::MAX_CPU_TIME). gVisor counts the time for which a thread is runnable, whether it runs or not: allow
     /// more if there are many threads or the machine is busy.
     pub cpu_time: Option<Duration>,
     /// Address space in bytes (`RLIMIT_AS`). Runtimes that reserve much, such as Go's, need much.
@@ -93,11 +95,11 @@ pub struct Limits {
     /// Heap and private writable mappings in bytes (`RLIMIT_DATA`). By default a quarter of the memory
     /// that the machine or the container has. A stock runsc counts only the heap.
     pub data: Option<u64>,
-    /// Open descriptors.
+    /// Open descriptors, up to [`MAX_OPEN_FILES`](Self::MAX_OPEN_FILES).
     pub open_files: u32,
     /// The size of a file it writes, in bytes. There is nothing to write to without `private_tmp`.
     pub file_size: Option<u64>,
-    /// Processes and threads.
+    /// Processes and threads: 1 to [`MAX_PROCESSES`](Self::MAX_PROCESSES).
     pub processes: u32,
     /// The main thread's stack, in bytes.
     pub stack: u64,
@@ -143,20 +145,23 @@ impl Limits {
 pub struct LoadOptions {
     /// A name for logs and metrics. It becomes a metric label: keep the number of names small.
     pub name: String,
-    /// How many processes wait ready for requests.
+    /// How many processes wait ready for requests: 1 to [`MAX_WORKERS`](Self::MAX_WORKERS).
     pub workers: u32,
-    /// How many processes may live at once, waiting, running and ending. By default twice `workers`.
+    /// How many processes may live at once, waiting, running and ending: from `workers` up to
+    /// [`MAX_WORKERS`](Self::MAX_WORKERS). By default twice `workers`.
     pub max_live: Option<u32>,
-    /// How many requests may wait for a worker; more are refused at once.
+    /// How many requests may wait for a worker; more are refused at once. At most
+    /// [`MAX_WAITING`](Self::MAX_WAITING).
     pub max_waiting: u32,
     /// How many processes start workers, spread over the gVisor sandboxes. The default suits the machine.
-    /// With fewer of them than sandboxes, this code is only in as many sandboxes.
+    /// With fewer of them than sandboxes, this code is only in as many sandboxes. 1 to
+    /// [`MAX_SPAWNERS`](Self::MAX_SPAWNERS).
     pub spawners: Option<u32>,
     /// How the UDF reports that it is ready.
     pub readiness: Readiness,
-    /// How long a process may take to become ready.
+    /// How long a process may take to become ready: any time but zero.
     pub start_timeout: Duration,
-    /// How long a process may take to end by itself after its response.
+    /// How long a process may take to end by itself after its response: any time.
     pub exit_grace: Duration,
     /// What happens to the output of the UDF.
     pub logs: Logs,
@@ -165,15 +170,16 @@ pub struct LoadOptions {
     /// Limits of all processes together. Control groups enforce them, if the machine has any that this
     /// process may use.
     pub pool_limits: PoolLimits,
-    /// The UDF's whole environment. By default it is empty.
+    /// The UDF's whole environment. By default it is empty. See [`MAX_TEXTS`](Self::MAX_TEXTS).
     pub env: Vec<(String, String)>,
-    /// Arguments after the documented two.
+    /// Arguments after the documented two. See [`MAX_TEXTS`](Self::MAX_TEXTS).
     pub args: Vec<String>,
-    /// The largest response, in bytes.
+    /// The largest response, in bytes: 1 to [`MAX_MESSAGE_BYTES`](Self::MAX_MESSAGE_BYTES).
     pub max_response: usize,
-    /// The largest request, in bytes.
+    /// The largest request, in bytes: at most [`MAX_MESSAGE_BYTES`](Self::MAX_MESSAGE_BYTES).
     pub max_request: usize,
-    /// A private `/tmp` of this many bytes for each execution. By default no file can be written.
+    /// A private `/tmp` of this many bytes for each execution: 1 to
+    /// [`MAX_PRIVATE_TMP`](Self::MAX_PRIVATE_TMP). By default no file can be written.
     pub private_tmp: Option<u64>,
     /// Whether UDFs see `/proc` (of their own PID namespace). Some runtimes need it. Without gVisor
     /// only a service that runs as root can provide it.
@@ -258,8 +264,10 @@ impl LoadOptions {
     /// Returns the maximum of live processes.
     #[must_use]
     pub fn effective_max_live(&self) -> u32 {
-        self.max_live
-            .unwrap_or_else(|| self.workers.saturating_mul(2).max(self.workers + 2))
+        let workers = self.workers;
+        let more = workers.saturating_mul(2).max(workers.saturating_add(2));
+        let by_default = more.min(Self::MAX_WORKERS).max(workers);
+        self.max_live.unwrap_or(by_default)
     }
 
     /// Returns the options of the pool.
@@ -298,44 +306,12 @@ impl LoadOptions {
             copies: self.program_copies,
         }
     }
-
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let wrong = |option, reason| Err(ConfigError::LoadOption { option, reason });
-        if self.workers == 0 {
-            return wrong("workers", "at least one must be ready");
-        }
-        if self.effective_max_live() < self.workers {
-            return wrong("max_live", "it must not be less than `workers`");
-        }
-        if self.spawners == Some(0) {
-            return wrong("spawners", "at least one must start workers");
-        }
-        if self.start_timeout.is_zero() {
-            return wrong("start_timeout", "a process needs some time to start");
-        }
-        if self.max_response == 0 {
-            return wrong("max_response", "no response could ever be accepted");
-        }
-        if matches!(self.logs, Logs::Tail { max_bytes: 0 }) {
-            return wrong("logs", "use `Logs::Off` to keep nothing");
-        }
-        if self.env.iter().any(|(name, value)| {
-            name.is_empty() || name.contains(['=', '\0']) || value.contains('\0')
-        }) {
-            return wrong(
-                "env",
-                "a name must not be empty or hold `=`, and nothing may hold NUL",
-            );
-        }
-        if self.args.iter().any(|arg| arg.contains('\0')) {
-            return wrong("args", "an argument must not hold NUL");
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use roma_core::ConfigError;
+
     use super::*;
 
     fn refused(change: impl FnOnce(&mut LoadOptions)) -> &'static str {
@@ -368,11 +344,5 @@ mod tests {
             "env"
         );
         assert_eq!(refused(|o| o.args = vec!["a\0b".into()]), "args");
-    }
-
-    #[test]
-    fn there_is_room_for_replacements_by_default() {
-        assert_eq!(LoadOptions::with_workers(1).effective_max_live(), 3);
-        assert_eq!(LoadOptions::with_workers(100).effective_max_live(), 200);
     }
 }

@@ -48,11 +48,13 @@ impl Request {
         unless_lost(exchange.until_sent(), &worker.end).await?;
         let times = &mut trace.report.times;
         times.send = start.elapsed();
+        self.code.metrics.sent(times.send);
         if self.in_flight.may_spin() {
             exchange.spin_for_response()?;
         }
         let response = unless_lost(exchange.until_answered(), &worker.end).await?;
         times.run = start.elapsed() - times.send;
+        self.code.metrics.answered(times.run);
         Ok(response)
     }
 

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use roma_core::metrics::CountedExecution;
 use roma_core::{Canceller, Error, ExecuteOptions, Finished, HostFunctions};
 use roma_io::{Outgoing, has_begun_to_answer};
 use roma_pool::{Lease, Patience, Worker};
@@ -19,6 +20,7 @@ use trace::Trace;
 /// A request to execute.
 #[derive(Debug)]
 pub(crate) struct Request {
+    pub(crate) counted: CountedExecution,
     pub(crate) code: Arc<Loaded>,
     pub(crate) payload: Bytes,
     pub(crate) options: ExecuteOptions,
@@ -41,11 +43,7 @@ impl Request {
             () = canceller.cancelled() => Err(Error::Cancelled),
             result = self.execute(&mut trace) => result,
         };
-        let metrics = &self.code.metrics;
-        match &result {
-            Ok(_) => metrics.answered(trace.report.times),
-            Err(error) => metrics.failed(error),
-        }
+        self.counted.over(&result);
         trace.finish(result)
     }
 
@@ -65,6 +63,7 @@ impl Request {
         let patience = Patience::new(self.options.queue_timeout);
         let (mut lease, outgoing) = self.acquire(patience, trace).await?;
         trace.report.times.queue = patience.since.elapsed();
+        self.code.metrics.queued(trace.report.times.queue);
         let response = self.exchange(&mut lease, outgoing, trace).await?;
         lease.answered(self.code.options.exit_grace);
         Ok(response)

@@ -329,6 +329,29 @@ in_both_modes! {
         service.shutdown().await;
     }
 
+    async fn workers_leave_descriptors_to_the_rest_of_this_process(bed: TestBed) {
+        let service = bed.service().await;
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, 256, hard).unwrap();
+        let code = service.load(udf("misbehaving_udf"), workers(400)).await.unwrap();
+        until("no worker more is started", || !service.status(&code).unwrap().is_healthy()).await;
+        let opened: Vec<_> = (0..20).map(|_| fs::File::open("/dev/null")).collect();
+        let failure = service.status(&code).unwrap().failure.unwrap();
+        for _ in 0..3 {
+            assert_echoes(&service, &code).await;
+        }
+        // It is prepared, but there is no room for its workers.
+        let hasty = LoadOptions { start_timeout: Duration::from_millis(500), ..workers(1) };
+        let other = service.load(code, hasty).await;
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+        assert_eq!((failure.fault(), failure.errno()), (Fault::Host, Some(nix::libc::EMFILE)));
+        assert!(opened.iter().all(Result::is_ok), "{opened:?}");
+        let other = other.unwrap_err();
+        assert!(other.fault() == Fault::Host && other.retryable(), "{other:?}");
+        drop(opened);
+        service.shutdown().await;
+    }
+
     async fn a_sandbox_killed_while_descriptors_are_exhausted_is_replaced(bed: TestBed) {
         let service = bed.service().await;
         let code = service.load(udf("misbehaving_udf"), workers(1)).await.unwrap();

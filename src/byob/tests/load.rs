@@ -134,6 +134,48 @@ in_every_sandbox! {
         service.shutdown().await;
     }
 
+    async fn numbers_beyond_their_maximum_are_refused_and_nothing_is_started(bed: TestBed) {
+        let service = bed.service().await;
+        let neighbour = service.load(udf("sample_udf"), workers(1)).await.unwrap();
+        let sandbox = service.sandbox_processes();
+        let texts = |count: usize| vec!["x".to_owned(); count];
+        for (options, name) in [
+            (workers(LoadOptions::MAX_WORKERS + 1), "workers"),
+            (workers(1_000_000_000), "workers"),
+            (workers(u32::MAX), "workers"),
+            (LoadOptions { max_live: Some(u32::MAX), ..workers(1) }, "max_live"),
+            (LoadOptions { max_waiting: u32::MAX, ..workers(1) }, "max_waiting"),
+            (LoadOptions { spawners: Some(65), ..workers(1) }, "spawners"),
+            (LoadOptions { args: texts(65), ..workers(1) }, "args"),
+            (LoadOptions { max_response: usize::MAX, ..workers(1) }, "max_response"),
+        ] {
+            let error = service.load(udf("sample_udf"), options).await.unwrap_err();
+            let is_named = matches!(
+                error,
+                Error::Config(ConfigError::TooLarge { option, .. }) if option == name
+            );
+            assert!(is_named, "{name}: {error:?}");
+        }
+        assert_eq!(service.list().len(), 1);
+        let most = LoadOptions {
+            max_waiting: LoadOptions::MAX_WAITING,
+            max_live: Some(LoadOptions::MAX_WORKERS),
+            max_request: LoadOptions::MAX_MESSAGE_BYTES,
+            max_response: LoadOptions::MAX_MESSAGE_BYTES,
+            logs: Logs::Tail { max_bytes: LoadOptions::MAX_LOG_BYTES },
+            private_tmp: Some(LoadOptions::MAX_PRIVATE_TMP),
+            args: texts(LoadOptions::MAX_TEXTS),
+            ..workers(1)
+        };
+        let code = service.load(udf("sample_udf"), most).await.unwrap();
+        for code in [code, neighbour] {
+            let response = service.execute(&code, hello(), patient()).await.unwrap();
+            assert_eq!(greeting(&response), "Hello, world!");
+        }
+        assert_eq!(service.sandbox_processes(), sandbox, "nothing killed the sandbox");
+        service.shutdown().await;
+    }
+
     async fn a_service_is_used_through_the_trait_of_engines(bed: TestBed) {
         let engine: Arc<dyn Engine> = Arc::new(bed.service().await);
         let options = json!({ "workers": 1, "start_timeout": PATIENCE.as_secs() });

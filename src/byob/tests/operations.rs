@@ -1,4 +1,4 @@
-//! What an operator sees: metrics, memory, limits in force, the debug log, external mode.
+//! What an operator sees: memory, limits in force, the debug log, external mode.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -7,96 +7,17 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use nix::unistd::Pid;
-use roma_byob::{Error, ExecuteOptions, LoadOptions, Mode, PoolLimits};
+use roma_byob::{LoadOptions, Mode, PoolLimits};
 
-use common::messages::hello;
 use common::processes::status_field;
 use common::requests::assert_greets;
 use common::sandboxes::sandbox_process;
-use common::{GVISOR_STRICT, MINIMAL_STRICT, PATIENCE, TestBed, patient, udf, workers};
-
-/// The value of each counter and gauge and the number of samples of each histogram, by name and labels.
-fn numbers(snapshotter: &Snapshotter) -> BTreeMap<String, u64> {
-    let entries = snapshotter.snapshot().into_vec().into_iter();
-    entries
-        .map(|(key, _, _, value)| {
-            let (_, key) = key.into_parts();
-            let labels: String = key
-                .labels()
-                .map(|label| format!(" {}={}", label.key(), label.value()))
-                .collect();
-            let number = match value {
-                DebugValue::Counter(count) => count,
-                DebugValue::Gauge(value) => value.into_inner() as u64,
-                DebugValue::Histogram(values) => values.len() as u64,
-            };
-            (format!("{}{labels}", key.name()), number)
-        })
-        .collect()
-}
-
-#[test]
-fn metrics_count_executions_and_workers() {
-    let recorder = DebuggingRecorder::new();
-    let snapshotter = recorder.snapshotter();
-    recorder.install().unwrap();
-    common::run(MINIMAL_STRICT, async |bed: TestBed| {
-        let service = bed.service().await;
-        let named = |name: &str| LoadOptions {
-            name: name.into(),
-            ..workers(1)
-        };
-        let good = service
-            .load(udf("sample_udf"), named("good"))
-            .await
-            .unwrap();
-        let slow = service.load(udf("pause_udf"), named("slow")).await.unwrap();
-        for _ in 0..3 {
-            assert_greets(&service, &good).await;
-        }
-        let short = ExecuteOptions {
-            deadline: Duration::from_millis(50),
-            ..patient()
-        };
-        let error = service.execute(&slow, hello(), short).await.unwrap_err();
-        assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
-        service.shutdown().await;
-    });
-    let numbers = numbers(&snapshotter);
-    let number = |key: &str| {
-        *numbers
-            .get(key)
-            .unwrap_or_else(|| panic!("no metric {key} in {numbers:#?}"))
-    };
-    assert_eq!(number("roma_executions_total code=good result=ok"), 3);
-    assert_eq!(number("roma_executions_total code=slow result=deadline"), 1);
-    for histogram in [
-        "roma_queue_seconds",
-        "roma_send_seconds",
-        "roma_run_seconds",
-    ] {
-        assert_eq!(number(&format!("{histogram} code=good")), 3);
-    }
-    assert!(number("roma_worker_starts_total code=good") >= 3);
-    assert!(number("roma_worker_life_seconds code=good") >= 2);
-    for step in ["clone", "setup", "exec"] {
-        assert!(
-            number(&format!(
-                "roma_worker_start_step_seconds code=good step={step}"
-            )) >= 2
-        );
-    }
-    for stage in ["starting", "ready", "busy", "ending"] {
-        assert_eq!(number(&format!("roma_workers code=good stage={stage}")), 0);
-    }
-}
+use common::{GVISOR_STRICT, MINIMAL_STRICT, PATIENCE, TestBed, udf, workers};
 
 /// The anonymous resident memory of this process, in bytes.
 fn resident() -> u64 {

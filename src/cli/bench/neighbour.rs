@@ -52,7 +52,7 @@ fn options(tenancy: Tenancy) -> LoadOptions {
             cpu_millis: tenancy.cpu_millis,
             ..PoolLimits::default()
         },
-        max_live: Some(2 * tenancy.processes),
+        max_live: Some(tenancy.processes.saturating_mul(2)),
         ..LoadOptions::with_workers(tenancy.processes)
     }
 }

@@ -12,6 +12,7 @@ use super::neighbour::{Neighbour, Tenancy};
 use super::report::{Report, Row};
 use super::service::{self, Asking, Run};
 use super::{floor, until_ready};
+use crate::options::number::{self, LARGE, MANY};
 use crate::options::target::Target;
 use crate::output::file::OutputFile;
 use crate::samples::hostile;
@@ -19,6 +20,8 @@ use crate::samples::{programs, request};
 
 /// The number of requests before times count.
 const WARM_UP: usize = 50;
+/// The largest number of requests whose times are kept.
+const MOST_REQUESTS: usize = 10_000_000;
 
 /// What to measure.
 #[derive(Debug, Args)]
@@ -33,7 +36,7 @@ pub struct ShareArgs {
     #[arg(long)]
     workers: Option<u32>,
     /// Clients, each of which waits for its response before its next request.
-    #[arg(long)]
+    #[arg(long, value_parser = number::parse::<1, MANY>)]
     concurrency: Option<usize>,
     /// Wait until all workers are ready before each request (which does not count as its time).
     #[arg(long)]
@@ -48,10 +51,10 @@ pub struct ShareArgs {
     #[arg(long, requires = "neighbours")]
     hostile: Option<PathBuf>,
     /// Requests in each measurement.
-    #[arg(long, default_value_t = 2000)]
+    #[arg(long, default_value_t = 2000, value_parser = number::parse::<1, MOST_REQUESTS>)]
     requests: usize,
     /// Bytes of payload in each request.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = number::parse::<0, LARGE>)]
     payload: usize,
     /// Number of spawners. By default the library chooses it.
     #[arg(long)]

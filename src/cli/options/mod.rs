@@ -3,5 +3,6 @@
 pub mod descriptors;
 pub mod duration;
 pub mod loading;
+pub mod number;
 pub mod request;
 pub mod target;

@@ -12,6 +12,7 @@ use anyhow::ensure;
 use clap::Args;
 use roma_byob::Service;
 
+use crate::options::number::{self, MANY};
 use crate::options::target::Target;
 use crate::output::file::OutputFile;
 use crate::samples::hostile;
@@ -35,7 +36,7 @@ pub struct SoakArgs {
     #[arg(long)]
     every: Option<f64>,
     /// Number of clients that send good requests, and of clients that send hostile ones.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = number::parse::<0, MANY>)]
     clients: usize,
     /// Highest allowed ratio of the 99th percentile at the end to that at the beginning.
     #[arg(long, default_value_t = 3.0)]

@@ -127,7 +127,11 @@ fn searches_end_with_what_they_found() {
 fn a_wrong_use_says_what_is_wrong() {
     for (arguments, what) in [
         (&["--qps-search-bounds", "9:1"][..], "LOW:HIGH"),
-        (&["--queries-per-second", "0"], "more than 0"),
+        (&["--queries-per-second", "0"], "0.001 to 1000000"),
+        (&["--queries-per-second", "1e-30"], "0.001 to 1000000"),
+        (&["--queries-per-second", "inf"], "0.001 to 1000000"),
+        (&["--qps-search-bounds", "1:4294967295"], "up to 1000000"),
+        (&["--burst-size", "4294967295"], "1 to 100000"),
         (&["--input-args", "7"], "prime-sieve"),
         (&["--duration", "soon"], "is not a duration"),
         (&["--request", "@/no/such/file"], "/no/such/file"),

@@ -35,6 +35,11 @@ use search::Lengths;
 /// The time between two progress messages.
 const NEWS: Duration = Duration::from_secs(1);
 
+/// The lowest and highest rates, in bursts a second, and the most calls in each.
+const LEAST_RATE: f64 = 0.001;
+const MOST_RATE: u32 = 1_000_000;
+const MOST_A_BURST: u32 = 100_000;
+
 /// The options of traffic.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -128,9 +133,11 @@ pub struct TrafficArgs {
 fn bounds(text: &str) -> Result<(u32, u32), String> {
     let parsed = text.split_once(':').and_then(|(low, high)| {
         let (low, high) = (low.parse().ok()?, high.parse().ok()?);
-        (0 < low && low <= high).then_some((low, high))
+        (0 < low && low <= high && high <= MOST_RATE).then_some((low, high))
     });
-    parsed.ok_or_else(|| format!("`{text}` is not a range; write LOW:HIGH, such as 1:10000"))
+    parsed.ok_or_else(|| {
+        format!("`{text}` is not a range up to {MOST_RATE}; write LOW:HIGH, such as 1:10000")
+    })
 }
 
 /// Sends traffic or searches, and prints the result.
@@ -145,7 +152,7 @@ pub async fn run(arguments: TrafficArgs) -> anyhow::Result<ExitCode> {
     )?;
     let service = arguments.target.builder().start().await?;
     let options = LoadOptions {
-        max_waiting: u32::MAX,
+        max_waiting: LoadOptions::MAX_WAITING,
         ..LoadOptions::with_workers(arguments.num_workers)
     };
     let code = service.load(&udf, options).await?;
@@ -180,10 +187,13 @@ fn plan(arguments: &TrafficArgs) -> anyhow::Result<Plan> {
         queries_per_second,
         ..
     } = *arguments;
-    ensure!(burst_size > 0, "--burst-size must not be 0");
     ensure!(
-        queries_per_second > 0.0,
-        "--queries-per-second must be more than 0"
+        (1..=MOST_A_BURST).contains(&burst_size),
+        "--burst-size must be 1 to {MOST_A_BURST}"
+    );
+    ensure!(
+        (LEAST_RATE..=f64::from(MOST_RATE)).contains(&queries_per_second),
+        "--queries-per-second must be {LEAST_RATE} to {MOST_RATE}"
     );
     let bursts = match arguments.total_invocations {
         Some(calls) => calls.div_ceil(burst_size.into()),

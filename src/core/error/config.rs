@@ -73,6 +73,18 @@ pub enum ConfigError {
         /// Why.
         reason: String,
     },
+    /// A number is larger than an option may be.
+    #[error("option `{option}`: {value} is more than the {most} that it may be; {advice}")]
+    TooLarge {
+        /// The name of the option.
+        option: &'static str,
+        /// The number.
+        value: u64,
+        /// The largest number that is accepted.
+        most: u64,
+        /// What to do.
+        advice: &'static str,
+    },
     /// The file in which the container layers name their programs cannot be used.
     #[error("cannot use {} of the container layers: {reason}", path.display())]
     Layers {
@@ -112,4 +124,28 @@ pub enum ConfigError {
     /// A host function is registered twice or has no name.
     #[error("host function `{0}` has no name or is registered twice")]
     HostFunction(String),
+}
+
+impl ConfigError {
+    /// Refuses a number that is larger than an option may be.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::TooLarge`], with this advice.
+    pub fn at_most(
+        option: &'static str,
+        value: u64,
+        most: u64,
+        advice: &'static str,
+    ) -> Result<(), Self> {
+        match value <= most {
+            true => Ok(()),
+            false => Err(Self::TooLarge {
+                option,
+                value,
+                most,
+                advice,
+            }),
+        }
+    }
 }

@@ -200,6 +200,7 @@ fn no_error_shows_what_a_udf_printed_as_it_is() {
         what: HOSTILE.into(),
         step: None,
         exit: None,
+        out_of_memory: false,
         log_tail: log_tail(),
     });
     let crash = Error::StartCrashed {

@@ -96,7 +96,7 @@ impl Engine for ResidentEngine {
                 start_timeout: PATIENCE,
                 ..PoolOptions::default()
             };
-            let pool = Arc::new(Pool::new(token, options));
+            let pool = Arc::new(Pool::new(token, options).unwrap());
             let code = PoolCode {
                 bytes: code.bytes,
                 private_ipc: true,
