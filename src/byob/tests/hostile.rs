@@ -101,6 +101,11 @@ mod a_missing_guard_is_noticed {
     }
 
     #[test]
+    fn own_root() {
+        assert_noticed("OwnRoot", "find_wakes_of_shared_page");
+    }
+
+    #[test]
     fn closed_descriptors() {
         assert_noticed("ClosedDescriptors", "use_leaked_descriptor");
     }

@@ -19,7 +19,30 @@ pub fn machine(machine: &Machine) -> Vec<Check> {
         user_namespaces(machine),
         seccomp(machine),
         control_groups(machine),
+        memory(machine.memory_of_process),
     ]
+}
+
+/// Less than this is not enough for some runtimes.
+const LITTLE_MEMORY: u64 = 128 << 20;
+
+fn memory(of_process: Option<u64>) -> Check {
+    let Some(bytes) = of_process else {
+        return Check::weak(
+            "memory",
+            "cannot be read: a process of a UDF has no limit by default",
+        )
+        .fix("set `Limits::data` for each piece of code");
+    };
+    let found = format!(
+        "a process of a UDF may take {} MiB by default, a quarter of what there is",
+        bytes >> 20
+    );
+    match bytes {
+        LITTLE_MEMORY.. => Check::ok("memory", found),
+        _ => Check::weak("memory", found)
+            .fix("give the container more memory, or set `Limits::data` for code that needs more"),
+    }
 }
 
 fn kernel(release: &str) -> Check {
@@ -192,6 +215,7 @@ mod tests {
                     cpu: true,
                 },
             },
+            memory_of_process: Some(1 << 30),
         }
     }
 
@@ -283,5 +307,18 @@ mod tests {
         assert!(verdict == Verdict::Weak && fix.contains("--user"));
         let (verdict, fix) = judged("control groups", |m| m.control_groups.second = false);
         assert!(verdict == Verdict::Weak && fix.contains("mount"));
+    }
+
+    #[test]
+    fn little_or_unknown_memory_is_weak_and_says_what_to_set() {
+        let (verdict, fix) = judged("memory", |machine| {
+            machine.memory_of_process = Some(100 << 20);
+        });
+        assert_eq!(verdict, Verdict::Weak);
+        assert!(fix.contains("Limits::data"), "{fix}");
+        let (verdict, _) = judged("memory", |machine| machine.memory_of_process = None);
+        assert_eq!(verdict, Verdict::Weak);
+        let (verdict, _) = judged("memory", |_| {});
+        assert_eq!(verdict, Verdict::Ok);
     }
 }

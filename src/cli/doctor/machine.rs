@@ -22,6 +22,9 @@ pub struct Machine {
     /// The actions that seccomp filters may take; `None` if the kernel has no seccomp filters.
     pub seccomp_actions: Option<String>,
     pub control_groups: ControlGroups,
+    /// How many bytes of memory a process of a UDF may take by default. `None` if the memory of this
+    /// machine cannot be read.
+    pub memory_of_process: Option<u64>,
 }
 
 /// The rights of this process.
@@ -63,6 +66,7 @@ impl Machine {
             namespaces: NamespaceLimits::look(),
             seccomp_actions: fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail").ok(),
             control_groups: ControlGroups::look(),
+            memory_of_process: roma_byob::Limits::default().data,
         }
     }
 }
