@@ -82,6 +82,15 @@ pub(crate) const TRICKS: &[(&str, Trick)] = &[
     ("find_wakes_of_private_page", |_, _| {
         wait_on_program(libc::MAP_PRIVATE)
     }),
+    ("leave_io_priority", |_, _| {
+        let set = [OF_GROUP, 0, IDLE_PRIORITY];
+        call(libc::SYS_ioprio_set, &set).into()
+    }),
+    ("find_io_priority", |_, _| {
+        call(libc::SYS_ioprio_get, &[OF_GROUP, 0]).map_or_else(Answer::from, |priority| {
+            Answer::done_if(priority == IDLE_PRIORITY)
+        })
+    }),
     ("leave_time_of_input", |_, _| {
         call(libc::SYS_utimensat, &[0, 0, 0, 0]).into()
     }),
@@ -217,6 +226,10 @@ fn watch_opens() -> Answer {
     };
     watch().unwrap_or_else(Answer::from)
 }
+
+/// All processes of the caller's process group, and a priority that nothing else sets.
+const OF_GROUP: usize = 2;
+const IDLE_PRIORITY: usize = 3 << 13;
 
 const F_GET_RW_HINT: usize = 1035;
 const F_SET_RW_HINT: usize = 1036;

@@ -54,6 +54,7 @@ guards! {
     TmpSize
     ClosedDescriptors
     DeathSignal
+    ProcessGroup
     Kill
     PidNamespaceOfPool
     MountNamespaceOfPool

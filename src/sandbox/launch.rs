@@ -237,6 +237,9 @@ impl Attempt<'_> {
             if is_enabled(Guard::DeathSignal) {
                 die_with_spawner()?;
             }
+            if is_enabled(Guard::ProcessGroup) {
+                leave_process_group(gate)?;
+            }
             unblock_signals()
         })?;
         step::run(Step::PlaceDescriptors, || self.place_descriptors())?;
@@ -359,6 +362,14 @@ fn die_with_spawner() -> Result<(), Errno> {
     // SAFETY: takes numbers only.
     Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong, 0, 0, 0) })
         .map(drop)
+}
+
+/// Makes a process group of its own. Its members reach each other by signals and priorities, whatever PID
+/// namespace they are in.
+fn leave_process_group(gate: Gate) -> Result<(), Errno> {
+    // SAFETY: takes numbers only.
+    let result = unsafe { libc::syscall(libc::SYS_setpgid, 0, 0, 0, 0, 0, gate.secret()) };
+    Errno::result(result).map(drop)
 }
 
 fn unblock_signals() -> Result<(), Errno> {

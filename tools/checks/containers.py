@@ -27,7 +27,7 @@ USERS = ("root", "nonroot")
 
 # The flags of docs/containers.md.
 OUR_FILTER = [f"--security-opt=seccomp={PROFILE}"]
-RUN_DIR = ["--tmpfs=/scratch", "--env=ROMA_RUN_DIR=/scratch/roma"]
+RUN_DIR = ["--tmpfs=/scratch:exec", "--env=ROMA_RUN_DIR=/scratch/roma"]
 HARDENED = [*OUR_FILTER, "--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only", *RUN_DIR]
 GVISOR, MINIMAL = ["--mode=gvisor"], ["--mode=minimal"]
 

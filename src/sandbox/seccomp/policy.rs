@@ -144,6 +144,7 @@ const CONDITIONAL: &[(c_long, Verdict)] = &[
     (SYS_mount, GATED),
     (SYS_unshare, GATED),
     (SYS_chroot, GATED),
+    (SYS_setpgid, GATED),
     (SYS_setresuid, GATED),
     (
         SYS_socket,
@@ -293,7 +294,7 @@ const OTHER_PROCESSES: &[c_long] = &[
     SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_process_madvise,
     SYS_process_mrelease, SYS_pidfd_getfd, SYS_kcmp, SYS_move_pages, SYS_migrate_pages,
     // Several sessions that start below others at once can stop gVisor's kernel.
-    SYS_setsid, SYS_setpgid,
+    SYS_setsid,
 ];
 
 /// Large kernel interfaces that computing does not need.

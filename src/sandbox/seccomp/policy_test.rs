@@ -100,7 +100,13 @@ fn calls_for_the_spawner_alone_need_the_secret() {
     for (policy, calls) in [
         (
             engine(),
-            &[SYS_mount, SYS_unshare, SYS_chroot, SYS_setresuid][..],
+            &[
+                SYS_mount,
+                SYS_unshare,
+                SYS_chroot,
+                SYS_setpgid,
+                SYS_setresuid,
+            ][..],
         ),
         (
             strict(),
@@ -108,6 +114,7 @@ fn calls_for_the_spawner_alone_need_the_secret() {
                 SYS_mount,
                 SYS_unshare,
                 SYS_chroot,
+                SYS_setpgid,
                 SYS_setresuid,
                 SYS_recvmsg,
                 SYS_dup3,

@@ -65,6 +65,7 @@ pub const GUARDS: &[Guard] = &[
     guard("LimitOfSignals", "`RLIMIT_SIGPENDING`, `RLIMIT_MSGQUEUE`", "Resources", NONE),
     guard("ReadOnlyRoot", "the root is read-only", "File system", NONE),
     guard("DetachedRoot", "the old root is detached", "File system", NONE),
+    guard("ProcessGroup", "a process group of its own", "Meetings", NONE),
     guard("OwnRoot", "each worker has a root of its own", "Meetings", STRICT),
     guard("MountFlags", "nosuid and nodev", "Own files", NONE),
     guard("TmpSize", "the size of `/tmp`", "Own files", NONE),
