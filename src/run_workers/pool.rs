@@ -50,7 +50,7 @@ pub(crate) fn run(config: PoolConfig) -> ExitCode {
     } = config;
     let in_force = group.in_force();
     let prepared = enter(&group, isolated, outer_ids).and_then(|privileged_clone| {
-        root::create(&load, code).map(|root| (root, privileged_clone))
+        root::create(&load, code, isolated).map(|root| (root, privileged_clone))
     });
     let (root, privileged_clone) = match prepared {
         Ok(prepared) => prepared,

@@ -38,7 +38,11 @@ pub(crate) struct Root {
 }
 
 /// Creates the root and moves this process into it.
-pub(crate) fn create(load: &Load, connection: OwnedFd) -> Result<Root, StepFailure> {
+pub(crate) fn create(
+    load: &Load,
+    connection: OwnedFd,
+    isolated: bool,
+) -> Result<Root, StepFailure> {
     let sources = step::run(Step::MountLibrary, || resolve(&load.libraries))?;
     step::run(Step::PrivateMounts, mounts::make_private)?;
     let staging = step::run(Step::MountRoot, || mounts::mount_root(ROOT_BYTES))?;
@@ -54,7 +58,11 @@ pub(crate) fn create(load: &Load, connection: OwnedFd) -> Result<Root, StepFailu
         .tmp_bytes
         .map(|bytes| mounts::tmp_options(Path::new(EMPTY), bytes));
     let proc_options = load.proc.then(|| mounts::proc_options(Path::new(EMPTY)));
-    let maker = step::run(Step::MountRoots, || RootMaker::new(load, libraries))?;
+    // On Linux, a view of a folder does not follow changes of it, and does not keep those apart who wait on
+    // its pages.
+    let maker = step::run(Step::MountRoots, || {
+        RootMaker::new(load, libraries, !isolated)
+    })?;
     step::run(Step::PivotRoot, mounts::detach_old_root)?;
     step::run(Step::SealRoot, || mounts::remount_read_only(Path::new("/")))?;
     Ok(Root {

@@ -58,10 +58,12 @@ pub(crate) struct RootMaker {
     unused: bool,
     folders: Vec<&'static str>,
     libraries: Vec<Library>,
+    /// Whether each root has a view of the libraries of its own.
+    views: bool,
 }
 
 impl RootMaker {
-    pub(crate) fn new(load: &Load, libraries: Vec<Library>) -> Result<Self, Errno> {
+    pub(crate) fn new(load: &Load, libraries: Vec<Library>, views: bool) -> Result<Self, Errno> {
         let wanted = [("tmp", load.tmp_bytes.is_some()), ("proc", load.proc)];
         Ok(Self {
             program: File::open(PROGRAM).map_err(|error| errno_of(&error))?,
@@ -71,6 +73,7 @@ impl RootMaker {
                 .filter_map(|(name, wanted)| wanted.then_some(name))
                 .collect(),
             libraries,
+            views,
         })
     }
 
@@ -129,7 +132,7 @@ impl RootMaker {
             let below = target.strip_prefix("/").unwrap_or(target);
             mounts::create_mount_point(source, &root.join(below))?;
             let target = seen.join(below);
-            if source.is_dir() {
+            if self.views && source.is_dir() {
                 mounts::view_read_only(source, &target, Path::new(EMPTY))?;
             } else {
                 mounts::bind_read_only(source, &target)?;

@@ -27,7 +27,8 @@ pub struct WorkerLimits {
 pub struct PoolLimits {
     /// Memory of all workers together, in bytes.
     pub memory: Option<u64>,
-    /// Number of processes and threads of all workers together, including the spawners.
+    /// Number of processes and threads of all workers together, including the spawners and one more of the
+    /// pool's own.
     pub processes: Option<u64>,
     /// CPU time in thousandths of a core: at most [`MAX_CPU_MILLIS`](Self::MAX_CPU_MILLIS).
     pub cpu_millis: Option<u64>,

@@ -79,7 +79,7 @@ pub fn bind_read_only(source: &Path, target: &Path) -> Result<(), Errno> {
 }
 
 /// Mounts a view of the folder `source` at `target`, read-only, whose files are not the same files as
-/// those of another view: locks and watches do not meet, and in gVisor nothing does. Falls back to
+/// those of another view: those who lock, watch or, in gVisor, wait do not meet. Falls back to
 /// [`bind_read_only`] if the kernel cannot make one. `empty` is an empty folder.
 pub fn view_read_only(source: &Path, target: &Path, empty: &Path) -> Result<(), Errno> {
     let layers = format!("lowerdir={}:{}", source.display(), empty.display());

@@ -337,12 +337,12 @@ in_both_modes! {
         until("no worker more is started", || !service.status(&code).unwrap().is_healthy()).await;
         let opened: Vec<_> = (0..20).map(|_| fs::File::open("/dev/null")).collect();
         let failure = service.status(&code).unwrap().failure.unwrap();
-        for _ in 0..3 {
-            assert_echoes(&service, &code).await;
-        }
         // It is prepared, but there is no room for its workers.
         let hasty = LoadOptions { start_timeout: Duration::from_millis(500), ..workers(1) };
         let other = service.load(code, hasty).await;
+        for _ in 0..3 {
+            assert_echoes(&service, &code).await;
+        }
         setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
         assert_eq!((failure.fault(), failure.errno()), (Fault::Host, Some(nix::libc::EMFILE)));
         assert!(opened.iter().all(Result::is_ok), "{opened:?}");
@@ -528,7 +528,8 @@ fn exhausted_processes_and_memory_are_reported_and_recovered() {
             spawners: Some(1),
             max_live: Some(8),
             pool_limits: PoolLimits {
-                processes: Some(3),
+                // Two workers, their spawner and the process that makes their roots.
+                processes: Some(4),
                 memory: Some(64 << 20),
                 ..PoolLimits::default()
             },
