@@ -126,8 +126,7 @@ impl ServiceBuilder {
     }
 
     /// The folder for the files of the running service. By default `$ROMA_RUN_DIR`, the folder of the
-    /// container layers, or a folder below `$XDG_RUNTIME_DIR`, `/run/roma`, or the temporary folder:
-    /// in gVisor mode the first of them where programs can be executed.
+    /// container layers, or a folder below `$XDG_RUNTIME_DIR`, `/run/roma` or the temporary folder.
     pub fn run_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.sandbox.run_dir = Some(path.into());
         self

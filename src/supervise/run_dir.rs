@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::fcntl::{Flock, FlockArg};
-use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{AccessFlags, eaccess};
 
 const LOCK_SUFFIX: &str = "lock";
@@ -95,63 +94,22 @@ pub(crate) fn clear_stale(run_dir: &Path, end_container: impl Fn(&Path, &str)) -
     cleared
 }
 
-/// Returns the default run directory. With `executes`, prefers one where programs can be executed: many
-/// systems mount `/run` without.
-pub(crate) fn default(executes: bool) -> PathBuf {
-    choose(candidates(), executes)
-}
-
-/// Returns the folders for services that name none, the best one first.
-fn candidates() -> Vec<PathBuf> {
+/// Returns the default run directory.
+pub(crate) fn default() -> PathBuf {
+    if let Some(dir) = std::env::var_os("XDG_RUNTIME_DIR").filter(|d| !d.is_empty()) {
+        return Path::new(&dir).join("roma");
+    }
     let uid = nix::unistd::geteuid();
-    let own = format!("roma-{uid}");
-    let of_session = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty());
-    let of_session = of_session.map(|dir| Path::new(&dir).join("roma"));
-    let of_root = (uid.is_root() && Path::new("/run").is_dir()).then(|| PathBuf::from("/run/roma"));
-    let anywhere = [
-        std::env::temp_dir().join(&own),
-        Path::new("/var/tmp").join(&own),
-    ];
-    of_session
-        .into_iter()
-        .chain(of_root)
-        .chain(anywhere)
-        .collect()
-}
-
-fn choose(candidates: Vec<PathBuf>, executes: bool) -> PathBuf {
-    let suits = |dir: &&PathBuf| !(executes && forbids_execution(dir));
-    let first = candidates.first().cloned().unwrap_or_default();
-    let chosen = candidates.iter().find(suits).cloned();
-    let chosen = chosen.unwrap_or_else(|| first.clone());
-    if chosen != first {
-        tracing::info!(
-            run_dir = %chosen.display(), instead_of = %first.display(),
-            "programs cannot be executed in the usual run directory"
-        );
+    if uid.is_root() && Path::new("/run").is_dir() {
+        return PathBuf::from("/run/roma");
     }
-    chosen
+    std::env::temp_dir().join(format!("roma-{uid}"))
 }
 
-/// Checks that services can keep their files in `dir`, which is created if it is missing, and with
-/// `executes` that programs can be executed there.
-pub(crate) fn check(dir: &Path, executes: bool) -> io::Result<()> {
+/// Checks that services can keep their files in `dir`, which is created if it is missing.
+pub(crate) fn check(dir: &Path) -> io::Result<()> {
     make_private_dir(dir)?;
-    eaccess(dir, AccessFlags::W_OK | AccessFlags::X_OK)?;
-    match executes && forbids_execution(dir) {
-        true => Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            "it is mounted noexec, and gVisor executes a program there",
-        )),
-        false => Ok(()),
-    }
-}
-
-/// Returns whether the file system of `dir`, or of the folder that it would be made in, is mounted noexec.
-fn forbids_execution(dir: &Path) -> bool {
-    let existing = dir.ancestors().find(|folder| folder.exists());
-    let flags = existing.and_then(|folder| statvfs(folder).ok());
-    flags.is_some_and(|found| found.flags().contains(FsFlags::ST_NOEXEC))
+    Ok(eaccess(dir, AccessFlags::W_OK | AccessFlags::X_OK)?)
 }
 
 /// Creates `dir` with mode 0700, or refuses one that another user could change.
@@ -256,52 +214,6 @@ mod tests {
         assert_eq!(count, 1);
         assert_eq!(*ended.lock().unwrap(), ["roma-1-2-3"]);
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
-    }
-
-    /// Calls `test` with a folder that is mounted noexec, in a mount namespace of a thread of its own.
-    fn with_noexec(test: impl FnOnce(&Path) + Send) {
-        use nix::mount::{MsFlags, mount};
-        use nix::sched::{CloneFlags, unshare};
-        const NONE: Option<&str> = None;
-        // An ordinary user may not mount.
-        if !nix::unistd::geteuid().is_root() {
-            return;
-        }
-        let root = scratch();
-        std::thread::scope(|scope| {
-            let test = || {
-                unshare(CloneFlags::CLONE_NEWNS).unwrap();
-                let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-                mount(NONE, "/", NONE, private, NONE).unwrap();
-                let kind = Some("tmpfs");
-                let flags = MsFlags::MS_NOEXEC;
-                mount(kind, root.path(), kind, flags, Some("mode=700")).unwrap();
-                test(root.path());
-            };
-            scope.spawn(test).join().unwrap();
-        });
-    }
-
-    #[test]
-    fn a_default_where_programs_cannot_be_executed_is_passed_over() {
-        with_noexec(|noexec| {
-            let usual = noexec.join("roma");
-            let scratch = scratch();
-            let other = scratch.path().join("run");
-            let both = || vec![usual.clone(), other.clone()];
-            assert_eq!(choose(both(), true), other);
-            assert_eq!(choose(both(), false), usual);
-            assert_eq!(choose(vec![usual.clone()], true), usual);
-        });
-    }
-
-    #[test]
-    fn a_folder_where_programs_cannot_be_executed_is_refused_if_they_must_be() {
-        with_noexec(|noexec| {
-            let error = check(noexec, true).unwrap_err();
-            assert!(error.to_string().contains("noexec"), "{error}");
-            check(noexec, false).unwrap();
-        });
     }
 
     #[test]

@@ -203,7 +203,7 @@ impl SandboxOptions {
 
     fn outer_config(&self) -> Result<OuterConfig, ConfigError> {
         let run_dir = programs::absolute(self.find_run_dir()?);
-        run_dir::check(&run_dir, self.mode.is_gvisor()).map_err(|e| ConfigError::RunDirectory {
+        run_dir::check(&run_dir).map_err(|e| ConfigError::RunDirectory {
             path: run_dir.clone(),
             reason: e.to_string(),
         })?;
@@ -232,7 +232,7 @@ impl SandboxOptions {
             return Ok(folder);
         }
         let installed = programs::installed::find()?.map(|installed| installed.run_dir);
-        Ok(installed.unwrap_or_else(|| run_dir::default(self.mode.is_gvisor())))
+        Ok(installed.unwrap_or_else(run_dir::default))
     }
 }
 

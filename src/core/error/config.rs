@@ -96,7 +96,7 @@ pub enum ConfigError {
     /// The folder for the service's files cannot be used.
     #[error(
         "cannot use the run directory {}: {reason}; make it a writable folder of this user \
-         (in a container a tmpfs with the option exec), or name another with ROMA_RUN_DIR or ServiceBuilder::run_dir",
+         (in a container a tmpfs), or name another with ROMA_RUN_DIR or ServiceBuilder::run_dir",
         path.display()
     )]
     RunDirectory {
