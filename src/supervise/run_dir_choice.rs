@@ -190,14 +190,14 @@ mod tests {
         let all = Surroundings {
             installed: Some("/run_workers".into()),
             runtime: Some("/run/user/7".into()),
-            cache: Some("/home/seven/.cache/roma".into()),
+            cache: Some("/cache/roma".into()),
             ..surroundings(7)
         };
         let expected = [
             "/run_workers",
             "/run/user/7/roma",
             "/tmp/roma-7",
-            "/home/seven/.cache/roma/run",
+            "/cache/roma/run",
         ];
         assert_eq!(texts(all), expected);
     }

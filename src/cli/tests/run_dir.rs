@@ -11,8 +11,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
-use common::{Said, program};
 use tempfile::TempDir;
+
+use common::{Said, program};
 
 /// A machine on which folders may be mounted noexec. The mounts exist for the programs that run in it.
 struct Machine {
