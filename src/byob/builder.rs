@@ -10,7 +10,7 @@ use roma_core::{
     ConfigError, Error, GrpcCode, HostCall, HostCallError, HostCallLimits, HostFunctions,
 };
 use roma_supervise::{
-    LibraryMount, Mode, Platform, SandboxOptions, Slots, SyscallFilter, banner, cores,
+    LibraryMount, Mode, Platform, RunDirChoice, SandboxOptions, Slots, SyscallFilter, banner, cores,
 };
 
 use crate::policy::Policy;
@@ -125,8 +125,12 @@ impl ServiceBuilder {
         self
     }
 
-    /// The folder for the files of the running service. By default `$ROMA_RUN_DIR`, the folder of the
-    /// container layers, or a folder below `$XDG_RUNTIME_DIR`, `/run/roma` or the temporary folder.
+    /// The folder for the files of the running service, by default `$ROMA_RUN_DIR`. In the modes with
+    /// gVisor it must not be mounted noexec.
+    ///
+    /// If neither names one, it is the first of these that is writable, belongs to this user alone and
+    /// is not mounted noexec: the folder of the container layers, `$XDG_RUNTIME_DIR/roma`, for root
+    /// `/run/roma` and `/var/lib/roma`, a folder in that for temporary files, and one in the user's cache.
     pub fn run_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.sandbox.run_dir = Some(path.into());
         self
@@ -177,6 +181,16 @@ impl ServiceBuilder {
     /// path that is wrong.
     pub fn find_runsc(&self) -> Result<PathBuf, ConfigError> {
         self.sandbox.programs.find_runsc()
+    }
+
+    /// Chooses the run directory as a start would, and creates it if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::RunDirectory`] for a folder that was named, [`ConfigError::NoRunDirectory`] if none
+    /// was named and none of the defaults can be used.
+    pub fn choose_run_dir(&self) -> Result<RunDirChoice, ConfigError> {
+        self.sandbox.choose_run_dir()
     }
 
     /// A function that UDFs may call by name, if their code is loaded with

@@ -52,5 +52,7 @@ pub use roma_core::{
 pub use roma_pool::Readiness;
 pub use roma_sandbox::limits::PoolLimits;
 pub use roma_sandbox::step::{Step, StepFailure};
-pub use roma_supervise::{LibraryMount, Mode, Platform, SyscallFilter, system_libraries};
+pub use roma_supervise::{
+    LibraryMount, Mode, Platform, RunDirChoice, SyscallFilter, UnusableFolder, system_libraries,
+};
 pub use service::Service;

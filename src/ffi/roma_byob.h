@@ -104,7 +104,8 @@ typedef struct roma_byob_config {
   roma_byob_text platform;
   /* Which system calls UDFs may make: "strict" (the default), "engine" or "none". */
   roma_byob_text syscall_filter;
-  /* Where the service keeps its files while it runs. */
+  /* Where the service keeps its files while it runs; with gVisor, a folder that is not mounted
+   * noexec. By default $ROMA_RUN_DIR, or the first usable one of several (docs/gvisor.md). */
   roma_byob_text run_dir;
   /* The programs run_workers and runsc. By default those that ROMA_RUN_WORKERS and ROMA_RUNSC name,
    * or beside this program, or in PATH. */

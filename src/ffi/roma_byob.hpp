@@ -253,8 +253,8 @@ struct Config {
   bool disable_ipc_namespace = false;
   // How gVisor intercepts system calls: "auto", "systrap", "ptrace" or "kvm". Empty is "auto".
   std::string platform;
-  // Where the service keeps its files while it runs. By default below $XDG_RUNTIME_DIR, /run/roma
-  // or the temporary folder.
+  // Where the service keeps its files while it runs; with gVisor, a folder that is not mounted
+  // noexec. By default $ROMA_RUN_DIR, or the first usable one of several (docs/gvisor.md).
   std::string run_dir;
   // The programs run_workers and runsc. By default those that ROMA_RUN_WORKERS and ROMA_RUNSC name,
   // or beside this program, or in PATH.

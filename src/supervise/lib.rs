@@ -21,6 +21,7 @@ mod pool_code;
 mod programs;
 mod remembered;
 mod run_dir;
+mod run_dir_choice;
 mod sandbox;
 mod sandbox_options;
 mod sandbox_slot;
@@ -35,6 +36,7 @@ pub use options::{
 pub use outer::{Outer, OuterConfig};
 pub use pool_code::PoolCode;
 pub use programs::{Programs, Runsc};
+pub use run_dir_choice::{RunDirChoice, UnusableFolder};
 pub use sandbox::{Prepared, Sandbox, unanswered};
 pub use sandbox_options::SandboxOptions;
 pub use sandbox_slot::{SandboxSlot, Slots};

@@ -32,7 +32,8 @@ impl Remembered {
     }
 }
 
-fn cache_dir() -> Option<PathBuf> {
+/// Returns Roma's folder in the user's cache, if the user has one.
+pub(crate) fn cache_dir() -> Option<PathBuf> {
     let set = |name| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())

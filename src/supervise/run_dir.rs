@@ -94,18 +94,6 @@ pub(crate) fn clear_stale(run_dir: &Path, end_container: impl Fn(&Path, &str)) -
     cleared
 }
 
-/// Returns the default run directory.
-pub(crate) fn default() -> PathBuf {
-    if let Some(dir) = std::env::var_os("XDG_RUNTIME_DIR").filter(|d| !d.is_empty()) {
-        return Path::new(&dir).join("roma");
-    }
-    let uid = nix::unistd::geteuid();
-    if uid.is_root() && Path::new("/run").is_dir() {
-        return PathBuf::from("/run/roma");
-    }
-    std::env::temp_dir().join(format!("roma-{uid}"))
-}
-
 /// Checks that services can keep their files in `dir`, which is created if it is missing.
 pub(crate) fn check(dir: &Path) -> io::Result<()> {
     make_private_dir(dir)?;

@@ -12,8 +12,9 @@ use crate::cores::cores;
 use crate::options::{LibraryMount, Mode, Platform, check_mounts};
 use crate::outer::{self, OuterConfig};
 use crate::platform;
-use crate::programs::{self, Programs, Runsc};
+use crate::programs::{Programs, Runsc};
 use crate::run_dir;
+use crate::run_dir_choice::{self, RunDirChoice};
 
 /// A shorter watchdog would end processes that only wait for a processor.
 const SHORTEST_WATCHDOG: Duration = Duration::from_secs(1);
@@ -201,12 +202,20 @@ impl SandboxOptions {
         }
     }
 
+    /// Chooses the run directory, and creates it if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::RunDirectory`] for a folder that was named, [`ConfigError::NoRunDirectory`] if none
+    /// was named and none of the defaults can be used.
+    pub fn choose_run_dir(&self) -> Result<RunDirChoice, ConfigError> {
+        run_dir_choice::choose(self.run_dir.as_deref(), self.mode.is_gvisor())
+    }
+
     fn outer_config(&self) -> Result<OuterConfig, ConfigError> {
-        let run_dir = programs::absolute(self.find_run_dir()?);
-        run_dir::check(&run_dir).map_err(|e| ConfigError::RunDirectory {
-            path: run_dir.clone(),
-            reason: e.to_string(),
-        })?;
+        let run_dir = self.choose_run_dir()?;
+        tell(&run_dir);
+        let run_dir = run_dir.path;
         let runsc = match self.mode.is_gvisor() {
             true => Runsc::at(self.programs.find_runsc()?),
             false => Runsc::default(),
@@ -222,18 +231,13 @@ impl SandboxOptions {
             watchdog: self.watchdog,
         })
     }
+}
 
-    fn find_run_dir(&self) -> Result<PathBuf, ConfigError> {
-        let from_environment = || {
-            let folder = std::env::var_os("ROMA_RUN_DIR")?;
-            (!folder.is_empty()).then(|| PathBuf::from(folder))
-        };
-        if let Some(folder) = self.run_dir.clone().or_else(from_environment) {
-            return Ok(folder);
-        }
-        let installed = programs::installed::find()?.map(|installed| installed.run_dir);
-        Ok(installed.unwrap_or_else(run_dir::default))
+fn tell(run_dir: &RunDirChoice) {
+    for folder in &run_dir.passed_over {
+        tracing::info!("not taken as run directory: {folder}");
     }
+    tracing::info!(run_dir = %run_dir.path.display(), "the files of the service are here");
 }
 
 fn clear_stale(config: &OuterConfig) {

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the demo's images in podman: with the flags that docs/containers.md calls enough, and with fewer.
+"""Runs the demo's images in podman and in Docker: with the flags that docs/containers.md calls enough, and with
+fewer. With the name of an engine, only in that one.
 
 With --rebuild, builds all images a second time instead, in another folder and with nothing cached,
 and compares the results. That takes as long as a first build.
@@ -9,18 +10,15 @@ import hashlib
 import json
 import pathlib
 import re
-import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 
+from container_engines import ENGINES
+
 WORKSPACE = pathlib.Path(__file__).resolve().parents[2]
 PROFILE = WORKSPACE / "container/seccomp.json"
-
-# podman's default limits are higher than a machine without systemd, or a container, may set.
-PODMAN_ULIMITS = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"]
-PODMAN_LIMITS = [*PODMAN_ULIMITS, "--network=none"]
 
 ANSWERED = "Everything ended, and nothing is left"
 USERS = ("root", "nonroot")
@@ -35,50 +33,67 @@ GVISOR, MINIMAL = ["--mode=gvisor"], ["--mode=minimal"]
 def main() -> int:
     if sys.argv[1:] == ["--rebuild"]:
         return rebuild()
-    missing = [tool for tool in ("podman", "podman-compose", "runc") if not shutil.which(tool)]
-    if missing:
-        print(f"missing: as root, apt-get install -y --no-install-recommends {' '.join(missing)}")
+    engines = [engine for engine in ENGINES if engine.name.lower() in (sys.argv[1:] or [engine.name.lower()])]
+    expect(engines, "usage: containers.py [podman|docker|--rebuild]")
+    if not all(shutil.which(tool) for engine in engines for tool in engine.needs):
+        packages = dict.fromkeys(package for engine in engines for package in engine.packages)
+        print(f"missing: as root, apt-get install -y --no-install-recommends {' '.join(packages)}")
         return 1
-    output("tools/bazel", "build", "--noshow_progress", "//container:all", *(f"//container/tools:demo_{u}.tar" for u in USERS))
-    out = pathlib.Path(output("tools/bazel", "info", "bazel-bin").strip()) / "container"
-    with tempfile.TemporaryDirectory() as folder, Podman(pathlib.Path(folder)) as engine:
-        for user in USERS:
-            engine("load", "--input", out / f"tools/demo_{user}.tar")
-        answers(engine)
-        integrator(engine)
-        composed(engine, pathlib.Path(folder))
-        external(engine, out, pathlib.Path(folder))
-        refusals(engine, pathlib.Path(folder))
-        left = engine("ps", "--all", "--quiet").stdout.strip()
-        expect(not left, f"containers are left: {left}")
+    images = [*demos(), integrator()]
+    for engine in engines:
+        check(engine, images)
     return 0
 
 
-class Podman:
-    """A podman with its own storage. Calling it runs a command of podman."""
+def demos() -> list:
+    """Builds the images of the demo and returns their files."""
+    output("tools/bazel", "build", "--noshow_progress", "//container:all", *(f"//container/tools:demo_{u}.tar" for u in USERS))
+    return [built() / f"tools/demo_{user}.tar" for user in USERS]
 
-    def __init__(self, scratch: pathlib.Path):
-        self._command = ["podman", f"--root={scratch}/storage", f"--runroot={scratch}/run", "--storage-driver=vfs"]
-        self._command += ["--cgroup-manager=cgroupfs", f"--network-config-dir={scratch}/networks"]
 
-    def __enter__(self):
-        return self
+def built() -> pathlib.Path:
+    return pathlib.Path(output("tools/bazel", "info", "bazel-bin").strip()) / "container"
 
-    def __exit__(self, *_):
-        # `system reset` would also delete what is outside this storage.
-        self("rm", "--all", "--force")
 
-    def command(self, runtime="runc") -> list:
-        return [*self._command, f"--runtime={runtime}"]
+def integrator() -> pathlib.Path:
+    """Builds the image of another workspace, which follows docs/containers.md, and returns its file."""
+    there = WORKSPACE / "tools/consumer_test"
+    output("../bazel", "build", "--noshow_progress", "//:image.tar", cwd=there)
+    return pathlib.Path(output("../bazel", "info", "bazel-bin", cwd=there).strip()) / "image.tar"
 
-    def __call__(self, *words, runtime="runc") -> subprocess.CompletedProcess:
-        command = [*self.command(runtime), *map(str, words)]
-        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+def check(kind: type, images: list) -> None:
+    print(f"{kind.name}:")
+    with tempfile.TemporaryDirectory() as folder, kind(pathlib.Path(folder), runsc(pathlib.Path(folder))) as engine:
+        for image in images:
+            loaded = engine("load", "--input", image)
+            expect(loaded.returncode == 0, loaded)
+        answers(engine)
+        done = engine.run("example/server:v1", engine_filter(engine), [])
+        expect(done.stdout == "Hello, container! It is 0.\n", done)
+        print("answered: an integrator's own image")
+        for file in ("compose.yaml", "compose.dev.yaml"):
+            answered(file, engine.compose(WORKSPACE / "container" / file))
+        answered("external, root, in runsc", demo(engine, "root", ["--cap-add=SYS_ADMIN"], ["--mode=external"], runtime="runsc"))
+        refusals(engine, pathlib.Path(folder))
+        left = engine("ps", "--all", "--quiet").stdout.strip()
+        expect(not left, f"containers are left: {left}")
+
+
+def runsc(scratch: pathlib.Path) -> pathlib.Path:
+    """Unpacks the runsc of the layers, for an engine that takes it as a runtime."""
+    path = "usr/byob/gvisor/bin/runsc"
+    output("tar", "-x", "-f", built() / "gvisor_tar_root.tar", "-C", scratch, path)
+    return scratch / path
 
 
 def demo(engine, user: str, flags: list, words: list, **how) -> subprocess.CompletedProcess:
-    image = f"localhost/roma/demo:{user}"
-    return engine("run", "--rm", *PODMAN_LIMITS, *flags, image, *words, **how)
+    return engine.run(f"roma/demo:{user}", flags, words, **how)
+
+
+def engine_filter(engine) -> list:
+    """Returns the flags without which the engine's own filter keeps gVisor from starting."""
+    return OUR_FILTER if engine.filter_forbids_namespaces else []
 
 
 def answers(engine) -> None:
@@ -86,66 +101,41 @@ def answers(engine) -> None:
     for user in USERS:
         # The kernel requires SETFCAP for mapping root into a user namespace.
         hardened = HARDENED + (["--cap-add=SETFCAP"] if user == "root" else [])
-        answered(f"gvisor, {user}, podman's defaults", demo(engine, user, [], GVISOR))
+        answered(f"gvisor, {user}, least flags", demo(engine, user, engine_filter(engine), GVISOR))
         answered(f"gvisor, {user}, hardened", demo(engine, user, hardened, GVISOR))
         answered(f"minimal, {user}, our filter", demo(engine, user, OUR_FILTER, MINIMAL))
         answered(f"minimal, {user}, hardened", demo(engine, user, hardened, MINIMAL))
         off = demo(engine, user, [*OUR_FILTER, "--env=DISABLE_GVISOR=true"], GVISOR)
         expect("gVisor is DISABLED" in off.stdout, off)
         answered(f"DISABLE_GVISOR, {user}", off)
-
-
-def integrator(engine) -> None:
-    """Checks the image of another workspace, which follows docs/containers.md."""
-    there = WORKSPACE / "tools/consumer_test"
-    output("../bazel", "build", "--noshow_progress", "//:image.tar", cwd=there)
-    engine("load", "--input", pathlib.Path(output("../bazel", "info", "bazel-bin", cwd=there).strip()) / "image.tar")
-    done = engine("run", "--rm", *PODMAN_LIMITS, "localhost/example/server:v1")
-    expect(done.stdout == "Hello, container! It is 0.\n", done)
-    print("answered: an integrator's own image")
-
-
-def composed(engine, scratch: pathlib.Path) -> None:
-    """Checks the compose files."""
-    wrapper = scratch / "podman"
-    wrapper.write_text(f"#!/bin/sh\nexec {shlex.join(engine.command())} \"$@\"\n")
-    wrapper.chmod(0o755)
-    for file in ("compose.yaml", "compose.dev.yaml"):
-        command = ["podman-compose", f"--podman-path={wrapper}", f"--podman-run-args={' '.join(PODMAN_ULIMITS)}"]
-        command += ["-f", str(WORKSPACE / "container" / file)]
-        done = subprocess.run([*command, "up"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        subprocess.run([*command, "down"], stdin=subprocess.DEVNULL, capture_output=True)
-        answered(file, done)
-
-
-def external(engine, out: pathlib.Path, scratch: pathlib.Path) -> None:
-    """Checks gVisor around the whole container, as podman's runtime."""
-    path = "usr/byob/gvisor/bin/runsc"
-    output("tar", "-x", "-f", out / "gvisor_tar_root.tar", "-C", scratch, path)
-    runtime = scratch / "runsc"
-    runtime.write_text(f'#!/bin/sh\nexec {scratch}/{path} --network=none --ignore-cgroups "$@"\n')
-    runtime.chmod(0o755)
-    done = demo(engine, "root", ["--cap-add=SYS_ADMIN"], ["--mode=external"], runtime=runtime)
-    answered("external, root, in runsc", done)
+    elsewhere = ["--tmpfs=/run_workers:noexec"]
+    answered("gvisor, where /run_workers cannot be used", demo(engine, "nonroot", [*OUR_FILTER, *elsewhere], GVISOR))
 
 
 def refusals(engine, scratch: pathlib.Path) -> None:
     """Checks what is refused, and that the message says what to do."""
     no_namespaces = scratch / "no_namespaces.json"
     no_namespaces.write_text(json.dumps(without_namespaces(json.loads(PROFILE.read_text()))))
+    without = [f"--security-opt=seccomp={no_namespaces}"]
+    noexec = ["--tmpfs=/scratch:noexec", *RUN_DIR[1:]]
+    open_to_all = ["--tmpfs=/scratch:exec", "--env=ROMA_RUN_DIR=/scratch"]
     cases = [
-        ("minimal, podman's defaults", "nonroot", [], MINIMAL, r"To fix it: a filter of the container.*seccomp\.json"),
-        ("gvisor, no chroot", "nonroot", ["--cap-drop=ALL"], GVISOR, r"To fix it: gVisor may not call chroot"),
-        ("gvisor, root without SETFCAP", "root", ["--cap-drop=ALL"], GVISOR, r"To fix it: .*CAP_SETFCAP"),
+        ("minimal, the engine's filter", "nonroot", [], MINIMAL, r"To fix it: .*seccomp\.json"),
+        ("gvisor, root without SETFCAP", "root", [*OUR_FILTER, "--cap-drop=ALL"], GVISOR, r"To fix it: .*CAP_SETFCAP"),
         ("minimal, root without SETFCAP", "root", HARDENED, MINIMAL, r"To fix it: .*CAP_SETFCAP"),
-        ("gvisor, no namespaces", "nonroot", [f"--security-opt=seccomp={no_namespaces}"], GVISOR, r"To fix it: .*container/seccomp\.json"),
-        ("minimal, no namespaces", "nonroot", [f"--security-opt=seccomp={no_namespaces}"], MINIMAL, r"To fix it: .*container/seccomp\.json"),
-        ("read-only root", "nonroot", ["--read-only"], GVISOR, r"run directory /run_workers: .*Read-only"),
+        ("gvisor, no namespaces", "nonroot", without, GVISOR, r"To fix it: .*container/seccomp\.json"),
+        ("minimal, no namespaces", "nonroot", without, MINIMAL, r"To fix it: .*container/seccomp\.json"),
+        ("read-only root", "nonroot", engine.read_only, GVISOR, r"no folder can be the run directory .*/run_workers: .*Read-only"),
         ("a run directory that does not exist", "nonroot", ["--env=ROMA_RUN_DIR=/no/such"], GVISOR, r"run directory /no/such"),
-        ("another user's folder", "nonroot", ["--tmpfs=/run_workers"], GVISOR, r"only its owner, this user, can write"),
+        ("a run directory that is noexec", "nonroot", noexec, GVISOR, r"run directory /scratch/roma: .* noexec, .*`exec`"),
+        ("another user's folder", "nonroot", open_to_all, GVISOR, r"only its owner, this user, can write"),
         ("root's layers", "root", ["--user=65532:65532"], GVISOR, r"for user 0, .* user 65532: take the layers"),
         ("nonroot's layers", "nonroot", ["--user=0:0"], GVISOR, r"for user 65532, .* user 0: take the layers"),
     ]
+    if engine.filter_forbids_namespaces:
+        cases.append(("gvisor, the engine's filter", "nonroot", [], GVISOR, r"To fix it: .*container/seccomp\.json"))
+    else:
+        cases.append(("gvisor, no chroot", "nonroot", ["--cap-drop=ALL"], GVISOR, r"To fix it: gVisor may not call chroot"))
     for title, user, flags, words, expected in cases:
         done = demo(engine, user, flags, words)
         expect(done.returncode == 1 and re.search(expected, done.stderr), f"{title}: {done}")

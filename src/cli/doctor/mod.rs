@@ -4,6 +4,7 @@ mod judge;
 mod machine;
 mod programs;
 mod proof;
+mod run_dir;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -92,6 +93,7 @@ async fn examine(arguments: &DoctorArgs, wanted: Mode) -> (Vec<Check>, bool) {
     checks.extend(environment(std::env::var("DISABLE_GVISOR").ok()));
     let (programs, found) = programs::look(arguments);
     checks.extend(found);
+    checks.push(run_dir::look(arguments));
     checks.extend(proof::platforms(arguments, &programs).await);
     let mut works = false;
     for mode in [Mode::Gvisor, Mode::Minimal] {

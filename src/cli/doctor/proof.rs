@@ -102,12 +102,13 @@ fn needs<'a>(mode: &Mode, programs: &'a Programs) -> Result<&'a Path, &'static s
 }
 
 /// The checks whose failure keeps a mode from working.
-const STANDS_IN_THE_WAY: [&str; 5] = [
+const STANDS_IN_THE_WAY: [&str; 6] = [
     "kernel",
     "architecture",
     "user",
     "user namespaces",
     "seccomp",
+    super::run_dir::NAME,
 ];
 
 /// Returns what may help if a mode does not work although its programs exist.

@@ -96,7 +96,8 @@ pub enum ConfigError {
     /// The folder for the service's files cannot be used.
     #[error(
         "cannot use the run directory {}: {reason}; make it a writable folder of this user \
-         (in a container a tmpfs), or name another with ROMA_RUN_DIR or ServiceBuilder::run_dir",
+         (in a container in a tmpfs, for gVisor with the option `exec`), or name another with \
+         ROMA_RUN_DIR or ServiceBuilder::run_dir",
         path.display()
     )]
     RunDirectory {
@@ -104,6 +105,16 @@ pub enum ConfigError {
         path: PathBuf,
         /// Why.
         reason: String,
+    },
+    /// None of the folders that could hold the service's files can be used.
+    #[error(
+        "no folder can be the run directory ({reasons}); name a writable folder of this user \
+         (in a container in a tmpfs, for gVisor with the option `exec`) with ROMA_RUN_DIR or \
+         ServiceBuilder::run_dir"
+    )]
+    NoRunDirectory {
+        /// Each folder, and why it cannot be used.
+        reasons: String,
     },
     /// A program that the service needs is missing.
     #[error("cannot find {program}: {hint}")]
