@@ -72,6 +72,7 @@ class Docker:
         self._scratch = scratch
         self._socket = f"unix://{scratch}/socket"
         self._log = scratch / "daemon.log"
+        self._group = f"roma-containers-{os.getpid()}"
         runtimes = {"runsc": {"path": str(runsc), "runtimeArgs": RUNSC_FLAGS}}
         # As /etc/docker/daemon.json, which is not read.
         self._config = scratch / "daemon.json"
@@ -84,6 +85,7 @@ class Docker:
         command += [f"--config-file={self._config}", f"--host={self._socket}", f"--pidfile={self._scratch}/pid"]
         command += [f"--data-root={self._scratch}/data", f"--exec-root={self._scratch}/exec"]
         command += ["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"]
+        command += [f"--cgroup-parent=/{self._group}"]
         with self._log.open("wb") as log:
             self._daemon = subprocess.Popen(
                 list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
@@ -110,6 +112,10 @@ class Docker:
         for process in first:
             select.select([process], [], [])
             os.close(process)
+        groups = pathlib.Path("/sys/fs/cgroup")
+        # v1 has a folder for each controller, v2 one for all.
+        for group in [*groups.glob(f"*/{self._group}"), *groups.glob(self._group)]:
+            group.rmdir()
 
     def _first_processes(self) -> list:
         """Returns a descriptor of the first process of the daemon's namespace, if it lives."""
