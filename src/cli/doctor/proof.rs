@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use prost::Message;
 use roma_byob::{ExecuteOptions, LoadOptions, Mode, Platform, Service, ServiceBuilder};
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::DoctorArgs;
@@ -18,8 +19,9 @@ use crate::output::terminal::progress;
 
 /// The time after which a mode counts as not working.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// The time after which a platform counts as hanging, as kvm may in virtual machines.
-const PLATFORM_PATIENCE: Duration = Duration::from_secs(10);
+/// The time after which kvm counts as hanging, as it may in virtual machines. Others get [`PATIENCE`]: on a
+/// busy machine a start takes seconds.
+const KVM_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The sample API's message, of which the echo UDF returns a copy.
 #[derive(Clone, PartialEq, Message)]
@@ -46,14 +48,21 @@ pub async fn platforms(arguments: &DoctorArgs, programs: &Programs) -> Vec<Check
                 Check::skipped(&name, "no /dev/kvm that this user may open")
             }
             Err(missing) => Check::skipped(&name, format!("{missing} is missing")),
-            Ok(echo) => try_platform(&name, arguments.builder().platform(platform), echo).await,
+            Ok(echo) => {
+                let patience = match platform {
+                    Platform::Kvm => KVM_PATIENCE,
+                    _ => PATIENCE,
+                };
+                let tried = prove(arguments.builder().platform(platform), echo);
+                judge(&name, timeout(patience, tried).await)
+            }
         });
     }
     checks
 }
 
-async fn try_platform(name: &str, builder: ServiceBuilder, echo: &Path) -> Check {
-    match timeout(PLATFORM_PATIENCE, prove(builder, echo)).await {
+fn judge(name: &str, tried: Result<anyhow::Result<Proof>, Elapsed>) -> Check {
+    match tried {
         Ok(Ok(proof)) => Check::ok(name, proof.to_string()),
         Ok(Err(error)) => Check::weak(name, error.explained()).fix(USE_ANOTHER),
         Err(_) => Check::weak(name, "hangs").fix(USE_ANOTHER),
