@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs programs in gVisor that check what our patches change, on each platform.
 
-The arguments are runsc, `seccomp_guest`, `crash_guest`, `stub_memory_guest` and `code_guest`.
+The arguments are runsc, `seccomp_guest`, `crash_guest`, `stub_memory_guest`, `code_guest` and `neighbours_guest`.
 """
 
 import json
@@ -13,10 +13,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Callable, List
 
 _PLATFORMS = ("systrap", "ptrace")
 # What `seccomp_guest lasting` ends with.
 _LASTED = 7
+# The niceness of stub processes that stand back.
+_LOWEST = 19
+# How often to look again for what happens soon, and how many times.
+_PAUSE, _TIMES = 0.1, 600
 
 
 class Container:
@@ -45,6 +50,11 @@ class Container:
     def start(self, verb: str, name: str, *options: str) -> subprocess.Popen:
         """Starts `runsc run` or `runsc restore`, which end with the program."""
         return subprocess.Popen([*self._command, verb, *options, f"--bundle={self.folder}", name])
+
+    def talk(self) -> subprocess.Popen:
+        """Starts `runsc run` with pipes as the program's standard input and output."""
+        command = [*self._command, "run", f"--bundle={self.folder}", "guest"]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def call(self, *words: str) -> None:
         """Runs another command of runsc."""
@@ -91,9 +101,80 @@ def _with_device(*container: str) -> object:
     return sandbox.result(sandbox.start("run", "guest"))
 
 
+def _descendants(process: int) -> List[int]:
+    found = []
+    for thread in pathlib.Path(f"/proc/{process}/task").glob("*/children"):
+        try:
+            children = [int(word) for word in thread.read_text().split()]
+        except OSError:
+            continue
+        for child in children:
+            found += [child, *_descendants(child)]
+    return found
+
+
+def _niceness(process: int) -> int:
+    try:
+        return os.getpriority(os.PRIO_PROCESS, process)
+    except ProcessLookupError:
+        return 0
+
+
+def _standing_back(running: subprocess.Popen) -> int:
+    return sum(_niceness(process) == _LOWEST for process in _descendants(running.pid))
+
+
+def _until(happened: Callable[[], bool]) -> bool:
+    for _ in range(_TIMES):
+        if happened():
+            return True
+        time.sleep(_PAUSE)
+    return False
+
+
+def _with_busy(wanted: Callable[[subprocess.Popen], bool], *container: str) -> object:
+    sandbox = Container(*container)
+    running = sandbox.talk()
+    if running.stdout.readline() != b"busy\n":
+        return "it is not busy"
+    seen = wanted(running)
+    running.stdin.close()
+    return sandbox.result(running) if seen else "its processes have other priorities"
+
+
+def _crowd_stands_back(*container: str) -> object:
+    return _with_busy(lambda running: _until(lambda: _standing_back(running) > 0), *container)
+
+
+def _few_do_not_stand_back(*container: str) -> object:
+    return _with_busy(lambda running: _standing_back(running) == 0, *container)
+
+
+def _stubs_are_ended(*container: str) -> object:
+    sandbox = Container(*container)
+    running = sandbox.talk()
+    if running.stdout.readline() != b"many\n":
+        return "there are not many"
+    many = len(_descendants(running.pid))
+    running.stdin.write(b".")
+    running.stdin.flush()
+    if running.stdout.readline() != b"none\n":
+        return "they do not end"
+    # Without the bound, all are kept. With it, some are, each with its threads.
+    ended = _until(lambda: len(_descendants(running.pid)) < many // 2)
+    left = len(_descendants(running.pid))
+    running.stdin.close()
+    return sandbox.result(running) if ended else f"{left} of {many} host processes are left"
+
+
 def main() -> int:
     """Runs all checks. Prints the counts."""
-    runsc, seccomp, crash, stub_memory, code = (os.path.realpath(word) for word in sys.argv[1:6])
+    runsc, seccomp, crash, stub_memory, code, neighbours = (os.path.realpath(word) for word in sys.argv[1:7])
+    of_systrap = [
+        (_few_do_not_stand_back, neighbours, "few", 0),
+        (_crowd_stands_back, neighbours, "crowd", 0),
+        (_stubs_are_ended, neighbours, "stubs", 0),
+    ]
     checks = [
         (_run, seccomp, "filters", 0),
         (_saved_and_restored, seccomp, "lasting", _LASTED),
@@ -102,14 +183,18 @@ def main() -> int:
         (_with_device, crash, "device", 0),
         (_run, stub_memory, "rounds", 0),
         (_run, code, "code", 0),
+        (_run, neighbours, "numbers", 0),
+        (_run, neighbours, "sysinfo", 0),
+        (_run, neighbours, "data", 0),
     ]
-    failed = 0
+    passed = failed = 0
     for platform in _PLATFORMS:
-        for check, program, task, wanted in checks:
+        for check, program, task, wanted in checks + (of_systrap if platform == "systrap" else []):
             got = check(runsc, platform, program, task)
             print(f"{'ok' if got == wanted else 'FAILED'}: {task} on {platform}: {got}", flush=True)
             failed += got != wanted
-    print(f"{len(checks) * len(_PLATFORMS) - failed} passed, {failed} failed")
+            passed += got == wanted
+    print(f"{passed} passed, {failed} failed")
     return failed != 0
 
 
