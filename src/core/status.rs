@@ -33,8 +33,8 @@ impl Counts {
 pub struct InForce {
     /// Each process runs as a user of its own.
     pub own_user_ids: bool,
-    /// Each live process has a copy of the program of its own. Processes that share one can signal to
-    /// each other.
+    /// No two live processes share a file. Those that share one can signal to each other. They share the
+    /// program if there is no room for a copy for each, and libraries where there is no gVisor.
     pub own_files: bool,
     /// The limit of memory for all processes together.
     pub pool_memory: bool,

@@ -112,7 +112,7 @@ impl Pool {
             tracing::warn!(code = %self.token, name = %self.options.name, limit, "this machine does not provide this limit of a pool");
         }
         if !in_force.own_files {
-            tracing::warn!(code = %self.token, name = %self.options.name, "some live processes of this code share a file, through which they can signal to each other: raise `program_copies` or lower `max_live`");
+            tracing::warn!(code = %self.token, name = %self.options.name, "some live processes of this code share a file, through which they can signal to each other: for its program, raise `program_copies` or lower `max_live`; for libraries, use gVisor");
         }
         let mut state = self.lock();
         if self.closed().is_some() {

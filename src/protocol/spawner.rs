@@ -85,6 +85,8 @@ pub enum FromSpawner {
 pub struct Ready {
     /// Each worker runs under a user id that no other process has.
     pub own_user_ids: bool,
+    /// No two live workers share a file of a library.
+    pub own_libraries: bool,
     /// Control group limits in force: memory.
     pub memory_limit: bool,
     /// Control group limits in force: number of processes.
@@ -167,6 +169,7 @@ impl FromSpawner {
                 out.u8(READY);
                 out.u8(bits([
                     ready.own_user_ids,
+                    ready.own_libraries,
                     ready.memory_limit,
                     ready.processes_limit,
                     ready.cpu_limit,
@@ -233,9 +236,16 @@ fn decode_spawn(fields: &mut Source<'_>) -> Result<Spawn, DecodeError> {
 }
 
 fn decode_ready(fields: &mut Source<'_>) -> Result<Ready, DecodeError> {
-    let [own_user_ids, memory_limit, processes_limit, cpu_limit] = fields.flags()?;
+    let [
+        own_user_ids,
+        own_libraries,
+        memory_limit,
+        processes_limit,
+        cpu_limit,
+    ] = fields.flags()?;
     Ok(Ready {
         own_user_ids,
+        own_libraries,
         memory_limit,
         processes_limit,
         cpu_limit,

@@ -34,12 +34,13 @@ fn any_to_spawner() -> impl Strategy<Value = ToSpawner> {
 }
 
 fn any_from_spawner() -> impl Strategy<Value = FromSpawner> {
-    let ready = (any::<[bool; 4]>(), any::<[u64; 2]>()).prop_map(|(flags, nanos)| {
+    let ready = (any::<[bool; 5]>(), any::<[u64; 2]>()).prop_map(|(flags, nanos)| {
         FromSpawner::Ready(Ready {
             own_user_ids: flags[0],
-            memory_limit: flags[1],
-            processes_limit: flags[2],
-            cpu_limit: flags[3],
+            own_libraries: flags[1],
+            memory_limit: flags[2],
+            processes_limit: flags[3],
+            cpu_limit: flags[4],
             setup_nanos: nanos[0],
             receive_nanos: nanos[1],
         })

@@ -36,7 +36,7 @@ pub(crate) struct PoolConfig {
     pub(crate) started: Instant,
 }
 
-/// Runs as process 1 of the pool until the host closes the connection of a spawner.
+/// Runs as process 1 of the pool until the host closes the connection of the first spawner.
 pub(crate) fn run(config: PoolConfig) -> ExitCode {
     let PoolConfig {
         load,
@@ -60,6 +60,7 @@ pub(crate) fn run(config: PoolConfig) -> ExitCode {
         null,
         tmp_options,
         proc_options,
+        own_libraries,
         receive_time,
         maker,
     } = root;
@@ -82,6 +83,7 @@ pub(crate) fn run(config: PoolConfig) -> ExitCode {
                     first_user: first_user + index * MAX_LIVE as u32,
                     privileged_clone,
                     in_force,
+                    own_libraries,
                     started,
                     receive_time,
                 },

@@ -31,6 +31,8 @@ pub(crate) struct Root {
     pub(crate) tmp_options: Option<String>,
     /// Options for mounting `/proc` in each worker, if the load asks for it.
     pub(crate) proc_options: Option<String>,
+    /// Whether no two live workers share a library.
+    pub(crate) own_libraries: bool,
     /// How long receiving the binary took.
     pub(crate) receive_time: Duration,
     /// Makes the roots of the workers.
@@ -53,22 +55,28 @@ pub(crate) fn create(
     let receive_time = begun.elapsed();
     let libraries = step::run(Step::MountLibrary, || mount_libraries(sources))?;
     let null = step::run(Step::OpenNull, open_null)?;
-    step::run(Step::MountRoot, || make_folder(Path::new(EMPTY)))?;
+    step::run(Step::MountRoot, || {
+        worker_roots::make_folder(Path::new(EMPTY), 0o755)
+    })?;
     let tmp_options = load
         .tmp_bytes
         .map(|bytes| mounts::tmp_options(Path::new(EMPTY), bytes));
     let proc_options = load.proc.then(|| mounts::proc_options(Path::new(EMPTY)));
     // On Linux, a view of a folder does not follow changes of it, and does not keep those apart who wait on
     // its pages.
-    let maker = step::run(Step::MountRoots, || {
-        RootMaker::new(load, libraries, !isolated)
-    })?;
+    let views = !isolated
+        && libraries
+            .iter()
+            .all(|library| mounts::can_view(&library.source, Path::new(EMPTY)));
+    let own_libraries = views || libraries.is_empty();
+    let maker = step::run(Step::MountRoots, || RootMaker::new(load, libraries, views))?;
     step::run(Step::PivotRoot, mounts::detach_old_root)?;
     step::run(Step::SealRoot, || mounts::remount_read_only(Path::new("/")))?;
     Ok(Root {
         null,
         tmp_options,
         proc_options,
+        own_libraries,
         receive_time,
         maker,
     })
@@ -97,10 +105,6 @@ fn mount_libraries(sources: Vec<(PathBuf, PathBuf)>) -> Result<Vec<Library>, Err
         Ok(Library { source, target })
     };
     sources.into_iter().enumerate().map(mount).collect()
-}
-
-fn make_folder(path: &Path) -> Result<(), Errno> {
-    fs::create_dir(path).map_err(|error| errno_of(&error))
 }
 
 fn open_null() -> Result<OwnedFd, Errno> {

@@ -35,6 +35,7 @@ pub(crate) struct SpawnerConfig {
     pub(crate) first_user: u32,
     pub(crate) privileged_clone: bool,
     pub(crate) in_force: InForce,
+    pub(crate) own_libraries: bool,
     pub(crate) started: Instant,
     pub(crate) receive_time: Duration,
 }
@@ -208,12 +209,13 @@ impl<'a> Spawner<'a> {
             .live
             .reserve_slot()
             .ok_or_else(|| StepFailure::new(Step::AcceptSpawn, Errno::EAGAIN))?;
-        let root = step::run(Step::MakeRoot, || self.roots.of_slot(slot));
+        let roots = &mut self.roots;
+        let root = step::run(Step::MakeRoot, move || roots.of_slot(slot));
         let started = root.and_then(|root| {
             self.launcher.start(&Worker {
                 name: spawn.name,
                 user: self.first_user.map(|first| first + slot),
-                root: self.roots.path(root),
+                root,
                 data,
                 log,
                 host_functions,
@@ -269,7 +271,7 @@ impl<'a> Spawner<'a> {
     }
 
     fn report_end(&mut self, reaped: &Reaped) -> Result<(), Errno> {
-        // Another child is one that failed before it became a worker.
+        // There are no others: one that fails to become a worker is reaped at once.
         let Some(live) = self.live.remove(reaped.pid) else {
             return Ok(());
         };
@@ -335,6 +337,7 @@ fn template(config: &SpawnerConfig, own_users: bool) -> Result<Template, Errno> 
 fn ready(config: &SpawnerConfig, own_user_ids: bool) -> Ready {
     Ready {
         own_user_ids,
+        own_libraries: config.own_libraries,
         memory_limit: config.in_force.memory,
         processes_limit: config.in_force.processes,
         cpu_limit: config.in_force.cpu,

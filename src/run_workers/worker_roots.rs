@@ -5,7 +5,7 @@
 //! many as it had live workers at once. Making one takes privileges that a spawner gives up: the first
 //! process of the pool keeps them and makes roots for its spawners.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Seek};
 use std::os::fd::{AsFd, OwnedFd};
@@ -58,7 +58,7 @@ pub(crate) struct RootMaker {
     unused: bool,
     folders: Vec<&'static str>,
     libraries: Vec<Library>,
-    /// Whether each root has a view of the libraries of its own.
+    /// Whether each root has views of the libraries of its own.
     views: bool,
 }
 
@@ -120,19 +120,31 @@ impl RootMaker {
         }
     }
 
+    /// Makes a root, or leaves nothing of it: the spawner may ask again.
     fn make(&mut self, name: &str) -> Result<(), Errno> {
         let root = Path::new(WRITABLE).join(name);
-        make_folder(&root, 0o755)?;
+        let seen = Path::new(READ_ONLY).join(name);
+        let made = self.fill(&root, &seen);
+        if made.is_err() {
+            for Library { target, .. } in self.libraries.iter().rev() {
+                let _ = mounts::unmount(&seen.join(below_root(target)));
+            }
+            let _ = fs::remove_dir_all(&root);
+        }
+        made
+    }
+
+    fn fill(&mut self, root: &Path, seen: &Path) -> Result<(), Errno> {
+        make_folder(root, 0o755)?;
         self.place_program(&root.join("udf"))?;
         for folder in &self.folders {
             make_folder(&root.join(folder), 0o555)?;
         }
-        let seen = Path::new(READ_ONLY).join(name);
         for Library { source, target } in &self.libraries {
-            let below = target.strip_prefix("/").unwrap_or(target);
+            let below = below_root(target);
             mounts::create_mount_point(source, &root.join(below))?;
             let target = seen.join(below);
-            if self.views && source.is_dir() {
+            if self.views {
                 mounts::view_read_only(source, &target, Path::new(EMPTY))?;
             } else {
                 mounts::bind_read_only(source, &target)?;
@@ -162,7 +174,12 @@ fn copy(program: &mut File, path: &Path) -> io::Result<()> {
     io::copy(program, &mut copy).map(drop)
 }
 
-fn make_folder(path: &Path, mode: u32) -> Result<(), Errno> {
+fn below_root(path: &Path) -> &Path {
+    path.strip_prefix("/").unwrap_or(path)
+}
+
+/// Makes a folder.
+pub(crate) fn make_folder(path: &Path, mode: u32) -> Result<(), Errno> {
     let made = DirBuilder::new().mode(mode).create(path);
     made.map_err(|error| errno_of(&error))
 }
@@ -190,19 +207,14 @@ impl Roots {
         }
     }
 
-    /// Returns the number of the root of a slot. Slots are numbered from 0 and used in that order; those
-    /// beyond the number of roots share them.
-    pub(crate) fn of_slot(&mut self, slot: u32) -> Result<usize, Errno> {
-        let number = slot % self.most;
-        while self.made.len() as u32 <= number {
+    /// Returns the path of the root of a slot, which is made if there is none yet. Slots are numbered from
+    /// 0; those beyond the number of roots share them.
+    pub(crate) fn of_slot(&mut self, slot: u32) -> Result<&CStr, Errno> {
+        let number = (slot % self.most) as usize;
+        while self.made.len() <= number {
             self.make_next()?;
         }
-        Ok(number as usize)
-    }
-
-    /// Returns the path of a root.
-    pub(crate) fn path(&self, number: usize) -> &CString {
-        &self.made[number]
+        Ok(&self.made[number])
     }
 
     fn make_next(&mut self) -> Result<(), Errno> {

@@ -79,21 +79,30 @@ pub fn bind_read_only(source: &Path, target: &Path) -> Result<(), Errno> {
 }
 
 /// Mounts a view of the folder `source` at `target`, read-only, whose files are not the same files as
-/// those of another view: those who lock, watch or, in gVisor, wait do not meet. Falls back to
-/// [`bind_read_only`] if the kernel cannot make one. `empty` is an empty folder.
+/// those of another view: those who lock, watch or, in gVisor, wait do not meet. `empty` is an empty
+/// folder.
 pub fn view_read_only(source: &Path, target: &Path, empty: &Path) -> Result<(), Errno> {
     let layers = format!("lowerdir={}:{}", source.display(), empty.display());
     let flags = mount_flags() | MsFlags::MS_RDONLY;
-    match mount(
+    mount(
         Some("roma"),
         target,
         Some("overlay"),
         flags,
         Some(layers.as_str()),
-    ) {
-        Ok(()) => Ok(()),
-        Err(_) => bind_read_only(source, target),
-    }
+    )
+}
+
+/// Returns whether `source` is a folder of which the kernel can make views. `empty` is an empty folder,
+/// which one is mounted on for a moment.
+#[must_use]
+pub fn can_view(source: &Path, empty: &Path) -> bool {
+    source.is_dir() && view_read_only(source, empty, empty).is_ok() && unmount(empty).is_ok()
+}
+
+/// Unmounts what is mounted at `target`, at once or when it is not in use any more.
+pub fn unmount(target: &Path) -> Result<(), Errno> {
+    umount2(target, MntFlags::MNT_DETACH)
 }
 
 /// Creates what `source` is to be mounted on.
@@ -143,7 +152,7 @@ pub fn proc_options(target: &Path) -> String {
     let own = "subset=pid";
     let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     match mount(Some("roma"), target, Some("proc"), flags, Some(own)) {
-        Ok(()) if umount2(target, MntFlags::MNT_DETACH).is_ok() => own.to_owned(),
+        Ok(()) if unmount(target).is_ok() => own.to_owned(),
         _ => String::new(),
     }
 }
@@ -166,7 +175,7 @@ pub fn tmp_options(target: &Path, bytes: u64) -> String {
         flags,
         Some(capped.as_str()),
     ) {
-        Ok(()) if umount2(target, MntFlags::MNT_DETACH).is_ok() => capped,
+        Ok(()) if unmount(target).is_ok() => capped,
         _ => plain,
     }
 }

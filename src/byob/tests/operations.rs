@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::unistd::Pid;
-use roma_byob::{LoadOptions, Mode, PoolLimits};
+use roma_byob::{LibraryMount, LoadOptions, Mode, PoolLimits};
 
 use common::processes::status_field;
 use common::requests::assert_greets;
@@ -45,6 +45,34 @@ fn an_idle_worker_costs_the_host_little_memory() {
         assert!(each < 64 * 1024, "{each} bytes for each worker");
         service.shutdown().await;
     });
+}
+
+#[test]
+fn the_status_tells_whether_live_processes_share_a_file() {
+    for sandbox in [MINIMAL_STRICT, GVISOR_STRICT] {
+        common::run(sandbox, async |bed: TestBed| {
+            let folder = tempfile::tempdir().unwrap();
+            let mount = LibraryMount::at(folder.path(), "/library");
+            let service = bed.builder().start().await.unwrap();
+            let with_library = bed.builder().library(mount).start().await.unwrap();
+            let room_for_one = LoadOptions {
+                program_copies: 1,
+                ..workers(2)
+            };
+            for (service, options, expected) in [
+                (&service, workers(2), true),
+                (&service, room_for_one, false),
+                (&with_library, workers(2), bed.is_gvisor()),
+            ] {
+                let code = service.load(udf("sample_udf"), options).await.unwrap();
+                let in_force = service.status(&code).unwrap().in_force;
+                assert_eq!(in_force.own_files, expected, "{in_force:?}");
+                assert_greets(service, &code).await;
+            }
+            service.shutdown().await;
+            with_library.shutdown().await;
+        });
+    }
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl Sandbox {
             end = &mut ended => return Err(ended_early(end)),
             ready = until_ready(upload, &code.bytes, &spawners) => ready?,
         };
-        in_force.own_files = code.max_live <= code.roots(spawners.len());
+        in_force.own_files &= code.max_live <= code.roots(spawners.len());
         Ok(Prepared {
             spawners,
             in_force,
@@ -167,6 +167,7 @@ async fn receive(spawner: &Seqpacket) -> io::Result<FromSpawner> {
 fn limits_in_force(ready: &Ready) -> InForce {
     let mut in_force = InForce::default();
     in_force.own_user_ids = ready.own_user_ids;
+    in_force.own_files = ready.own_libraries;
     in_force.pool_memory = ready.memory_limit;
     in_force.pool_processes = ready.processes_limit;
     in_force.pool_cpu = ready.cpu_limit;
