@@ -117,6 +117,7 @@ impl Registry {
         {
             let mut entries = self.write();
             if self.is_closed() {
+                end_in_background(own);
                 return Err(Error::ShutDown);
             }
             let entry = Entry {
@@ -216,6 +217,15 @@ impl Drop for RemoveOnDrop<'_> {
             && let Some(entry) = self.registry.write().remove(&self.token)
         {
             entry.code.pool.close(Error::Deleted);
+            end_in_background(entry.own);
         }
+    }
+}
+
+/// Ends the sandbox of one piece of code, which takes a while, without waiting for it.
+fn end_in_background(own: Option<Slots>) {
+    if let Some(own) = own {
+        // Without a thread, it ends when the last task that uses it does.
+        let _ = std::thread::Builder::new().spawn(move || own.end());
     }
 }

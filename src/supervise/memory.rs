@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
+use roma_core::ExitStatus;
 use roma_sandbox::cgroup::Hierarchies;
 
 /// What a process may use by default: this part of the memory that there is.
@@ -10,8 +12,7 @@ const SHARE: u64 = 4;
 
 /// Returns how many bytes of memory this process may use: the machine's, or the least that a control
 /// group around it allows. `None` if neither can be read.
-#[must_use]
-pub fn available() -> Option<u64> {
+fn available() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo")
         .ok()
         .and_then(|text| field(&text, "MemTotal:"))
@@ -27,19 +28,30 @@ pub fn available() -> Option<u64> {
     limits.chain(machine).min()
 }
 
-/// Returns the default limit of memory for one process of a UDF: a quarter of what there is.
+/// Returns the default limit of memory for one process of a UDF: a quarter of what there was when it was
+/// first asked for.
 #[must_use]
 pub fn default_limit() -> Option<u64> {
-    available().map(|bytes| bytes / SHARE)
+    static LIMIT: LazyLock<Option<u64>> = LazyLock::new(|| available().map(|bytes| bytes / SHARE));
+    *LIMIT
+}
+
+/// Returns whether a sandbox that ended by itself was ended because memory ran out, if the kernel has ended
+/// any process since it started.
+pub(crate) fn ended(exit: Option<ExitStatus>, any_was: impl FnOnce() -> bool) -> bool {
+    const SIGKILL: i32 = 9;
+    // runsc reports the signal that ended its sandbox like a shell.
+    let killed = [ExitStatus::Signal(SIGKILL), ExitStatus::Code(128 + SIGKILL)];
+    exit.is_some_and(|exit| killed.contains(&exit)) && any_was()
 }
 
 /// Returns how many processes the kernel has ended so far because memory ran out: in the control group of
-/// this process, or else on the whole machine.
+/// this process, but not in those below it, or else on the whole machine.
 pub(crate) fn kills() -> u64 {
     let hierarchies = Hierarchies::discover();
     let in_group = hierarchies.memory().and_then(|folder| {
         let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
-        let text = read("memory.events").or_else(|| read("memory.oom_control"))?;
+        let text = read("memory.events.local").or_else(|| read("memory.oom_control"))?;
         field(&text, "oom_kill")
     });
     let on_machine = || field(&fs::read_to_string("/proc/vmstat").ok()?, "oom_kill");
@@ -63,6 +75,17 @@ mod tests {
         let all = available().unwrap();
         assert!(all > 64 << 20, "{all}");
         assert_eq!(default_limit(), Some(all / SHARE));
+    }
+
+    #[test]
+    fn only_a_sandbox_that_was_killed_while_memory_ran_out_is_out_of_memory() {
+        for killed in [ExitStatus::Signal(9), ExitStatus::Code(137)] {
+            assert!(ended(Some(killed), || true));
+            assert!(!ended(Some(killed), || false), "somebody else killed it");
+        }
+        assert!(!ended(Some(ExitStatus::Code(1)), || true));
+        assert!(!ended(Some(ExitStatus::Signal(11)), || true));
+        assert!(!ended(None, || true), "it still runs");
     }
 
     #[test]

@@ -104,6 +104,25 @@ fn code_in_a_sandbox_of_its_own_loses_it_without_harm_to_other_code() {
 }
 
 #[test]
+fn code_that_does_not_load_leaves_no_sandbox_of_its_own() {
+    common::run(GVISOR_STRICT, async |bed: TestBed| {
+        let service = bed.builder_of_two_sandboxes().start().await.unwrap();
+        let before = processes_in_run_dir(&bed).count();
+        let alone = LoadOptions {
+            own_sandbox: true,
+            args: vec!["crash".into()],
+            ..workers(1)
+        };
+        let load = service.load(udf("misbehaving_udf"), alone).await;
+        assert!(matches!(load, Err(Error::StartCrashed { .. })), "{load:?}");
+        let left = || processes_in_run_dir(&bed).count();
+        until("its sandbox is gone", || left() == before).await;
+        assert_eq!(service.sandbox_processes().len(), 2);
+        service.shutdown().await;
+    });
+}
+
+#[test]
 fn a_sandbox_of_its_own_is_refused_without_gvisor() {
     common::run(common::MINIMAL_STRICT, async |bed: TestBed| {
         let service = bed.builder().start().await.unwrap();

@@ -14,6 +14,7 @@ use roma_core::ExitStatus;
 use roma_io::stream::pipe;
 
 use crate::log_capture::LogCapture;
+use crate::memory;
 use crate::options::{LibraryMount, Mode, Platform};
 use crate::programs::Runsc;
 use crate::run_dir::RunDir;
@@ -64,7 +65,18 @@ pub struct Outer {
     child: Child,
     container: Option<Container>,
     log: LogCapture,
+    /// How many processes had been ended for want of memory when it started.
+    kills_before: u64,
     _instance: RunDir,
+}
+
+/// How an outer sandbox ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// How its process ended.
+    pub exit: Option<ExitStatus>,
+    /// The kernel ended it because memory ran out.
+    pub out_of_memory: bool,
 }
 
 impl Outer {
@@ -80,6 +92,7 @@ impl Outer {
             false => (direct::command(config), None),
         };
         let (ours, theirs) = pipe()?;
+        let kills_before = memory::kills();
         let start = match config.mode.is_gvisor() {
             true => gvisor::start,
             false => Command::spawn,
@@ -90,6 +103,7 @@ impl Outer {
             child,
             container,
             log,
+            kills_before,
             _instance: instance,
         })
     }
@@ -118,10 +132,16 @@ impl Outer {
     }
 
     /// Waits until it has ended by itself, and kills it after `patience`. Blocks.
-    pub fn end(mut self, patience: Duration) -> Option<ExitStatus> {
+    pub fn end(mut self, patience: Duration) -> Ended {
         self.wait(patience);
+        // Before it is killed, which looks the same.
+        let exit = self.exit_status();
+        let out_of_memory = memory::ended(exit, || memory::kills() > self.kills_before);
         self.force();
-        self.exit_status()
+        Ended {
+            exit: self.exit_status(),
+            out_of_memory,
+        }
     }
 
     /// Blocks for up to `patience` until it has ended by itself.

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use roma_core::{Error, ExitStatus, SandboxFailure};
+use roma_core::{Error, SandboxFailure};
 use roma_io::Seqpacket;
 use roma_protocol::PoolId;
 use roma_protocol::control::{FromRunWorkers, ToRunWorkers};
@@ -18,8 +18,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::log_capture::LogCapture;
-use crate::memory;
-use crate::outer::{Outer, OuterConfig};
+use crate::outer::{Ended, Outer, OuterConfig};
 use crate::watchdog::{Due, Watchdog};
 
 pub use prepare::Prepared;
@@ -33,11 +32,6 @@ const LAST_OUTPUT_TIME: Duration = Duration::from_millis(300);
 /// How often to check whether the program of the sandbox still runs.
 const EXIT_CHECK: Duration = Duration::from_millis(100);
 
-/// The signal that the kernel ends a process with when memory runs out, and what runsc exits with if its
-/// sandbox got it.
-const SIGKILL: i32 = 9;
-const RUNSC_KILLED: i32 = 128 + SIGKILL;
-
 /// How a pool in a sandbox ended: with a failure, if it never began.
 type PoolEnd = Option<StepFailure>;
 
@@ -50,8 +44,6 @@ pub struct Sandbox {
     next_pool: AtomicU64,
     pool_ends: Mutex<HashMap<PoolId, oneshot::Sender<PoolEnd>>>,
     died: watch::Sender<Option<Error>>,
-    /// How many processes had been ended for want of memory when it started.
-    kills_before: u64,
 }
 
 /// The state of the program of a sandbox.
@@ -93,7 +85,6 @@ impl Sandbox {
             next_pool: AtomicU64::new(1),
             pool_ends: Mutex::default(),
             died: watch::Sender::new(None),
-            kills_before: memory::kills(),
         }))
     }
 
@@ -211,12 +202,9 @@ impl Sandbox {
         mut failure: SandboxFailure,
     ) -> Arc<SandboxFailure> {
         let sandbox = Arc::clone(self);
-        if let Ok(Some((exit, mut log))) = blocking(move || sandbox.end_program()).await {
-            let killed = exit.is_some_and(|exit| {
-                [ExitStatus::Signal(SIGKILL), ExitStatus::Code(RUNSC_KILLED)].contains(&exit)
-            });
-            failure.out_of_memory = killed && memory::kills() > self.kills_before;
-            failure.exit = exit;
+        if let Ok(Some((ended, mut log))) = blocking(move || sandbox.end_program()).await {
+            failure.out_of_memory = ended.out_of_memory;
+            failure.exit = ended.exit;
             // The last output may still be on its way.
             let _ = timeout(LAST_OUTPUT_TIME, log.whole()).await;
             failure.log_tail = log.tail().text;
@@ -224,7 +212,7 @@ impl Sandbox {
         Arc::new(failure)
     }
 
-    fn end_program(&self) -> Option<(Option<ExitStatus>, LogCapture)> {
+    fn end_program(&self) -> Option<(Ended, LogCapture)> {
         let mut program = lock(&self.program);
         self.control.shutdown();
         let Program::Running(outer) = program.take() else {
