@@ -58,7 +58,7 @@ fn take_memory(access: i32, bytes: usize) -> Answer {
     Answer::done()
 }
 
-fn burn() -> Answer {
+pub(crate) fn burn() -> ! {
     let mut number = 1_u64;
     loop {
         number = std::hint::black_box(number.wrapping_mul(3));

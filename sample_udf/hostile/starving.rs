@@ -7,7 +7,8 @@ use std::thread;
 use crate::Trick;
 use crate::answer::Answer;
 use crate::file_system::adopt;
-use crate::kernel::{at, call, fork, number, wait_for_ever};
+use crate::kernel::{at, call, exit, fork, number, text, wait_for_ever};
+use crate::resources::burn;
 
 pub(crate) const TRICKS: &[(&str, Trick)] = &[
     ("storm_of_processes", |_, _| storm_of_processes()),
@@ -26,13 +27,6 @@ pub(crate) const TRICKS: &[(&str, Trick)] = &[
         hoard_memory()
     }),
 ];
-
-fn burn() -> ! {
-    let mut number = 1_u64;
-    loop {
-        number = std::hint::black_box(number.wrapping_mul(3));
-    }
-}
 
 /// Every process forks until the limit is reached, and then uses the processor.
 fn storm_of_processes() -> Answer {
@@ -56,7 +50,7 @@ fn storm_of_short_processes() -> Answer {
     }
     loop {
         match fork() {
-            Ok(true) => crate::kernel::exit(),
+            Ok(true) => exit(),
             Ok(false) | Err(_) => {
                 let _ = call(libc::SYS_wait4, &[number(-1), 0, libc::WNOHANG as usize, 0]);
             }
@@ -147,7 +141,7 @@ fn hoard_memory() -> Answer {
 
 /// Writes to files that only descriptors refer to: no mapping counts them.
 fn hoard_memory_files() -> Answer {
-    let name = crate::kernel::text(c"hoard");
+    let name = text(c"hoard");
     let chunk = vec![1; 1 << 20];
     let mut files: Vec<File> = Vec::new();
     while let Ok(file) = call(libc::SYS_memfd_create, &[name, 0]) {

@@ -8,9 +8,14 @@
 
 mod common;
 
+use std::time::Duration;
+
+use roma_byob::{Error, ExecuteOptions};
+
+use common::requests::assert_echoes;
 use common::trick_table::{rows, surprises};
 use common::tricks::play;
-use common::{SANDBOXES, TestBed, in_every_sandbox, is_root};
+use common::{SANDBOXES, TestBed, in_every_sandbox, is_root, patient, udf, workers};
 
 async fn tricks_fail_as_documented(bed: TestBed, group: &str) {
     let sandbox = SANDBOXES
@@ -51,6 +56,34 @@ in_every_sandbox! {
 
     async fn resource_tricks_fail_as_documented(bed: TestBed) {
         tricks_fail_as_documented(bed, "Resources").await;
+    }
+
+    async fn starving_tricks_fail_as_documented(bed: TestBed) {
+        tricks_fail_as_documented(bed, "Starving").await;
+    }
+
+    async fn a_neighbour_is_served_during_every_starving_trick(bed: TestBed) {
+        let service = bed.service().await;
+        let neighbour = service.load(udf("misbehaving_udf"), workers(2)).await.unwrap();
+        let hostile = service.load(udf("hostile_udf"), workers(1)).await.unwrap();
+        for row in rows("Starving") {
+            eprintln!("{}", row.trick);
+            let short = ExecuteOptions { deadline: Duration::from_millis(800), ..patient() };
+            let mut storm = service.execute(&hostile, format!("{} neighbour", row.trick), short);
+            let mut served = 0;
+            let error = loop {
+                tokio::select! {
+                    biased;
+                    ended = &mut storm => break ended.unwrap_err(),
+                    () = assert_echoes(&service, &neighbour) => served += 1,
+                }
+            };
+            assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
+            assert!(served > 0, "no request was answered meanwhile");
+            // Its process and all that it started are gone.
+            storm.report().await;
+        }
+        service.shutdown().await;
     }
 
     async fn meeting_tricks_fail_as_documented(bed: TestBed) {

@@ -1,7 +1,5 @@
 //! What one hostile client does to its neighbours: a table with a line for each trick.
 
-use std::collections::HashMap;
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -15,6 +13,7 @@ use super::{PATIENCE, until_ready};
 use crate::options::target::Target;
 use crate::output::summary::Summary;
 use crate::samples::{programs, request};
+use crate::soak;
 
 /// How often the neighbour is asked.
 const EVERY: Duration = Duration::from_millis(25);
@@ -194,31 +193,5 @@ async fn ask(service: &Service, code: CodeToken, until: Instant) -> (Vec<Duratio
 
 /// Returns the number of processes that this one has started, and they, and so on.
 fn descendants() -> usize {
-    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
-            continue;
-        };
-        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        // The name of the program may hold anything; the last parenthesis ends it.
-        let parent = stat
-            .rsplit(')')
-            .next()
-            .and_then(|rest| rest.split_whitespace().nth(1));
-        if let Some(parent) = parent.and_then(|parent| parent.parse().ok()) {
-            children.entry(parent).or_default().push(pid);
-        }
-    }
-    let mut found = 0;
-    let mut next = vec![std::process::id()];
-    while let Some(pid) = next.pop() {
-        let of_it = children.remove(&pid).unwrap_or_default();
-        found += of_it.len();
-        next.extend(of_it);
-    }
-    found
+    soak::descendants(std::process::id()).len()
 }

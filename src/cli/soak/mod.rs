@@ -21,6 +21,8 @@ use load::{Load, Udfs};
 use report::{HEADING, Judgement, Row};
 use sample::Held;
 
+pub use sample::descendants;
+
 /// The number of unexpected events that are printed in full.
 const TOLD: usize = 10;
 

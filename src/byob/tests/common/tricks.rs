@@ -17,8 +17,8 @@ use super::{TestBed, patient, program, udf, workers};
 
 /// The deadline of tricks that are expected to hang.
 const DEADLINE: Duration = Duration::from_millis(400);
-/// How long a process that left something stays alive.
-const LINGER: Duration = Duration::from_secs(2);
+/// How long a process that left something stays alive: longer than looking for all of it takes.
+const LINGER: Duration = Duration::from_secs(6);
 
 /// Tricks that only wait, while the host inspects their worker and its spawner.
 const TAKE_OVER: &str = "take_over_spawner";
@@ -52,11 +52,20 @@ fn options(group: &str) -> LoadOptions {
             options.limits.file_size = Some(64 << 10);
             options.limits.stack = 1 << 20;
         }
+        "Starving" => {
+            options.limits.data = Some(64 << 20);
+            options.limits.processes = 32;
+        }
         "Meetings" => {
+            // So that they meet, if anything lets them.
+            options.spawners = Some(1);
             options.private_tmp = Some(1 << 20);
             options.exit_grace = LINGER;
         }
-        "Meetings without files" => options.exit_grace = LINGER,
+        "Meetings without files" => {
+            options.spawners = Some(1);
+            options.exit_grace = LINGER;
+        }
         _ => {}
     }
     options
