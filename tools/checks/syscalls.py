@@ -30,7 +30,14 @@ Calls with a star (\\*) exist on x86-64 only; all others on x86-64 and AArch64.
 
 # How the lists of the source and the tests of arguments are described.
 FORBIDDEN = "FORBIDDEN"
-KNOWN_LISTS = {"CONDITIONAL", "ENGINE_ONLY_CONDITIONAL", "STRICT_ONLY_CONDITIONAL", "STRICTLY_FORBIDDEN", "NEEDED"}
+KNOWN_LISTS = {
+    "CONDITIONAL",
+    "ENGINE_ONLY_CONDITIONAL",
+    "STRICT_ONLY_CONDITIONAL",
+    "STRICTLY_FORBIDDEN",
+    "NEEDED",
+    "SOCKET_OPTIONS_OF_OTHERS",
+}
 TESTS = {
     "NoBits": "argument {} has none of {}",
     "OneOf": "argument {} is {}",
@@ -56,7 +63,7 @@ def written(source: str) -> str:
     if unknown:
         sys.exit(f"tools/checks/syscalls.py does not know these lists of the policy: {', '.join(sorted(unknown))}")
     both = forbidden_groups(lists, groups)
-    conditional = rows(lists["CONDITIONAL"][1])
+    conditional = rows(lists, "CONDITIONAL")
     return "\n".join(
         [
             HEAD,
@@ -65,7 +72,7 @@ def written(source: str) -> str:
             "### Allowed\n",
             needed(lists),
             "### Allowed with certain arguments\n",
-            table(sorted(conditional + rows(lists["STRICT_ONLY_CONDITIONAL"][1]))),
+            table(sorted(conditional + rows(lists, "STRICT_ONLY_CONDITIONAL"))),
             "### Forbidden\n",
             both + line("also, at this level only", plain(lists, "STRICTLY_FORBIDDEN", "LEGACY_STRICTLY_FORBIDDEN")),
             "Every other call is unknown.\n",
@@ -73,7 +80,7 @@ def written(source: str) -> str:
             "What could harm, or let requests meet, is forbidden. Everything else that Linux had when the filter",
             "was written is allowed; what is newer is unknown.\n",
             "### Allowed with certain arguments\n",
-            table(sorted(conditional + rows(lists["ENGINE_ONLY_CONDITIONAL"][1]))),
+            table(sorted(conditional + rows(lists, "ENGINE_ONLY_CONDITIONAL"))),
             "### Forbidden\n",
             both,
             "## Level `none`\n",
@@ -94,7 +101,7 @@ def lists_of(source: str) -> dict:
 
 
 def calls(text: str) -> list:
-    return re.findall(r"\bSYS_(\w+)", re.sub(r"//[^\n]*", "", text))
+    return [name.lower() for name in re.findall(r"\bSYS_(\w+)", bare(text))]
 
 
 def named(names: list, mark: str = "") -> list:
@@ -128,14 +135,20 @@ def needed(lists: dict) -> str:
     return text + line("of another time", named(calls(lists["LEGACY_NEEDED"][1]), "\\*"))
 
 
-def rows(text: str) -> list:
-    """Returns (call, verdict) entries as (call, condition)."""
-    text = re.sub(r"//[^\n]*", "", text)
+def rows(lists: dict, name: str) -> list:
+    """Returns the (call, verdict) entries of a list as (call, condition)."""
+    text = bare(lists[name][1])
+    for values_name in KNOWN_LISTS:
+        text = re.sub(rf"\b{values_name}\b", lambda _: f"&[{bare(lists[values_name][1])}]", text)
     found = []
     for entry in re.split(r"(?=\(\s*SYS_)", text)[1:]:
         name = re.search(r"SYS_(\w+)", entry)[1]
         found.append((name, condition(entry)))
     return sorted(found)
+
+
+def bare(text: str) -> str:
+    return re.sub(r"//[^\n]*", "", text).strip()
 
 
 def condition(entry: str) -> str:
@@ -150,7 +163,13 @@ def condition(entry: str) -> str:
 
 def values(text: str) -> str:
     numbers = [re.sub(r"\s+as u32|u32::", "", value).strip() for value in text.split(",") if value.strip()]
-    meanings = {"NAMESPACES": "the bits that make namespaces", "76": "`SO_PASSPIDFD`", "MAX": "all bits"}
+    meanings = {
+        "NAMESPACES": "the bits that make namespaces",
+        "71": "`SO_NETNS_COOKIE`",
+        "76": "`SO_PASSPIDFD`",
+        "77": "`SO_PEERPIDFD`",
+        "MAX": "all bits",
+    }
     return ", ".join(meanings.get(number, f"`{number}`") for number in numbers)
 
 
