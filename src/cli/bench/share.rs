@@ -12,6 +12,8 @@ use super::neighbour::{Neighbour, Tenancy};
 use super::report::{Report, Row};
 use super::service::{self, Asking, Run};
 use super::{floor, until_ready};
+use crate::error::WrongUse;
+use crate::options::loading::LoadArgs;
 use crate::options::number::{self, LARGE, MANY};
 use crate::options::target::Target;
 use crate::output::file::OutputFile;
@@ -28,6 +30,8 @@ const MOST_REQUESTS: usize = 10_000_000;
 pub struct ShareArgs {
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    load: LoadArgs,
     /// The UDF, which answers an echo request. By default $ROMA_ECHO_UDF or echo_udf beside this
     /// program.
     #[arg(long)]
@@ -76,6 +80,7 @@ pub async fn run(arguments: ShareArgs) -> anyhow::Result<ExitCode> {
     let udf = programs::read_found(arguments.udf.clone(), "ROMA_ECHO_UDF", "echo_udf")?;
     let request = request::echo(arguments.payload);
     let neighbour = neighbour(&arguments)?;
+    arguments.load.check().map_err(WrongUse::of)?;
     let before = floors(&arguments, &udf, &request).await?;
     let mut report = measure(&arguments, &udf, &request, neighbour.as_ref()).await?;
     let after = floors(&arguments, &udf, &request).await?;
@@ -96,12 +101,13 @@ async fn measure(
     neighbour: Option<&(Bytes, Tenancy)>,
 ) -> anyhow::Result<Report> {
     let since = Instant::now();
-    let service = arguments.target.builder().start().await?;
+    let builder = arguments.load.host_functions(arguments.target.builder())?;
+    let service = builder.start().await?;
     let mut report = Report::new(&service, since.elapsed());
     for case in cases(arguments) {
         let options = LoadOptions {
             spawners: arguments.spawners,
-            ..LoadOptions::with_workers(case.workers)
+            ..arguments.load.options(case.workers)?
         };
         let since = Instant::now();
         let code = service.load(udf.clone(), options).await?;

@@ -64,7 +64,10 @@ fn services_in_set(path: &Path) -> anyhow::Result<Vec<ServiceDescriptor>> {
 }
 
 /// Returns the services of the file itself, without those of the files that it imports.
-fn services_in_proto(path: &Path, folders: &[PathBuf]) -> anyhow::Result<Vec<ServiceDescriptor>> {
+pub fn services_in_proto(
+    path: &Path,
+    folders: &[PathBuf],
+) -> anyhow::Result<Vec<ServiceDescriptor>> {
     ensure!(path.is_file(), "{} is not there", path.display());
     let beside = path.parent().unwrap_or(Path::new(""));
     let default = [Path::new("."), beside].map(Path::to_owned);

@@ -1,8 +1,11 @@
 //! How UDFs are loaded: the options that commands share.
 
 use anyhow::Context;
-use clap::Args;
-use roma_byob::LoadOptions;
+use clap::{Args, ValueEnum};
+use roma_byob::{LoadOptions, Readiness, ServiceBuilder};
+
+use super::host_answers::HostAnswerArgs;
+use super::limits::Limit;
 
 /// What UDFs get in addition to the defaults.
 #[derive(Debug, Clone, Default, Args)]
@@ -19,10 +22,47 @@ pub struct LoadArgs {
     /// Mount a /proc that shows only the UDF's own processes.
     #[arg(long)]
     proc: bool,
+    /// A limit of each process: cpu-time=TIME, address-space=BYTES, data=BYTES, open-files=NUMBER,
+    /// file-size=BYTES, processes=NUMBER or stack=BYTES, where bytes may be 64k, 256m or 2g. May be
+    /// repeated.
+    #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = Limit::parse)]
+    limits: Vec<Limit>,
+    /// How the UDF says that it is ready: byte, or none for the older protocol.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = Protocol::Byte)]
+    readiness: Protocol,
+    #[command(flatten)]
+    host_answers: HostAnswerArgs,
+}
+
+/// The protocols of readiness, by their names on the command line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Protocol {
+    #[default]
+    Byte,
+    None,
 }
 
 impl LoadArgs {
-    /// Returns load options with these values that keep the output of UDFs.
+    /// Returns how the UDF says that it is ready.
+    pub fn readiness(&self) -> Readiness {
+        match self.readiness {
+            Protocol::Byte => Readiness::Byte,
+            Protocol::None => Readiness::None,
+        }
+    }
+
+    /// Refuses values that [`Self::options`] and [`Self::host_functions`] would refuse.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.options(1)?;
+        self.host_answers.read().map(drop)
+    }
+
+    /// Adds the host functions that UDFs may call to a service.
+    pub fn host_functions(&self, builder: ServiceBuilder) -> anyhow::Result<ServiceBuilder> {
+        self.host_answers.register(builder)
+    }
+
+    /// Returns load options with these values.
     pub fn options(&self, workers: u32) -> anyhow::Result<LoadOptions> {
         let env = self.env.iter().map(|text| {
             let (name, value) = text
@@ -30,14 +70,19 @@ impl LoadArgs {
                 .with_context(|| format!("--env {text}: it must be NAME=VALUE"))?;
             Ok((name.to_owned(), value.to_owned()))
         });
-        let options = LoadOptions {
+        let mut options = LoadOptions {
             args: self.args.clone(),
             env: env.collect::<anyhow::Result<_>>()?,
             private_tmp: self.private_tmp,
             proc: self.proc,
+            readiness: self.readiness(),
+            host_functions: self.host_answers.any(),
             ..LoadOptions::with_workers(workers)
         };
-        Ok(options.keeping_logs())
+        for limit in &self.limits {
+            limit.apply(&mut options.limits);
+        }
+        Ok(options)
     }
 }
 

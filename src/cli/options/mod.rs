@@ -2,6 +2,8 @@
 
 pub mod descriptors;
 pub mod duration;
+mod host_answers;
+mod limits;
 pub mod loading;
 pub mod number;
 pub mod request;

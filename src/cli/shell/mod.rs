@@ -77,8 +77,8 @@ pub struct ShellArgs {
 /// Runs until there are no more commands.
 pub async fn run(arguments: ShellArgs) -> anyhow::Result<ExitCode> {
     let api = arguments.api.service().map_err(WrongUse::of)?;
-    arguments.load.options(1).map_err(WrongUse::of)?;
-    let builder = arguments.target.builder();
+    arguments.load.check().map_err(WrongUse::of)?;
+    let builder = arguments.load.host_functions(arguments.target.builder())?;
     let service = builder
         .private_ipc(!arguments.disable_ipc_namespace)
         .start()

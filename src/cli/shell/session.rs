@@ -121,7 +121,8 @@ impl Session {
         let options = self
             .settings
             .load
-            .options(workers.unwrap_or(self.settings.workers))?;
+            .options(workers.unwrap_or(self.settings.workers))?
+            .keeping_logs();
         let rpc = self.method(rpc.as_deref())?.map(|m| m.name().to_owned());
         let token = self.service.load(&udf, options).await?;
         println!("code_token={token}");

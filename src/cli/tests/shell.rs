@@ -468,6 +468,20 @@ fn escapes_in_a_message_stay_json_with_the_same_value() {
 }
 
 #[test]
+fn host_functions_answer_what_a_file_says() {
+    let bed = Bed::with(&["--mode", "minimal", "--host-answers"]);
+    let answers =
+        r#"{"lookup": "a canned answer", "gone": {"error": "NOT_FOUND", "message": "sold out"}}"#;
+    let answers = bed.write("answers.json", answers);
+    let out = bed
+        .and(&answers)
+        .good("load !\nexecute 'call lookup x'\nexecute 'call gone x'\nexecute 'call other x'\n");
+    for words in ["a canned answer", "sold out", "no such host function"] {
+        assert!(out.contains(words), "{out}");
+    }
+}
+
+#[test]
 fn lines_may_come_from_standard_input() {
     let with_input = |input: &str| -> Said {
         let mut command = roma();

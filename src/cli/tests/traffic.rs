@@ -149,6 +149,8 @@ fn a_wrong_use_says_what_is_wrong() {
             "SampleRequest",
         ),
         (&with_api(&["--request", "/no/such.json"]), "/no/such.json"),
+        (&["--limit", "processes=many"], "processes"),
+        (&["--host-answers", "/no/such.json"], "/no/such.json"),
     ] {
         let said = traffic(arguments);
         assert_eq!(said.code, Some(2), "{said:?}");

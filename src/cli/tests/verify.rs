@@ -212,19 +212,25 @@ fn a_udf_that_is_never_ready_is_distinguished_from_one_that_crashes() {
 }
 
 #[test]
-fn the_older_protocol_is_recognised() {
+fn a_protocol_that_was_not_asked_for_is_recognised_and_fails() {
     let udf = program("ROMA_MISBEHAVING_UDF");
     for mode in ["minimal", "gvisor"] {
-        let said = verify(mode, &udf, &["--deadline", "4", "--arg", "silent"]);
+        let silent = ["--deadline", "4", "--arg", "silent"];
+        let said = verify(mode, &udf, &silent);
         judged_as(
             &said,
             "readiness",
-            "weak",
-            &["older protocol", "Readiness::None"],
+            "failed",
+            &["older protocol", "Readiness::None", "--readiness none"],
         );
         assert_eq!(said.verdict("answer"), "ok");
         assert_eq!(said.verdict("filter"), "ok");
     }
+    let older = ["--deadline", "4", "--arg", "silent", "--readiness", "none"];
+    let said = verify("minimal", &udf, &older);
+    judged_as(&said, "readiness", "weak", &["while it starts"]);
+    let said = verify("minimal", &sample("echo_udf"), &["--readiness", "none"]);
+    judged_as(&said, "readiness", "failed", &["part of its response"]);
 }
 
 #[test]
@@ -278,25 +284,36 @@ fn a_udf_that_needs_many_descriptors_is_reported() {
 }
 
 #[test]
-fn the_level_of_the_filter_that_it_needs_is_found() {
-    let said = misbehaving("pipe");
-    judged_as(
-        &said,
-        "filter",
-        "weak",
-        &["answers at level engine", "not at level strict", "code 8"],
-    );
-    let said = misbehaving("bind");
-    judged_as(
-        &said,
-        "filter",
-        "weak",
-        &["answers at level none", "not at level strict"],
-    );
+fn a_weaker_filter_than_asked_for_fails_and_the_denied_call_is_named() {
     let udf = program("ROMA_MISBEHAVING_UDF");
+    for mode in ["minimal", "gvisor"] {
+        let asked = |request| verify(mode, &udf, &["--deadline", "2", "--request", request]);
+        let level = ["answers at level engine", "not at level strict", "code 8"];
+        judged_as(&asked("pipe"), "filter", "failed", &level);
+        judged_as(
+            &asked("pipe"),
+            "filter",
+            "failed",
+            &["denies it dup2", "do without dup2"],
+        );
+        let level = [
+            "answers at level none",
+            "not at level strict",
+            "denies it bind",
+        ];
+        judged_as(&asked("bind"), "filter", "failed", &level);
+    }
     let at_engine = ["--request", "pipe", "--filter", "engine"];
     let said = verify("minimal", &udf, &at_engine);
     judged_as(&said, "filter", "ok", &["level engine"]);
+}
+
+#[test]
+fn limits_apply() {
+    let udf = program("ROMA_MISBEHAVING_UDF");
+    let few = ["--request", "descriptors", "--limit", "open-files=16"];
+    let said = verify("minimal", &udf, &few);
+    assert_eq!(said.verdict("answer"), "failed");
 }
 
 #[test]
@@ -317,6 +334,8 @@ fn a_wrong_use_is_distinguished_from_a_bad_udf() {
     assert_eq!(code(&echo, &["--rpc", "run"]), Some(2));
     assert_eq!(code(&echo, &["--deadline", "0"]), Some(2));
     assert_eq!(code(&echo, &["--env", "A"]), Some(2));
+    assert_eq!(code(&echo, &["--limit", "heap=1m"]), Some(2));
+    assert_eq!(code(&echo, &["--host-answers", "/no/such.json"]), Some(2));
     assert_eq!(code(&echo, &["--proto", "/no/such.proto"]), Some(2));
     let proto = program("ROMA_SAMPLE_PROTO");
     let api = ["--proto", proto.to_str().unwrap()];

@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 
 use crate::error::Explain;
 use crate::error::WrongUse;
+use crate::options::loading::LoadArgs;
 use crate::options::request::{Given, RequestArgs};
 use crate::options::target::Target;
 use crate::output::terminal;
@@ -52,6 +53,8 @@ what it looked for), 1 if not, 2 for a wrong use.")]
 pub struct TrafficArgs {
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    load: LoadArgs,
     /// The UDF. By default the sample UDF: $ROMA_SAMPLE_UDF or sample_udf beside this program.
     #[arg(long, visible_alias = "udf", alias = "binary_path")]
     binary_path: Option<PathBuf>,
@@ -143,6 +146,7 @@ fn bounds(text: &str) -> Result<(u32, u32), String> {
 /// Sends traffic or searches, and prints the result.
 pub async fn run(arguments: TrafficArgs) -> anyhow::Result<ExitCode> {
     let plan = plan(&arguments).map_err(WrongUse::of)?;
+    arguments.load.check().map_err(WrongUse::of)?;
     let given = arguments.request.read().map_err(WrongUse::of)?;
     let request = request(&arguments, &given).map_err(WrongUse::of)?;
     let udf = programs::find(
@@ -150,11 +154,12 @@ pub async fn run(arguments: TrafficArgs) -> anyhow::Result<ExitCode> {
         "ROMA_SAMPLE_UDF",
         "sample_udf",
     )?;
-    let service = arguments.target.builder().start().await?;
     let options = LoadOptions {
         max_waiting: LoadOptions::MAX_WAITING,
-        ..LoadOptions::with_workers(arguments.num_workers)
+        ..arguments.load.options(arguments.num_workers)?
     };
+    let builder = arguments.load.host_functions(arguments.target.builder())?;
+    let service = builder.start().await?;
     let code = service.load(&udf, options).await?;
     let caller = Caller {
         service,

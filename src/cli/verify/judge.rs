@@ -6,6 +6,7 @@ use prost_reflect::MethodDescriptor;
 use roma_byob::{Error, ExitStatus, LogTail, Mode, Readiness, Report, ResponseError};
 
 use super::binary::human;
+use super::denied::Denied;
 use super::trial::{Answer, FEW_DESCRIPTORS, Got, Trial};
 use crate::error::Explain;
 use crate::options::descriptors::decode;
@@ -23,7 +24,7 @@ pub struct Asked {
 }
 
 /// Returns the checks of the trials, of which there must be at least one.
-pub fn judge(trials: &[Trial], asked: &Asked) -> Vec<Check> {
+pub fn judge(trials: &[Trial], denied: Option<&Denied>, asked: &Asked) -> Vec<Check> {
     let (Some(first), Some(last)) = (trials.first(), trials.last()) else {
         return Vec::new();
     };
@@ -32,16 +33,19 @@ pub fn judge(trials: &[Trial], asked: &Asked) -> Vec<Check> {
             "roma doctor --mode {} says what is missing",
             asked.mode
         ))],
-        Got::Answered(answer) => answered(first, last, answer, asked),
+        Got::Answered(answer) => {
+            let mut checks = vec![filter(first, last, denied)];
+            checks.extend(answered(first, last, answer, asked));
+            checks
+        }
         Got::Unloaded(_) | Got::Unanswered(_) => unanswered(trials, asked),
     }
 }
 
 fn answered(first: &Trial, last: &Trial, answer: &Answer, asked: &Asked) -> Vec<Check> {
     vec![
-        filter(first, last),
         Check::ok("load", format!("in {}", short(answer.load))),
-        readiness(last.setting.readiness),
+        readiness(first.setting.readiness, last.setting.readiness),
         start_up(answer),
         response(answer, asked),
         exit(&answer.report),
@@ -51,38 +55,67 @@ fn answered(first: &Trial, last: &Trial, answer: &Answer, asked: &Asked) -> Vec<
     ]
 }
 
-fn filter(first: &Trial, last: &Trial) -> Check {
+fn filter(first: &Trial, last: &Trial, denied: Option<&Denied>) -> Check {
     let (wanted, level) = (first.setting.filter, last.setting.filter);
     let why = match &first.got {
         Got::Unloaded(error) | Got::Unanswered(error) if wanted != level => error,
         _ => return Check::ok("filter", format!("it answers at level {level}")),
     };
-    Check::weak(
-        "filter",
-        format!(
-            "it answers at level {level}, but not at level {wanted}, where {}",
-            why.explained()
+    let found = format!(
+        "it answers at level {level}, but not at level {wanted}, where {}",
+        why.explained()
+    );
+    let (more, without) = match denied {
+        Some(Denied::Calls(names)) if !names.is_empty() => (
+            format!("\nThe filter denies {}", last_of(names)),
+            names[0].as_str(),
         ),
-    )
-    .fix(format!(
-        "do without the system call that {wanted} denies, or run it at level {level}. Which call \
-         that is cannot be seen from outside: it fails, with EPERM or ENOSYS, and the program goes \
-         on. `strace -f` shows what the program calls"
+        Some(Denied::Unseen(reason)) => (
+            format!("\nWhich system calls the filter denies could not be seen: {reason}"),
+            "what the filter denies (docs/udf/syscalls.md lists it)",
+        ),
+        _ => (
+            String::new(),
+            "what the filter denies (docs/udf/syscalls.md lists it)",
+        ),
+    };
+    Check::failed("filter", found + &more).fix(format!(
+        "do without {without}, or have it loaded at level {level}, and verify it with --filter {level}"
     ))
 }
 
-fn readiness(protocol: Readiness) -> Check {
-    match protocol {
-        Readiness::Byte => Check::ok("readiness", "it writes a byte when it is ready"),
-        Readiness::None => Check::weak(
-            "readiness",
-            "it speaks the older protocol, without a byte when it is ready: requests wait while it \
-             starts",
+/// Returns a text for names of which the first is the call that was denied last.
+fn last_of(names: &[String]) -> String {
+    match names {
+        [last, before @ ..] if !before.is_empty() => {
+            format!("it {last}, after {}", before.join(", "))
+        }
+        _ => format!("it {}", names.join("")),
+    }
+}
+
+fn readiness(asked: Readiness, protocol: Readiness) -> Check {
+    const NAME: &str = "readiness";
+    match (asked, protocol) {
+        (Readiness::Byte, Readiness::Byte) => Check::ok(NAME, "it writes a byte when it is ready"),
+        (Readiness::Byte, Readiness::None) => Check::failed(
+            NAME,
+            "it speaks only the older protocol, without a byte when it is ready",
         )
         .fix(
-            "write one byte to descriptor 3 before reading the request (roma_udf does), or load \
-             it with Readiness::None",
+            "write one byte to descriptor 3 before reading the request (roma_udf does), or have it \
+             loaded with Readiness::None, and verify it with --readiness none",
         ),
+        (Readiness::None, Readiness::None) => Check::weak(
+            NAME,
+            "it writes no byte when it is ready: requests wait while it starts",
+        )
+        .fix("write one byte to descriptor 3 before reading the request (roma_udf does)"),
+        (Readiness::None, Readiness::Byte) => Check::failed(
+            NAME,
+            "it writes a byte when it is ready, which is taken for a part of its response",
+        )
+        .fix("have it loaded with Readiness::Byte, and verify it without --readiness none"),
     }
 }
 
@@ -203,6 +236,7 @@ fn unanswered(trials: &[Trial], asked: &Asked) -> Vec<Check> {
         return Vec::new();
     };
     let filter = at_no_level(trials);
+    let asked_for = trials.first().map_or(told, |first| first).setting.readiness;
     let failed =
         |name, error: &Error| Check::failed(name, error.explained()).fix(fix_for(error, asked));
     let rest = |name| Check::skipped(name, "it does not answer");
@@ -213,7 +247,7 @@ fn unanswered(trials: &[Trial], asked: &Asked) -> Vec<Check> {
         Got::Unloaded(error) => [failed("load", error), rest("readiness"), rest("answer")],
         Got::Unanswered(error) => [
             Check::ok("load", "it can be loaded"),
-            readiness(told.setting.readiness),
+            readiness(asked_for, told.setting.readiness),
             failed("answer", error),
         ],
         Got::Nowhere(_) | Got::Answered(_) => ["load", "readiness", "answer"].map(rest),
@@ -332,7 +366,7 @@ mod tests {
             SyscallFilter::None,
         ];
         let trials = levels.map(|filter| trial(filter, Got::Unanswered(died())));
-        let checks = judge(&trials, &asked());
+        let checks = judge(&trials, None, &asked());
         assert_eq!(verdict(&checks, "load"), Verdict::Ok);
         assert_eq!(verdict(&checks, "filter"), Verdict::Ok);
         assert_eq!(verdict(&checks, "readiness"), Verdict::Ok);
@@ -351,30 +385,49 @@ mod tests {
             trial(SyscallFilter::None, Got::Unanswered(died())),
         ];
         trials[1].setting.readiness = Readiness::None;
-        let checks = judge(&trials, &asked());
-        assert_eq!(verdict(&checks, "readiness"), Verdict::Weak);
+        let checks = judge(&trials, None, &asked());
+        assert_eq!(verdict(&checks, "readiness"), Verdict::Failed);
         assert_eq!(verdict(&checks, "answer"), Verdict::Failed);
         let limit = Duration::from_secs(5);
         trials[1].got = Got::Unanswered(Error::Deadline { limit });
-        let checks = judge(&trials, &asked());
+        let checks = judge(&trials, None, &asked());
         assert_eq!(verdict(&checks, "readiness"), Verdict::Failed);
     }
 
     #[test]
-    fn a_failure_at_a_stricter_level_is_reported_with_its_reason() {
+    fn a_failure_at_the_level_asked_for_is_reported_with_its_reason_and_the_denied_calls() {
         let first = trial(SyscallFilter::Strict, Got::Unanswered(died()));
         let last = trial(SyscallFilter::Engine, Got::Nowhere(Error::ShutDown));
-        let check = filter(&first, &last);
-        assert_eq!(check.verdict, Verdict::Weak);
-        for part in ["level engine", "level strict", "code 7", "no io_uring"] {
+        let calls = ["bind", "clone3"].map(str::to_owned).to_vec();
+        let check = filter(&first, &last, Some(&Denied::Calls(calls)));
+        assert_eq!(check.verdict, Verdict::Failed);
+        for part in [
+            "level engine",
+            "level strict",
+            "code 7",
+            "no io_uring",
+            "it bind, after clone3",
+        ] {
             assert!(check.found.contains(part), "{part}: {}", check.found);
         }
+        assert!(check.fix.unwrap().starts_with("do without bind"));
+        let unseen = Denied::Unseen("EPERM".to_owned());
+        let check = filter(&first, &last, Some(&unseen));
+        assert!(check.found.ends_with("could not be seen: EPERM"));
+    }
+
+    #[test]
+    fn a_protocol_that_was_not_asked_for_fails() {
+        let both = [Readiness::Byte, Readiness::None];
+        let verdicts = both.map(|asked| both.map(|spoken| readiness(asked, spoken).verdict));
+        use Verdict::{Failed, Ok, Weak};
+        assert_eq!(verdicts, [[Ok, Failed], [Failed, Weak]]);
     }
 
     #[test]
     fn a_service_that_does_not_start_is_not_blamed_on_the_udf() {
         let trials = [trial(SyscallFilter::Strict, Got::Nowhere(Error::ShutDown))];
-        let checks = judge(&trials, &asked());
+        let checks = judge(&trials, None, &asked());
         assert_eq!(checks.len(), 1);
         assert_eq!(verdict(&checks, "sandbox"), Verdict::Failed);
         assert!(checks[0].fix.as_ref().unwrap().contains("doctor"));
@@ -385,7 +438,7 @@ mod tests {
         let error = crate::error::fixable();
         let advice = error.advice().unwrap();
         for got in [Got::Nowhere(error.clone()), Got::Unloaded(error.clone())] {
-            let checks = judge(&[trial(SyscallFilter::None, got)], &asked());
+            let checks = judge(&[trial(SyscallFilter::None, got)], None, &asked());
             let failed = checks.iter().find(|check| check.verdict == Verdict::Failed);
             let found = &failed.unwrap().found;
             assert!(found.ends_with(&format!("To fix it: {advice}")), "{found}");

@@ -1,6 +1,7 @@
 //! `roma verify`: whether a binary can be a UDF, and what its developer should fix.
 
 mod binary;
+mod denied;
 mod judge;
 mod trial;
 
@@ -32,8 +33,9 @@ Exit codes: 0 if it is verified, 1 if it is not, 2 for a wrong use.
 Each line is `ok`, `weak` (it works, but its developer should know), `failed` or
 `skipped`. It is verified if no line is `failed`.
 
-Without --request it is asked an empty one. The levels of the filter are tried
-from --filter on towards `none`, until it answers.")]
+Without --request it is asked an empty one. If it does not answer with --filter and
+--readiness, weaker filters and the other protocol are tried, to say what would do;
+it is not verified then.")]
 pub struct VerifyArgs {
     /// The binary.
     udf: PathBuf,
@@ -54,9 +56,12 @@ pub struct VerifyArgs {
 /// Runs all checks and prints the result.
 pub async fn run(arguments: VerifyArgs) -> anyhow::Result<ExitCode> {
     let Given { method, request } = arguments.request.read().map_err(WrongUse::of)?;
+    arguments.load.check().map_err(WrongUse::of)?;
     let question = Question {
+        target: arguments.target.clone(),
+        load: arguments.load.clone(),
+        options: arguments.load.options(1)?.keeping_logs(),
         binary: programs::read(&arguments.udf).map_err(WrongUse::of)?,
-        options: arguments.load.options(1).map_err(WrongUse::of)?,
         request: request.clone().unwrap_or_default(),
         limit: arguments.deadline,
     };
@@ -66,7 +71,7 @@ pub async fn run(arguments: VerifyArgs) -> anyhow::Result<ExitCode> {
         given: request.is_some(),
         limit: question.limit,
     };
-    let checks = verify(&arguments, &question, &asked).await;
+    let checks = verify(&arguments, &question, &asked).await?;
     let verified = !checks.iter().any(|check| check.verdict.is_bad());
     match arguments.json {
         true => println!("{:#}", report(&arguments, verified, &checks)),
@@ -79,18 +84,28 @@ pub async fn run(arguments: VerifyArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!verified)))
 }
 
-async fn verify(arguments: &VerifyArgs, question: &Question, asked: &Asked) -> Vec<Check> {
+async fn verify(
+    arguments: &VerifyArgs,
+    question: &Question,
+    asked: &Asked,
+) -> anyhow::Result<Vec<Check>> {
     let mut checks = vec![permission(&arguments.udf)];
     let libraries = arguments.target.has_libraries();
     checks.extend(binary::look(&question.binary, libraries));
     if checks.iter().any(|check| check.verdict.is_bad()) {
         checks.push(Check::skipped("run", "it cannot be run as it is"));
-        return checks;
+        return Ok(checks);
     }
-    let trials = trial::until_it_answers(&arguments.target, question).await;
+    let trials = trial::until_it_answers(question).await?;
+    let denied = match (trials.first(), trials.last()) {
+        (Some(first), Some(last)) if last.answers_only_at_a_weaker_level_than(first) => {
+            Some(denied::calls(question, first.setting).await)
+        }
+        _ => None,
+    };
     end_progress();
-    checks.extend(judge::judge(&trials, asked));
-    checks
+    checks.extend(judge::judge(&trials, denied.as_ref(), asked));
+    Ok(checks)
 }
 
 fn permission(path: &Path) -> Check {

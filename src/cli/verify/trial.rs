@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use roma_byob::{
     CodeToken, Error, ExecuteOptions, Fault, LoadOptions, Outcome, Readiness, Report, Service,
-    SyscallFilter,
+    ServiceBuilder, SyscallFilter,
 };
 
+use crate::options::loading::LoadArgs;
 use crate::options::target::Target;
 use crate::output::terminal::progress;
 
@@ -19,11 +20,14 @@ pub const FEW_DESCRIPTORS: u32 = 16;
 /// How long the end of the previous request and the start of a worker may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The request to a UDF, and its time limit.
+/// The request to a UDF, where it runs, and its time limit.
 #[derive(Debug, Clone)]
 pub struct Question {
-    pub binary: Bytes,
+    pub target: Target,
+    pub load: LoadArgs,
+    /// The options of `load`.
     pub options: LoadOptions,
+    pub binary: Bytes,
     pub request: Bytes,
     /// The limit for becoming ready, and then for responding.
     pub limit: Duration,
@@ -74,9 +78,17 @@ impl Trial {
         matches!(self.got, Got::Answered(_))
     }
 
-    /// Returns whether it is alive and has not sent the readiness byte.
-    fn is_silent(&self) -> bool {
-        matches!(self.got, Got::Unloaded(Error::NeverReady { .. }))
+    pub fn answers_only_at_a_weaker_level_than(&self, asked: &Self) -> bool {
+        self.answered() && self.setting.filter != asked.setting.filter
+    }
+
+    /// Returns whether it may speak the other protocol: it has not sent the readiness byte, or something
+    /// that is not a response, such as that byte.
+    fn may_speak_another_protocol(&self) -> bool {
+        match self.setting.readiness {
+            Readiness::Byte => matches!(self.got, Got::Unloaded(Error::NeverReady { .. })),
+            Readiness::None => matches!(self.got, Got::Unanswered(Error::Response(_))),
+        }
     }
 
     /// Returns whether the failure is known to be the UDF's.
@@ -88,15 +100,19 @@ impl Trial {
     }
 }
 
-/// The settings to try in order: the strictest filter first, each with the current protocol.
-fn settings(strictest: SyscallFilter) -> Vec<Setting> {
+/// The settings to try in order: first what is asked for, then the other protocol, then weaker levels.
+fn settings(asked: Setting) -> Vec<Setting> {
     use SyscallFilter::{Engine, None, Strict};
-    let levels: &[SyscallFilter] = match strictest {
+    let levels: &[SyscallFilter] = match asked.filter {
         Strict => &[Strict, Engine, None],
         Engine => &[Engine, None],
         None => &[None],
     };
-    let protocols = [Readiness::Byte, Readiness::None];
+    let other = match asked.readiness {
+        Readiness::Byte => Readiness::None,
+        Readiness::None => Readiness::Byte,
+    };
+    let protocols = [asked.readiness, other];
     levels
         .iter()
         .flat_map(|filter| protocols.map(|readiness| (*filter, readiness)))
@@ -106,40 +122,53 @@ fn settings(strictest: SyscallFilter) -> Vec<Setting> {
 
 /// Tries settings until it responds. The first trial has the wanted setting, the last the one with
 /// which it responds, if any.
-pub async fn until_it_answers(target: &Target, question: &Question) -> Vec<Trial> {
+pub async fn until_it_answers(question: &Question) -> anyhow::Result<Vec<Trial>> {
+    let asked = Setting {
+        filter: question.target.filter(),
+        readiness: question.options.readiness,
+    };
     let mut trials: Vec<Trial> = Vec::new();
-    for setting in settings(target.filter()) {
+    for setting in settings(asked) {
         let last = trials.last();
-        if setting.readiness == Readiness::None && !last.is_some_and(Trial::is_silent) {
+        if setting.readiness != asked.readiness
+            && !last.is_some_and(Trial::may_speak_another_protocol)
+        {
             continue;
         }
-        let trial = run(target, question, setting).await;
+        progress(&format!("Trying filter level {} ...", setting.filter));
+        let got = run(question, setting, question.target.builder(), || Ok(())).await?;
+        let trial = Trial { setting, got };
         let settled = trial.answered() || !trial.is_udfs_fault();
         trials.push(trial);
         if settled {
             break;
         }
     }
-    trials
+    Ok(trials)
 }
 
-async fn run(target: &Target, question: &Question, setting: Setting) -> Trial {
-    progress(&format!("Trying filter level {} ...", setting.filter));
-    let builder = target
-        .builder()
+/// Runs it in a service of its own, with something to do before it is loaded.
+pub async fn run(
+    question: &Question,
+    setting: Setting,
+    builder: ServiceBuilder,
+    before_load: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<Got> {
+    let builder = builder
         .syscall_filter(setting.filter)
         // The verdict names the mode, so the environment must not change it.
         .obey_environment(false)
         .banner(false);
-    let got = match builder.start().await {
-        Err(error) => Got::Nowhere(error),
-        Ok(service) => {
-            let got = attempt(&service, question, setting.readiness).await;
-            service.shutdown().await;
-            got
-        }
+    let service = match question.load.host_functions(builder)?.start().await {
+        Err(error) => return Ok(Got::Nowhere(error)),
+        Ok(service) => service,
     };
-    Trial { setting, got }
+    let got = match before_load() {
+        Ok(()) => Ok(attempt(&service, question, setting.readiness).await),
+        Err(error) => Err(error),
+    };
+    service.shutdown().await;
+    got
 }
 
 async fn attempt(service: &Service, question: &Question, readiness: Readiness) -> Got {
@@ -207,14 +236,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_strictest_level_is_tried_first_with_the_protocol_that_should_be_spoken() {
-        let tried: Vec<_> = settings(SyscallFilter::Strict)
-            .iter()
-            .map(|setting| (setting.filter, setting.readiness))
-            .collect();
-        assert_eq!(tried[0], (SyscallFilter::Strict, Readiness::Byte));
-        assert_eq!(tried[1], (SyscallFilter::Strict, Readiness::None));
-        assert_eq!(tried[5], (SyscallFilter::None, Readiness::None));
-        assert_eq!(settings(SyscallFilter::None).len(), 2);
+    fn what_is_asked_for_is_tried_first() {
+        let tried = |filter, readiness| -> Vec<_> {
+            let settings = settings(Setting { filter, readiness });
+            settings.iter().map(|s| (s.filter, s.readiness)).collect()
+        };
+        let all = tried(SyscallFilter::Strict, Readiness::Byte);
+        assert_eq!(all[0], (SyscallFilter::Strict, Readiness::Byte));
+        assert_eq!(all[1], (SyscallFilter::Strict, Readiness::None));
+        assert_eq!(all[5], (SyscallFilter::None, Readiness::None));
+        let last = tried(SyscallFilter::None, Readiness::None);
+        let level = SyscallFilter::None;
+        assert_eq!(last, [(level, Readiness::None), (level, Readiness::Byte)]);
     }
 }

@@ -54,6 +54,20 @@ pub(crate) struct Policy {
     pub(crate) known: Verdict,
 }
 
+impl Policy {
+    fn verdict(&self, number: u32) -> Verdict {
+        if number > LAST_KNOWN {
+            return Verdict::Errno(libc::ENOSYS);
+        }
+        self.verdicts.get(&number).copied().unwrap_or(self.known)
+    }
+
+    /// Returns whether a call fails, whatever or at least for some of its arguments.
+    pub(crate) fn may_deny(&self, number: u32) -> bool {
+        self.verdict(number) != Verdict::Allow
+    }
+}
+
 /// The last known number, on every architecture (`statmount`, `listmount` and later ones are not in use
 /// yet). All numbers beyond it are unknown, including those of x32.
 pub(crate) const LAST_KNOWN: u32 = 462;
@@ -91,15 +105,8 @@ pub(crate) fn compile(policy: &Policy, gate: Gate) -> Vec<Instruction> {
 
 /// Returns the first number of each range with its verdict, sorted; the first range starts at 0.
 fn ranges(policy: &Policy) -> Vec<(u32, Verdict)> {
-    let verdict = |number| {
-        policy
-            .verdicts
-            .get(&number)
-            .copied()
-            .unwrap_or(policy.known)
-    };
     let mut ranges: Vec<(u32, Verdict)> = Vec::new();
-    for (number, verdict) in (0..=LAST_KNOWN).map(|number| (number, verdict(number))) {
+    for (number, verdict) in (0..=LAST_KNOWN).map(|number| (number, policy.verdict(number))) {
         if ranges.last().is_none_or(|(_, last)| *last != verdict) {
             ranges.push((number, verdict));
         }

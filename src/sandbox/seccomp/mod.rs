@@ -30,12 +30,21 @@ pub enum FilterLevel {
 /// Builds the filter of a level. Returns `None` if the level has no filter.
 #[must_use]
 pub fn build(level: FilterLevel, gate: Gate) -> Option<Vec<Instruction>> {
-    let policy = match level {
-        FilterLevel::None => return None,
-        FilterLevel::Engine => policy::engine(),
-        FilterLevel::Strict => policy::strict(),
-    };
-    Some(filter::compile(&policy, gate))
+    policy(level).map(|policy| filter::compile(&policy, gate))
+}
+
+/// Returns whether the filter of a level denies a system call to UDFs, with some arguments or with any.
+#[must_use]
+pub fn may_deny(level: FilterLevel, number: u32) -> bool {
+    policy(level).is_some_and(|policy| policy.may_deny(number))
+}
+
+fn policy(level: FilterLevel) -> Option<filter::Policy> {
+    match level {
+        FilterLevel::None => None,
+        FilterLevel::Engine => Some(policy::engine()),
+        FilterLevel::Strict => Some(policy::strict()),
+    }
 }
 
 /// Installs a filter in this process and all that it will start. It cannot be removed. Needs
