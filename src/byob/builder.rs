@@ -10,7 +10,8 @@ use roma_core::{
     ConfigError, Error, GrpcCode, HostCall, HostCallError, HostCallLimits, HostFunctions,
 };
 use roma_supervise::{
-    LibraryMount, Mode, Platform, RunDirChoice, SandboxOptions, Slots, SyscallFilter, banner, cores,
+    LibraryMount, Mode, Platform, Renewal, RunDirChoice, SandboxOptions, Slots, SyscallFilter,
+    banner, cores,
 };
 
 use crate::policy::Policy;
@@ -122,6 +123,12 @@ impl ServiceBuilder {
     /// that died.
     pub fn watchdog(mut self, limit: Duration) -> Self {
         self.sandbox.watchdog = limit;
+        self
+    }
+
+    /// When a sandbox that works is replaced by a new one, because it has grown or is old.
+    pub fn renewal(mut self, renewal: Renewal) -> Self {
+        self.sandbox.renewal = renewal;
         self
     }
 

@@ -53,6 +53,7 @@ pub use roma_pool::Readiness;
 pub use roma_sandbox::limits::PoolLimits;
 pub use roma_sandbox::step::{Step, StepFailure};
 pub use roma_supervise::{
-    LibraryMount, Mode, Platform, RunDirChoice, SyscallFilter, UnusableFolder, system_libraries,
+    LibraryMount, Mode, Platform, Renewal, RunDirChoice, SyscallFilter, UnusableFolder,
+    system_libraries,
 };
 pub use service::Service;

@@ -1,11 +1,14 @@
 //! Deployments: a pool in the sandbox slots that it has.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use roma_core::{Error, SandboxFailure};
-use roma_supervise::{Backoff, PoolCode, Prepared, Sandbox, SandboxSlot, Slots, unanswered};
-use tokio::sync::mpsc;
+use roma_protocol::PoolId;
+use roma_sandbox::step::StepFailure;
+use roma_supervise::{Backoff, InUse, PoolCode, Prepared, Sandbox, SandboxSlot, Slots, unanswered};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{timeout, timeout_at};
 
@@ -17,6 +20,8 @@ use crate::spawner::Spawner;
 const SANDBOX_END_DELAY: Duration = Duration::from_millis(500);
 /// How long a pool may take to end by itself when it is told to, and again when it is killed.
 const ORDERLY_END: Duration = Duration::from_secs(1);
+/// How often a pool that leaves a sandbox checks for workers there.
+const LEAVE_CHECK: Duration = Duration::from_millis(20);
 /// How long a load that has succeeded in one slot waits for the others.
 const CATCH_UP: Duration = Duration::from_secs(1);
 
@@ -149,14 +154,23 @@ impl Deployment {
         let mut first = Some(prepared);
         let mut report = |result| first.take().map(|prepared| prepared.send(result));
         let mut backoff = Backoff::default();
+        let mut tenancies = JoinSet::new();
+        // When this is replaced, the tenancy before it has to leave.
+        let mut stays = None;
         while let Some(Some(sandbox)) = self.unless_closed(self.slot.sandbox()).await {
             let since = Instant::now();
             let cause = match sandbox.prepare(&self.code, self.spawners).await {
                 Ok(prepared) => {
-                    let ended = self.serve(&sandbox, prepared, || {
-                        let _ = report(Ok(()));
-                    });
-                    ended.await
+                    let (stay, leave) = oneshot::channel();
+                    let current = Arc::clone(&sandbox);
+                    let tenancy = Tenancy::begin(&self.pool, sandbox, prepared);
+                    tenancies.spawn(tenancy.run(leave));
+                    stays.replace(stay);
+                    let _ = report(Ok(()));
+                    match self.until_lost(&current, &mut tenancies).await {
+                        Some(cause) => cause,
+                        None => continue,
+                    }
                 }
                 Err(error) => {
                     let _ = report(Err(error.clone()));
@@ -166,51 +180,30 @@ impl Deployment {
             };
             let pause = tokio::time::sleep(backoff.ended(since, cause.clone()));
             if self.unless_closed(pause).await.is_none() {
-                return;
+                break;
             }
             tracing::warn!(code = %self.pool.token(), %cause, "the code is being prepared again");
         }
+        while tenancies.join_next().await.is_some() {}
     }
 
-    /// Lets the pool start workers in a sandbox where it is prepared, until it is gone from there.
-    /// Returns the cause.
-    async fn serve(&self, sandbox: &Sandbox, prepared: Prepared, opened: impl FnOnce()) -> Error {
-        let spawners = prepared.spawners.into_iter();
-        let spawners: Vec<_> = spawners.map(|link| Arc::new(Spawner::new(link))).collect();
-        self.pool.open(&spawners, prepared.in_force);
-        opened();
-        let cause = self.until_lost(&spawners, sandbox).await;
-        self.pool.lost(&spawners, &cause);
-        let mut ended = prepared.ended;
-        if timeout(ORDERLY_END, &mut ended).await.is_err() {
-            sandbox.kill(prepared.id).await;
-            let _ = timeout(ORDERLY_END, ended).await;
+    /// Waits until the pool is gone from a sandbox, and returns the cause, or `None` if the slot has
+    /// another sandbox by then.
+    async fn until_lost(
+        &self,
+        sandbox: &Arc<Sandbox>,
+        tenancies: &mut JoinSet<(Arc<Sandbox>, Error)>,
+    ) -> Option<Error> {
+        loop {
+            tokio::select! {
+                Some(ended) = tenancies.join_next() => match ended {
+                    Ok((of, cause)) if Arc::ptr_eq(&of, sandbox) => return Some(cause),
+                    Ok(_) => {}
+                    Err(_) => return Some(Error::Internal("the use of a sandbox panicked")),
+                },
+                () = self.slot.replaced(sandbox) => return None,
+            }
         }
-        cause
-    }
-
-    /// Waits until the pool is gone from a sandbox. Returns the cause.
-    async fn until_lost(&self, spawners: &[Arc<Spawner>], sandbox: &Sandbox) -> Error {
-        let gone = tokio::select! {
-            gone = self.follow(spawners, sandbox.watchdog_limit()) => gone,
-            // The connections of a sandbox that was killed may outlive it for a while.
-            _ = sandbox.cause_of_death() => Gone::Ended,
-        };
-        match self.pool.closed() {
-            Some(reason) => reason,
-            None => cause_of_loss(sandbox, gone).await,
-        }
-    }
-
-    /// Reads the messages of all spawners until the first one ends.
-    async fn follow(&self, spawners: &[Arc<Spawner>], limit: Duration) -> Gone {
-        let mut followers = JoinSet::new();
-        for spawner in spawners {
-            let (pool, spawner) = (Arc::clone(&self.pool), Arc::clone(spawner));
-            followers.spawn(async move { pool.follow(&spawner, limit).await });
-        }
-        let first = followers.join_next().await.and_then(Result::ok);
-        first.unwrap_or(Gone::Ended)
     }
 
     /// Returns the result of a future, or `None` if the pool is closed first.
@@ -220,6 +213,80 @@ impl Deployment {
             () = self.pool.until_closed() => None,
             result = future => Some(result),
         }
+    }
+}
+
+/// One pool in one sandbox.
+struct Tenancy {
+    pool: Arc<Pool>,
+    sandbox: InUse,
+    spawners: Vec<Arc<Spawner>>,
+    id: PoolId,
+    ended: oneshot::Receiver<Option<StepFailure>>,
+}
+
+impl Tenancy {
+    /// Lets the pool start workers in a sandbox where it is prepared.
+    fn begin(pool: &Arc<Pool>, sandbox: InUse, prepared: Prepared) -> Self {
+        let spawners = prepared.spawners.into_iter();
+        let spawners: Vec<_> = spawners.map(|link| Arc::new(Spawner::new(link))).collect();
+        pool.open(&spawners, prepared.in_force);
+        Self {
+            pool: Arc::clone(pool),
+            sandbox,
+            spawners,
+            id: prepared.id,
+            ended: prepared.ended,
+        }
+    }
+
+    /// Follows the pool in this sandbox until it is gone from here. Returns the sandbox and the cause. Once
+    /// `leave` is resolved, the pool leaves as soon as the requests in flight here are over.
+    async fn run(mut self, leave: oneshot::Receiver<Infallible>) -> (Arc<Sandbox>, Error) {
+        let cause = tokio::select! {
+            cause = self.until_lost() => cause,
+            () = self.until_left(leave) => Error::Internal("a request was left in an old sandbox"),
+        };
+        self.pool.lost(&self.spawners, &cause);
+        if timeout(ORDERLY_END, &mut self.ended).await.is_err() {
+            self.sandbox.kill(self.id).await;
+            let _ = timeout(ORDERLY_END, self.ended).await;
+        }
+        (Arc::clone(&self.sandbox), cause)
+    }
+
+    /// Waits until the pool is to leave, and then until it has no workers here.
+    async fn until_left(&self, leave: oneshot::Receiver<Infallible>) {
+        let _ = leave.await;
+        self.pool.retire(&self.spawners);
+        while self.pool.has_workers_of(&self.spawners) {
+            tokio::time::sleep(LEAVE_CHECK).await;
+        }
+    }
+
+    /// Waits until the pool is gone from the sandbox. Returns the cause.
+    async fn until_lost(&self) -> Error {
+        let gone = tokio::select! {
+            gone = self.follow() => gone,
+            // The connections of a sandbox that was killed may outlive it for a while.
+            _ = self.sandbox.cause_of_death() => Gone::Ended,
+        };
+        match self.pool.closed() {
+            Some(reason) => reason,
+            None => cause_of_loss(&self.sandbox, gone).await,
+        }
+    }
+
+    /// Reads the messages of all spawners until the first one ends.
+    async fn follow(&self) -> Gone {
+        let limit = self.sandbox.watchdog_limit();
+        let mut followers = JoinSet::new();
+        for spawner in &self.spawners {
+            let (pool, spawner) = (Arc::clone(&self.pool), Arc::clone(spawner));
+            followers.spawn(async move { pool.follow(&spawner, limit).await });
+        }
+        let first = followers.join_next().await.and_then(Result::ok);
+        first.unwrap_or(Gone::Ended)
     }
 }
 

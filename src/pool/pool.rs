@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(crate) workers: PoolState<Worker, Record, oneshot::Sender<Lease>>,
     /// Empty while there is no sandbox to start workers in.
     spawners: Vec<Arc<Spawner>>,
+    /// Those that start no more workers, but have some with a request.
+    retired: Vec<Arc<Spawner>>,
     in_force: InForce,
     /// Why there are no spawners, once there were some.
     lost: Option<Error>,
@@ -78,6 +80,7 @@ impl Pool {
         let state = State {
             workers: PoolState::new(sizes),
             spawners: Vec::new(),
+            retired: Vec::new(),
             in_force: InForce::default(),
             lost: None,
             next_worker: 0,
@@ -240,6 +243,10 @@ impl Pool {
         let due = self.start_deadline(worker.since);
         let ready = worker.ready;
         self.note_ready_in(state, id, &mut worker);
+        if state.is_retired(id) {
+            state.workers.ending(id, None);
+            return kill(state, id);
+        }
         state.workers.put_back(id, worker, ready, due);
         if !ready {
             // Its byte may have come while a request had it.
@@ -331,14 +338,40 @@ impl Pool {
         self.metrics.counts(&state.workers.counts());
     }
 
+    /// Starts no more workers with these spawners, and ends those of their workers that have no request.
+    pub(crate) fn retire(self: &Arc<Self>, leaving: &[Arc<Spawner>]) {
+        let mut state = self.lock();
+        if self.closed().is_some() {
+            return;
+        }
+        state
+            .spawners
+            .retain(|spawner| !is_one_of(spawner, leaving));
+        state.retired.extend_from_slice(leaving);
+        let of_leaving = |record: &Record| is_one_of(record.spawner(), leaving);
+        for id in state.workers.retire(of_leaving) {
+            kill(&state, id);
+        }
+        self.pump(&mut state);
+    }
+
+    /// Returns whether these spawners have workers.
+    pub(crate) fn has_workers_of(&self, spawners: &[Arc<Spawner>]) -> bool {
+        let of_them = |record: &Record| is_one_of(record.spawner(), spawners);
+        self.lock().workers.has(of_them)
+    }
+
     /// Removes spawners whose sandbox, or the pool in it, is gone. Requests in flight there fail; those
     /// that wait continue, with workers elsewhere if there are any.
     pub(crate) fn lost(self: &Arc<Self>, gone: &[Arc<Spawner>], reason: &Error) {
-        let is_gone = |spawner: &Arc<Spawner>| gone.iter().any(|one| Arc::ptr_eq(one, spawner));
         gone.iter().for_each(|spawner| spawner.close());
         let mut state = self.lock();
-        state.spawners.retain(|spawner| !is_gone(spawner));
-        for record in state.workers.drain(|record| is_gone(record.spawner())) {
+        state.spawners.retain(|spawner| !is_one_of(spawner, gone));
+        state.retired.retain(|spawner| !is_one_of(spawner, gone));
+        for record in state
+            .workers
+            .drain(|record| is_one_of(record.spawner(), gone))
+        {
             record.report(WorkerEnd::Lost(reason.clone()));
         }
         if state.spawners.is_empty() {
@@ -352,7 +385,9 @@ impl Pool {
         let spawners = {
             let mut state = self.lock();
             self.refuse_requests(&mut state, reason.clone());
-            std::mem::take(&mut state.spawners)
+            let mut spawners = std::mem::take(&mut state.spawners);
+            spawners.append(&mut state.retired);
+            spawners
         };
         self.lost(&spawners, &reason);
         self.metrics.counts(&Counts::default());
@@ -412,6 +447,11 @@ impl Pool {
 }
 
 impl State {
+    fn is_retired(&self, id: WorkerId) -> bool {
+        let record = self.workers.payload(id);
+        record.is_some_and(|record| is_one_of(record.spawner(), &self.retired))
+    }
+
     /// Returns why no worker starts, if that is so.
     pub(crate) fn failure(&self) -> Option<Error> {
         self.lost
@@ -435,6 +475,10 @@ fn missing_limits(limits: &PoolLimits, in_force: InForce) -> Vec<&'static str> {
     .into_iter()
     .filter_map(|(name, wanted, given)| (wanted && !given).then_some(name))
     .collect()
+}
+
+fn is_one_of(spawner: &Arc<Spawner>, spawners: &[Arc<Spawner>]) -> bool {
+    spawners.iter().any(|one| Arc::ptr_eq(one, spawner))
 }
 
 fn kill(state: &State, id: WorkerId) {

@@ -237,6 +237,24 @@ impl<I, L, Q> PoolState<I, L, Q> {
         }
     }
 
+    /// Takes away the workers that wait for a request and for which `is_leaving` returns true. They are to be
+    /// killed.
+    pub(crate) fn retire(&mut self, is_leaving: impl Fn(&L) -> bool) -> Vec<WorkerId> {
+        let leaves = |id: &WorkerId| self.live.get(id).is_some_and(|e| is_leaving(&e.payload));
+        let waiting = self.idle.iter().map(|(id, _)| *id);
+        let leaving: Vec<_> = waiting.filter(leaves).collect();
+        self.idle.retain(|(id, _)| !leaving.contains(id));
+        for id in &leaving {
+            self.ending(*id, None);
+        }
+        leaving
+    }
+
+    /// Returns whether any worker lives for which `is_one` returns true.
+    pub(crate) fn has(&self, is_one: impl Fn(&L) -> bool) -> bool {
+        self.live.values().any(|entry| is_one(&entry.payload))
+    }
+
     /// Notes that the request of a worker is over, which must be gone by `due`. Returns whether it still
     /// lived.
     pub(crate) fn ending(&mut self, id: WorkerId, due: Option<Instant>) -> bool {
@@ -374,6 +392,22 @@ mod tests {
         assert_eq!(state.wanted(now), 0, "three live");
         state.ended(WorkerId(0)).unwrap();
         assert_eq!(state.wanted(now), 1);
+    }
+
+    #[test]
+    fn waiting_workers_are_retired_and_busy_ones_stay() {
+        let (mut state, now) = state(2, 9);
+        start(&mut state, now, 3);
+        let (busy, _) = state.take(|_| true, false).unwrap();
+        assert_eq!(state.retire(|()| true), [WorkerId(1), WorkerId(2)]);
+        assert!(state.take(|_| true, true).is_none());
+        assert_eq!((state.counts().busy, state.counts().ending), (1, 2));
+        assert_eq!(state.wanted(now), 2, "others take their places");
+        state.ended(WorkerId(1)).unwrap();
+        state.ended(WorkerId(2)).unwrap();
+        assert!(state.has(|()| true));
+        state.ended(busy).unwrap();
+        assert!(!state.has(|()| true));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! - [`SandboxOptions`]: what a service says about its sandboxes; resolved, it becomes an
 //!   [`OuterConfig`].
-//! - [`Slots`] are the places for sandboxes of one service. Each [`SandboxSlot`] restarts its
-//!   [`Sandbox`] when that dies.
+//! - [`Slots`] are the places for sandboxes of one service. Each [`SandboxSlot`] replaces its
+//!   [`Sandbox`] when that dies, and when it has grown or is old ([`Renewal`]).
 //! - [`Sandbox::prepare`] brings a [`PoolCode`] into a sandbox. What happens to the pool afterwards is
 //!   the business of the crate `pool`.
 //! - [`Outer`]: the process of an outer sandbox, with gVisor or without.
@@ -20,6 +20,7 @@ mod platform;
 mod pool_code;
 mod programs;
 mod remembered;
+mod renewal;
 mod run_dir;
 mod run_dir_choice;
 mod sandbox;
@@ -36,8 +37,9 @@ pub use options::{
 pub use outer::{Outer, OuterConfig};
 pub use pool_code::PoolCode;
 pub use programs::{Programs, Runsc};
+pub use renewal::Renewal;
 pub use run_dir_choice::{RunDirChoice, UnusableFolder};
-pub use sandbox::{Prepared, Sandbox, unanswered};
+pub use sandbox::{InUse, Prepared, Sandbox, unanswered};
 pub use sandbox_options::SandboxOptions;
 pub use sandbox_slot::{SandboxSlot, Slots};
 pub use watchdog::{Due, Watchdog};

@@ -12,7 +12,7 @@ const SHARE: u64 = 4;
 
 /// Returns how many bytes of memory this process may use: the machine's, or the least that a control
 /// group around it allows. `None` if neither can be read.
-fn available() -> Option<u64> {
+pub(crate) fn available() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo")
         .ok()
         .and_then(|text| field(&text, "MemTotal:"))
@@ -59,7 +59,7 @@ pub(crate) fn kills() -> u64 {
 }
 
 /// Returns the number behind a name at the beginning of a line.
-fn field(text: &str, name: &str) -> Option<u64> {
+pub(crate) fn field(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| {
         let mut words = line.split_whitespace();
         (words.next() == Some(name)).then(|| words.next()?.parse().ok())?

@@ -13,11 +13,14 @@ use crate::options::{LibraryMount, Mode, Platform, check_mounts};
 use crate::outer::{self, OuterConfig};
 use crate::platform;
 use crate::programs::{Programs, Runsc};
+use crate::renewal::Renewal;
 use crate::run_dir;
 use crate::run_dir_choice::{self, RunDirChoice};
 
 /// A shorter watchdog would end processes that only wait for a processor.
 const SHORTEST_WATCHDOG: Duration = Duration::from_secs(1);
+/// The shortest life of a sandbox that is replaced for its age.
+const SHORTEST_AGE: Duration = Duration::from_secs(1);
 /// The largest bound on the address space of a sandbox: all addresses of a process.
 const MOST_MEMORY: u64 = 1 << 47;
 /// How many library mounts there may be, and how long their targets may be together, so that they fit into
@@ -44,6 +47,8 @@ pub struct SandboxOptions {
     pub sandboxes: Option<u32>,
     /// How long a process inside may fail to answer before it is replaced.
     pub watchdog: Duration,
+    /// When a sandbox that works is replaced.
+    pub renewal: Renewal,
     /// The folder for the files of the service.
     pub run_dir: Option<PathBuf>,
     /// Where the programs are.
@@ -63,6 +68,7 @@ impl Default for SandboxOptions {
             memory: None,
             sandboxes: None,
             watchdog: Duration::from_secs(10),
+            renewal: Renewal::default(),
             run_dir: None,
             programs: Programs::default(),
             obey_environment: true,
@@ -97,6 +103,12 @@ impl SandboxOptions {
             return wrong(
                 "watchdog",
                 "a busy machine may stop for that long by itself; allow a second or more",
+            );
+        }
+        if self.renewal.age.is_some_and(|age| age < SHORTEST_AGE) {
+            return wrong(
+                "renewal.age",
+                "a sandbox takes some time to start; allow a second or more",
             );
         }
         if self
@@ -229,6 +241,7 @@ impl SandboxOptions {
             libraries: self.libraries.clone(),
             memory: self.memory,
             watchdog: self.watchdog,
+            renewal: self.renewal.clone(),
         })
     }
 }
@@ -314,6 +327,13 @@ mod tests {
         with(mounts(64, 253)).check().unwrap_err();
         with(mounts(1, 4096)).check().unwrap();
         with(mounts(1, 4097)).check().unwrap_err();
+    }
+
+    #[test]
+    fn sandboxes_that_would_be_replaced_all_the_time_are_refused() {
+        let age = Some(Duration::from_millis(999));
+        let text = refused(|o| o.renewal.age = age);
+        assert!(text.contains("renewal.age"), "{text}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use roma_byob::{
     CodeToken, Error, ExecuteOptions, GrpcCode, HostCall, HostCallError, HostCallLimits,
-    LoadOptions, Readiness, Service,
+    LoadOptions, Readiness, Renewal, Service,
 };
 
 use common::requests::{
@@ -436,6 +436,64 @@ fn each_sandbox_that_dies_is_counted() {
             service.shutdown().await;
         });
         assert_eq!(restarts(), before + 2.0, "a shutdown is no restart");
+    }
+}
+
+#[test]
+fn each_sandbox_that_is_replaced_is_counted_by_its_reason() {
+    exporter();
+    let none = Renewal {
+        age: None,
+        memory: None,
+        processes: None,
+        least_age: Duration::from_millis(100),
+    };
+    for (reason, renewal) in [
+        (
+            "age",
+            Renewal {
+                age: Some(Duration::from_secs(1)),
+                ..none.clone()
+            },
+        ),
+        (
+            "memory",
+            Renewal {
+                memory: Some(1),
+                ..none.clone()
+            },
+        ),
+        (
+            "processes",
+            Renewal {
+                processes: Some(1),
+                ..none.clone()
+            },
+        ),
+    ] {
+        let renewals =
+            || exported("roma_sandbox_renewals_total", &[("reason", reason)]).unwrap_or(0.0);
+        for sandbox in [MINIMAL_STRICT, GVISOR_STRICT] {
+            let before = renewals();
+            run(sandbox, async |bed: TestBed| {
+                let service = bed
+                    .builder()
+                    .renewal(renewal.clone())
+                    .start()
+                    .await
+                    .unwrap();
+                let code = load(&service, "renewed", workers(1)).await;
+                let old = service.sandbox_processes();
+                until("the sandbox is replaced", || {
+                    let now = service.sandbox_processes();
+                    !now.is_empty() && now != old
+                })
+                .await;
+                assert!(renewals() > before, "{reason}");
+                assert_echoes(&service, &code).await;
+                service.shutdown().await;
+            });
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use roma_core::{
 };
 use roma_io::{Exchange, Outgoing};
 use roma_pool::{Deployments, Patience, Pool, PoolOptions, WorkerEnd};
-use roma_supervise::{Mode, Platform, PoolCode, Programs, SandboxOptions, Slots};
+use roma_supervise::{Mode, Platform, PoolCode, Programs, Renewal, SandboxOptions, Slots};
 
 /// Long enough for any machine: these tests bound hangs, never speed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -169,6 +169,15 @@ impl Engine for ResidentEngine {
 
 /// Runs a test on an engine in a sandbox of this mode, and checks that it leaves no files.
 fn run<F: Future<Output = ()>>(mode: Mode, test: impl FnOnce(Arc<ResidentEngine>) -> F) {
+    run_with(mode, None, test);
+}
+
+/// The same with sandboxes that are replaced at this age.
+fn run_with<F: Future<Output = ()>>(
+    mode: Mode,
+    age: Option<Duration>,
+    test: impl FnOnce(Arc<ResidentEngine>) -> F,
+) {
     let run_dir = tempfile::tempdir().unwrap();
     let options = SandboxOptions {
         mode,
@@ -177,6 +186,10 @@ fn run<F: Future<Output = ()>>(mode: Mode, test: impl FnOnce(Arc<ResidentEngine>
             false => Platform::Auto,
         },
         sandboxes: mode.is_gvisor().then_some(1),
+        renewal: Renewal {
+            age,
+            ..Renewal::default()
+        },
         run_dir: Some(run_dir.path().to_owned()),
         programs: Programs {
             run_workers: Some(program("ROMA_RUN_WORKERS")),
@@ -222,6 +235,26 @@ fn patient() -> ExecuteOptions {
         queue_timeout: PATIENCE,
         deadline: PATIENCE,
         ..ExecuteOptions::default()
+    }
+}
+
+#[test]
+fn a_worker_is_replaced_with_its_sandbox_when_no_request_has_it() {
+    for mode in [Mode::Minimal, Mode::Gvisor] {
+        run_with(mode, Some(Duration::from_secs(1)), async |engine| {
+            let token = load(&engine).await;
+            let first = engine.slots.processes();
+            let mut expected = 0;
+            while engine.slots.processes() == first || expected != 1 {
+                let response = engine.execute(&token, "hello".into(), patient());
+                expected += 1;
+                let response = String::from_utf8(response.await.unwrap().to_vec()).unwrap();
+                if response == "1 hello" {
+                    expected = 1;
+                }
+                assert_eq!(response, format!("{expected} hello"));
+            }
+        });
     }
 }
 

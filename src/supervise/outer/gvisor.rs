@@ -210,6 +210,7 @@ mod tests {
     use super::*;
     use crate::options::LibraryMount;
     use crate::programs::Runsc;
+    use crate::renewal::Renewal;
 
     fn config() -> OuterConfig {
         OuterConfig {
@@ -224,6 +225,7 @@ mod tests {
             ],
             memory: Some(1 << 30),
             watchdog: Duration::from_secs(10),
+            renewal: Renewal::default(),
         }
     }
 

@@ -17,6 +17,7 @@ use crate::log_capture::LogCapture;
 use crate::memory;
 use crate::options::{LibraryMount, Mode, Platform};
 use crate::programs::Runsc;
+use crate::renewal::Renewal;
 use crate::run_dir::RunDir;
 use gvisor::Container;
 
@@ -46,6 +47,8 @@ pub struct OuterConfig {
     pub memory: Option<u64>,
     /// How long a process inside may fail to answer before it is replaced.
     pub watchdog: Duration,
+    /// When a sandbox that works is replaced.
+    pub renewal: Renewal,
 }
 
 impl OuterConfig {

@@ -4,6 +4,7 @@ mod prepare;
 
 use std::collections::HashMap;
 use std::io;
+use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,6 +45,23 @@ pub struct Sandbox {
     next_pool: AtomicU64,
     pool_ends: Mutex<HashMap<PoolId, oneshot::Sender<PoolEnd>>>,
     died: watch::Sender<Option<Error>>,
+    /// Each use has a receiver.
+    uses: watch::Sender<()>,
+}
+
+/// A sandbox that does not end while this lives, unless it dies or its service ends.
+#[derive(Debug)]
+pub struct InUse {
+    sandbox: Arc<Sandbox>,
+    _use: watch::Receiver<()>,
+}
+
+impl Deref for InUse {
+    type Target = Arc<Sandbox>;
+
+    fn deref(&self) -> &Arc<Sandbox> {
+        &self.sandbox
+    }
 }
 
 /// The state of the program of a sandbox.
@@ -85,6 +103,7 @@ impl Sandbox {
             next_pool: AtomicU64::new(1),
             pool_ends: Mutex::default(),
             died: watch::Sender::new(None),
+            uses: watch::Sender::new(()),
         }))
     }
 
@@ -181,6 +200,19 @@ impl Sandbox {
         lock(&self.program).running().map(|outer| outer.id())
     }
 
+    /// Keeps the sandbox from being ended when another one takes its place.
+    pub(crate) fn keep(self: &Arc<Self>) -> InUse {
+        InUse {
+            sandbox: Arc::clone(self),
+            _use: self.uses.subscribe(),
+        }
+    }
+
+    /// Waits until nobody keeps the sandbox.
+    pub(crate) async fn unused(&self) {
+        self.uses.closed().await;
+    }
+
     /// Ends the sandbox and everything in it. Blocks, for about two seconds at most; also while another
     /// thread ends it, so that nothing is left when this returns.
     pub fn end(&self) {
@@ -271,7 +303,7 @@ fn broken(step: StepFailure) -> SandboxFailure {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
     tokio::task::spawn_blocking(work)
