@@ -54,16 +54,24 @@ impl Arrivals {
 
     /// Waits for the first bytes or ends, and returns the names of their connections, each once.
     pub async fn next(&self) -> io::Result<Vec<u64>> {
-        self.set.async_io(Interest::READABLE, take).await
+        loop {
+            let mut ready = self.set.readable().await?;
+            let names = take(self.set.get_ref())?;
+            if names.len() < AT_ONCE {
+                // There are no others, which need not be asked for.
+                ready.clear_ready();
+            }
+            if !names.is_empty() {
+                return Ok(names);
+            }
+        }
     }
 }
 
 fn take(set: &Set) -> io::Result<Vec<u64>> {
     let mut events = [EpollEvent::empty(); AT_ONCE];
-    match set.0.wait(&mut events, EpollTimeout::ZERO)? {
-        0 => Err(io::ErrorKind::WouldBlock.into()),
-        count => Ok(events[..count].iter().map(EpollEvent::data).collect()),
-    }
+    let count = set.0.wait(&mut events, EpollTimeout::ZERO)?;
+    Ok(events[..count].iter().map(EpollEvent::data).collect())
 }
 
 #[cfg(test)]
