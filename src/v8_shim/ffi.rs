@@ -84,7 +84,7 @@ unsafe extern "C" {
         failure: *mut Owned,
     ) -> c_int;
     pub(crate) fn roma_v8_add_bytes(isolate: *mut Isolate, bytes: Bytes, name: *const c_char);
-    pub(crate) fn roma_v8_prepare(isolate: *mut Isolate);
+    pub(crate) fn roma_v8_prepare(isolate: *mut Isolate, failure: *mut Owned) -> c_int;
     pub(crate) fn roma_v8_call(
         isolate: *mut Isolate,
         handler: Bytes,

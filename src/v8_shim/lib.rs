@@ -242,10 +242,16 @@ impl Isolate {
         unsafe { ffi::roma_v8_add_bytes(self.pointer(), borrowed(bytes), name.as_ptr()) };
     }
 
-    /// Makes the context of the next call ahead of it. What fails there fails that call.
-    pub fn prepare(&mut self) {
-        // SAFETY: the isolate lives.
-        unsafe { ffi::roma_v8_prepare(self.pointer()) };
+    /// Makes the context of the next call ahead of it.
+    ///
+    /// # Errors
+    ///
+    /// The [`Failure`] of the code in the new context. The next call fails likewise.
+    pub fn prepare(&mut self) -> Result<(), Failure> {
+        let mut out = Given::empty();
+        // SAFETY: the isolate lives, and `out` is written once.
+        let outcome = unsafe { ffi::roma_v8_prepare(self.pointer(), &raw mut out.0) };
+        Failure::of(outcome, || out.text())
     }
 
     /// Calls a handler, `name` or `namespace.name`, in a context that no call has had.

@@ -219,11 +219,16 @@ RomaV8Outcome Run(RomaV8Isolate *own, const Prepared &prepared, const Call &call
 }  // namespace
 }  // namespace roma
 
-void roma_v8_prepare(RomaV8Isolate *own) {
+RomaV8Outcome roma_v8_prepare(RomaV8Isolate *own, RomaV8Owned *failure) {
   own->heap_limit_hits = 0;
   v8::Isolate::Scope scope(own->isolate);
   v8::HandleScope handles(own->isolate);
+  // What was to end the call before this came too late.
+  own->isolate->CancelTerminateExecution();
   own->prepared = roma::Prepare(own);
+  own->isolate->CancelTerminateExecution();
+  *failure = roma::Give(own->prepared->failure);
+  return own->prepared->outcome;
 }
 
 RomaV8Outcome roma_v8_call(RomaV8Isolate *own, RomaV8Bytes handler, const RomaV8Bytes *inputs, size_t count,
@@ -235,6 +240,7 @@ RomaV8Outcome roma_v8_call(RomaV8Isolate *own, RomaV8Bytes handler, const RomaV8
   own->unhandled_reason.clear();
   v8::Isolate::Scope scope(isolate);
   v8::HandleScope handles(isolate);
+  isolate->CancelTerminateExecution();
   if (own->prepared == nullptr) {
     own->heap_limit_hits = 0;
     own->prepared = roma::Prepare(own);

@@ -14,6 +14,7 @@ using v8::String;
 using v8::Value;
 
 constexpr char kBytesKind = 'b';
+constexpr char kJsonKind = 'j';
 
 RomaV8Isolate *Own(Isolate *isolate) { return static_cast<RomaV8Isolate *>(isolate->GetData(0)); }
 
@@ -45,10 +46,12 @@ void SetResult(const FunctionCallbackInfo<Value> &info, char kind, std::string_v
     return info.GetReturnValue().Set(v8::Uint8Array::New(buffer, 0, bytes.size()));
   }
   Local<String> text;
-  if (Text(isolate, bytes).ToLocal(&text)) {
+  if (!Text(isolate, bytes).ToLocal(&text)) return Throw(isolate, "ROMA: the result of a host function is too long");
+  Local<Value> value;
+  if (kind != kJsonKind) {
     info.GetReturnValue().Set(text);
-  } else {
-    Throw(isolate, "ROMA: the result of a host function is too long");
+  } else if (v8::JSON::Parse(isolate->GetCurrentContext(), text).ToLocal(&value)) {
+    info.GetReturnValue().Set(value);
   }
 }
 

@@ -89,8 +89,8 @@ enum RomaV8Outcome roma_v8_add_module(struct RomaV8Isolate *isolate, struct Roma
 // Bytes that each context has as a global Uint8Array of this name.
 void roma_v8_add_bytes(struct RomaV8Isolate *isolate, struct RomaV8Bytes bytes, const char *name);
 
-// Makes the context of the next call ahead of it. A failure is that call's.
-void roma_v8_prepare(struct RomaV8Isolate *isolate);
+// Makes the context of the next call ahead of it. A failure is that call's, too.
+enum RomaV8Outcome roma_v8_prepare(struct RomaV8Isolate *isolate, struct RomaV8Owned *failure);
 
 // Calls a handler, `name` or `namespace.name`, in a context that no call has had. With `as_bytes`, there is one
 // input, which becomes a Uint8Array; otherwise each is parsed as JSON. The result is bytes if it is a view of an

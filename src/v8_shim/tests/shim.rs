@@ -197,7 +197,7 @@ fn no_call_finds_what_another_one_left() {
                 call(&mut isolate, "f", &[]).unwrap(),
                 r#"[1,1,1,1,"undefined"]"#
             );
-            isolate.prepare();
+            isolate.prepare().unwrap();
         }
     }
 }
