@@ -63,10 +63,7 @@ pub async fn recv_some<T: AsFd + AsRawFd>(
 }
 
 /// Sends all bytes over a socket.
-pub async fn send_all<T: AsFd + AsRawFd>(
-    socket: &AsyncFd<T>,
-    mut bytes: &[u8],
-) -> io::Result<()> {
+pub async fn send_all<T: AsFd + AsRawFd>(socket: &AsyncFd<T>, mut bytes: &[u8]) -> io::Result<()> {
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
     while !bytes.is_empty() {
         let send = |fd: &T| Ok(send(fd.as_raw_fd(), bytes, flags)?);

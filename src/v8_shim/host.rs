@@ -107,6 +107,10 @@ unsafe fn slice<'a>(bytes: ffi::Bytes) -> &'a [u8] {
     }
 }
 
+/// # Safety
+///
+/// The shim calls it, as `shim.h` says, with the context that it got and bytes that live until this returns.
+// SAFETY: by the contract above.
 unsafe extern "C" fn call(
     context: *mut c_void,
     name: ffi::Bytes,
@@ -144,6 +148,10 @@ unsafe extern "C" fn call(
     ok
 }
 
+/// # Safety
+///
+/// As for [`call`].
+// SAFETY: by the contract above.
 unsafe extern "C" fn log(context: *mut c_void, severity: c_int, line: ffi::Bytes) {
     // SAFETY: as in `call`.
     let (host, line) = unsafe { (host(context), slice(line)) };

@@ -19,10 +19,7 @@ use connection::Shared;
 use timer::Timer;
 
 /// V8's own threads would have to share the limits of the process, and a fork would lose them.
-const FLAGS: &[&str] = &[
-    "--single-threaded",
-    "--no-wasm-lazy-compilation",
-];
+const FLAGS: &[&str] = &["--single-threaded", "--no-wasm-lazy-compilation"];
 
 fn main() -> ExitCode {
     roma_udf::run(|mut connection: Connection| {
