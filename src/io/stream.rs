@@ -63,10 +63,10 @@ pub async fn recv_some<T: AsFd + AsRawFd>(
 }
 
 /// Sends all bytes over a socket.
-pub async fn send_all(socket: &AsyncFd<OwnedFd>, mut bytes: &[u8]) -> io::Result<()> {
+pub async fn send_all<T: AsFd + AsRawFd>(socket: &AsyncFd<T>, mut bytes: &[u8]) -> io::Result<()> {
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
     while !bytes.is_empty() {
-        let send = |fd: &OwnedFd| Ok(send(fd.as_raw_fd(), bytes, flags)?);
+        let send = |fd: &T| Ok(send(fd.as_raw_fd(), bytes, flags)?);
         bytes = &bytes[socket.async_io(Interest::WRITABLE, send).await?..];
     }
     Ok(())

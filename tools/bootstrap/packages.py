@@ -117,6 +117,31 @@ RUNSC_BUILD = {
     "golang-google-protobuf-dev": "1.36",
 }
 
+# V8, as Debian's Node.js has it: headers, the library, and all that the library links, its C library included. The
+# number in the first name changes with V8's interface. third_party/v8/README.md says how to follow it.
+V8_SUITE = "forky"
+V8 = {
+    "libnode137": "24",
+    "libnode-dev": "24",
+    "libada-url0-3": "",
+    "libbrotli1": "",
+    "libc6": "",
+    "libcares2": "",
+    "libgcc-s1": "",
+    "libhdr-histogram6": "",
+    "libicu78": "",
+    "libllhttp9.4": "",
+    "libnghttp2-14": "",
+    "libsimdjson33": "",
+    "libsimdutf35": "",
+    "libsqlite3-0": "",
+    "libssl3t64": "",
+    "libstdc++6": "",
+    "libuv1t64": "",
+    "libzstd1": "",
+    "zlib1g": "",
+}
+
 # The programs that must be installed on the machine, with their Debian packages.
 TOOLS = {
     "apt-get": "apt",

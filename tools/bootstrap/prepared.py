@@ -32,12 +32,13 @@ def prepare(cache: pathlib.Path, target: pathlib.Path) -> None:
     target.mkdir(parents=True)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         system, cargo_bazel = _system(cache, rust, pool)
+        v8 = _v8(cache)
         stand_ins = target / "modules"
         registry.copy_stand_ins(_WORKSPACE / "third_party/modules", stand_ins, system / "libraries")
         registry.write_registry(target / "registry", system / "root", stand_ins, _module_files())
         _write_rust_repositories(target, rust)
         trust.write_trust_store(target / "certificates.jks")
-        _write_bazelrc(cache, target, system, cargo_bazel.result())
+        _write_bazelrc(cache, target, system, v8, cargo_bazel.result())
     _write_start(target, system / "root", rust)
 
 
@@ -65,6 +66,27 @@ def _system(cache: pathlib.Path, rust: host.Rust, pool):
     for leftover in (cache / "apt", cache / "debs"):
         shutil.rmtree(leftover)
     return system, cargo_bazel
+
+
+def _v8(cache: pathlib.Path) -> pathlib.Path:
+    """Returns a folder that serves as `/`, with V8 and the libraries that it needs. It is apart from the others, so
+    that another V8 leaves Bazel as it is."""
+    names = hashlib.sha256(repr((packages.V8_SUITE, packages.V8)).encode()).hexdigest()[:16]
+    target = cache / f"v8-{names}"
+    if target.exists():
+        return target
+    draft, files = cache / "v8.new", cache / "v8-debs"
+    shutil.rmtree(draft, ignore_errors=True)
+    sources = debian.Debian(cache / "v8-apt", [packages.V8_SUITE])
+    with step(f"fetching and unpacking V8 ({len(packages.V8)} packages, about 34 MB)"):
+        sources.update()
+        wanted = sources.exactly(packages.V8, packages.V8_SUITE)
+        sources.fetch(wanted, files)
+        debian.unpack([files / package.file_name for package in wanted], draft)
+    draft.rename(target)
+    for leftover in (cache / "v8-apt", files):
+        shutil.rmtree(leftover)
+    return target
 
 
 def _fingerprint(*names: str) -> str:
@@ -151,7 +173,9 @@ def _write_repository(folder: pathlib.Path, build: str) -> None:
     (folder / "BUILD.bazel").write_text(build)
 
 
-def _write_bazelrc(cache: pathlib.Path, target: pathlib.Path, system: pathlib.Path, cargo_bazel: pathlib.Path) -> None:
+def _write_bazelrc(
+    cache: pathlib.Path, target: pathlib.Path, system: pathlib.Path, v8: pathlib.Path, cargo_bazel: pathlib.Path
+) -> None:
     go = next((system / "go/usr/lib").glob("go-*/bin/go"))
     text = f"""\
         # Modules come from Debian's rule packages and the stand-ins beside this file.
@@ -169,6 +193,8 @@ def _write_bazelrc(cache: pathlib.Path, target: pathlib.Path, system: pathlib.Pa
         common --repo_env=ROMA_RUNSC_PREPARED={system}/runsc/usr/bin/runsc
         # third_party/go uses this Go if there is none on PATH.
         common --repo_env=ROMA_GO_PREPARED={go}
+        # third_party/v8 uses this V8 if V8_SYSROOT names no other.
+        common --repo_env=ROMA_V8_PREPARED={v8}
         # third_party/debian uses these packages for base images.
         common --repo_env=ROMA_DEBIAN_PREPARED={system}/base
         # All clones share what they have built.

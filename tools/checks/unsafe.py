@@ -21,6 +21,7 @@ ELSEWHERE = {
     "src/ffi/abi/": "the C ABI: functions and structures whose pointers are known only by contract",
     "src/cli/floor/launcher.rs": "the cheapest start of a process, which Roma is measured against",
     "src/run_workers/testing/": "a program for the sandbox",
+    "src/v8_shim/": "the boundary to V8, inside the sandbox",
     "src/udf/descriptors.rs": "adopts the descriptors that a worker inherits, inside the sandbox",
 }
 
