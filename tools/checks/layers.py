@@ -42,6 +42,7 @@ LAYERS = {
     # Messages, programs for the sandbox, and programs for tests.
     "sample_udf/proto": ["src/codegen"],
     "sample_udf/rust": ["src/udf", "sample_udf/proto"],
+    "sample_udf/colluding": ["src/udf"],
     "sample_udf/hostile": ["src/udf"],
     "src/pool/resident_udf": ["src/udf"],
     "src/byob/test_udf": [],
