@@ -44,6 +44,7 @@ LAYERS = {
     "sample_udf/rust": ["src/udf", "sample_udf/proto"],
     "sample_udf/colluding": ["src/udf"],
     "sample_udf/hostile": ["src/udf"],
+    "sample_udf/random_calls": ["src/udf"],
     "src/pool/resident_udf": ["src/udf"],
     "src/byob/test_udf": [],
     "src/byob/test_host": ["src/byob"],
