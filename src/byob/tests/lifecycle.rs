@@ -8,7 +8,7 @@
 mod common;
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::unistd::{getpgid, getpgrp};
 use roma_byob::Error;
@@ -105,6 +105,30 @@ fn a_thousand_workers_need_few_threads() {
         // A few threads may be added for blocking calls on files, but not one for each worker.
         assert!(fs::read_dir("/proc/self/task").unwrap().count() < threads + 100);
         assert_greets(&service, &code).await;
+        service.shutdown().await;
+    });
+}
+
+#[test]
+fn asking_for_the_sandbox_processes_all_the_time_does_not_end_them() {
+    /// Longer than several of the service's own looks at its sandbox.
+    const LONG: Duration = Duration::from_secs(1);
+    common::run(MINIMAL_STRICT, async |bed: TestBed| {
+        let service = bed.service().await;
+        let before = service.sandbox_processes();
+        let asking = service.clone();
+        let ask = move || {
+            let since = Instant::now();
+            while since.elapsed() < LONG {
+                asking.sandbox_processes();
+            }
+        };
+        let threads: Vec<_> = (0..3).map(|_| std::thread::spawn(ask.clone())).collect();
+        tokio::time::sleep(LONG).await;
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(service.sandbox_processes(), before);
         service.shutdown().await;
     });
 }

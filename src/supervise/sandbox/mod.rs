@@ -257,12 +257,12 @@ impl Sandbox {
     /// Waits for the end of the program. The connection alone does not tell: processes that gVisor made
     /// hold it open for a while when gVisor itself is killed.
     async fn program_ended(&self) {
-        // The holder of the lock is ending the program.
         let runs = || match self.program.try_lock() {
             Ok(mut program) => program
                 .running()
                 .is_some_and(|outer| outer.exit_status().is_none()),
-            Err(_) => false,
+            // The holder of the lock asks for the process, or ends it: then there is none next time.
+            Err(_) => true,
         };
         while runs() {
             tokio::time::sleep(EXIT_CHECK).await;
