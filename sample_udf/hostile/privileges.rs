@@ -26,6 +26,7 @@ pub(crate) const TRICKS: &[(&str, Trick)] = &[
     ("join_other_groups", |_, _| {
         call(libc::SYS_setgroups, &[1, at(&mut 0_u32)]).into()
     }),
+    ("find_session_keyring", |_, _| find_session_keyring()),
     ("unshare_user", |_, _| unshare(libc::CLONE_NEWUSER)),
     ("unshare_mounts", |_, _| unshare(libc::CLONE_NEWNS)),
     ("unshare_processes", |_, _| unshare(libc::CLONE_NEWPID)),
@@ -134,6 +135,22 @@ pub(crate) const TRICKS: &[(&str, Trick)] = &[
 
 fn prctl(option: c_int, arguments: &[usize]) -> Answer {
     call(libc::SYS_prctl, &[&[option as usize], arguments].concat()).into()
+}
+
+/// Looks whether the keyring of the session is one that others have: that of a user, or one with keys.
+fn find_session_keyring() -> Answer {
+    const SESSION: i32 = -3;
+    const DESCRIBE: usize = 6;
+    const READ: usize = 11;
+    let mut description = [0_u8; 256];
+    let mut keys = [0_u32; 16];
+    let describe = [DESCRIBE, number(SESSION), at(&mut description), 256];
+    let read = [READ, number(SESSION), at(&mut keys), 64];
+    let found = call(libc::SYS_keyctl, &describe).and_then(|_| call(libc::SYS_keyctl, &read));
+    found.map_or_else(Answer::from, |bytes| {
+        let name = String::from_utf8_lossy(&description);
+        Answer::done_if(bytes > 0 || name.contains("_uid_ses"))
+    })
 }
 
 fn unshare(namespace: c_int) -> Answer {

@@ -328,6 +328,7 @@ fn template(config: &SpawnerConfig, own_users: bool) -> Result<Template, Errno> 
         environment: strings(&load.environment)?,
         private_ipc: load.private_ipc,
         private_network: load.filter == FilterLevel::None,
+        private_keys: load.filter == FilterLevel::None,
         proc_options: options(&config.proc_options)?,
         tmp_options: options(&config.tmp_options)?,
         limits: rlimits::per_worker(&load.worker_limits, own_users),

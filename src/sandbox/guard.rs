@@ -55,6 +55,7 @@ guards! {
     ClosedDescriptors
     DeathSignal
     ProcessGroup
+    SessionKeyring
     Kill
     PidNamespaceOfPool
     MountNamespaceOfPool

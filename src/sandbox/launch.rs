@@ -52,6 +52,9 @@ pub struct Template {
     /// Give each worker its own network namespace. Needed if no filter denies sockets: otherwise the
     /// workers of a pool could connect over its loopback device.
     pub private_network: bool,
+    /// Give each worker an empty session keyring of its own. Needed if no filter denies keys: whoever has a
+    /// keyring can read the keys in it, and leave some there.
+    pub private_keys: bool,
     /// Mount `/proc` with these options ([`crate::mounts::proc_options`]).
     pub proc_options: Option<CString>,
     /// Mount `/tmp` with these options ([`crate::mounts::tmp_options`]).
@@ -240,6 +243,9 @@ impl Attempt<'_> {
             if is_enabled(Guard::ProcessGroup) {
                 leave_process_group(gate)?;
             }
+            if launcher.template.private_keys && is_enabled(Guard::SessionKeyring) {
+                leave_session_keyring()?;
+            }
             unblock_signals()
         })?;
         step::run(Step::PlaceDescriptors, || self.place_descriptors())?;
@@ -370,6 +376,18 @@ fn leave_process_group(gate: Gate) -> Result<(), Errno> {
     // SAFETY: takes numbers only.
     let result = unsafe { libc::syscall(libc::SYS_setpgid, 0, 0, 0, 0, 0, gate.secret()) };
     Errno::result(result).map(drop)
+}
+
+/// Leaves the keyring of the session in which the service was started.
+fn leave_session_keyring() -> Result<(), Errno> {
+    const JOIN_NEW: c_int = 1;
+    // SAFETY: without a name it takes numbers only.
+    let result = unsafe { libc::syscall(libc::SYS_keyctl, JOIN_NEW, 0) };
+    match Errno::result(result) {
+        // A kernel without keys, or a filter around this process, which the program has as well.
+        Err(Errno::ENOSYS | Errno::EPERM | Errno::EACCES | Errno::EOPNOTSUPP) => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 fn unblock_signals() -> Result<(), Errno> {

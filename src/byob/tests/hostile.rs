@@ -134,6 +134,11 @@ mod a_missing_guard_is_noticed {
     }
 
     #[test]
+    fn session_keyring() {
+        assert_noticed("SessionKeyring", "find_session_keyring");
+    }
+
+    #[test]
     fn own_root() {
         assert_noticed("OwnRoot", "find_wakes_of_shared_page");
     }

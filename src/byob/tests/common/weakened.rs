@@ -66,6 +66,7 @@ pub const GUARDS: &[Guard] = &[
     guard("ReadOnlyRoot", "the root is read-only", "File system", NONE),
     guard("DetachedRoot", "the old root is detached", "File system", NONE),
     guard("ProcessGroup", "a process group of its own", "Meetings", NONE),
+    guard("SessionKeyring", "a session keyring of its own", "Privileges", NONE),
     guard("OwnRoot", "each worker has a root of its own", "Meetings", STRICT),
     guard("MountFlags", "nosuid and nodev", "Own files", NONE),
     guard("TmpSize", "the size of `/tmp`", "Own files", NONE),
