@@ -92,6 +92,15 @@ pub fn runtime() -> tokio::runtime::Runtime {
 
 /// Runs a test in one of [`SANDBOXES`] and checks that it leaves no files.
 pub fn run<F: Future<Output = ()>>(sandbox: usize, test: impl FnOnce(TestBed) -> F) {
+    run_for(PATIENCE * 2, sandbox, test);
+}
+
+/// As [`run`], for a test that takes up to `time` if it does not hang.
+pub fn run_for<F: Future<Output = ()>>(
+    time: Duration,
+    sandbox: usize,
+    test: impl FnOnce(TestBed) -> F,
+) {
     let (mode, filter) = SANDBOXES[sandbox];
     let run_dir = tempfile::tempdir().unwrap();
     let path = run_dir.path().to_owned();
@@ -102,7 +111,7 @@ pub fn run<F: Future<Output = ()>>(sandbox: usize, test: impl FnOnce(TestBed) ->
             filter,
             run_dir,
         };
-        tokio::time::timeout(PATIENCE * 2, test(bed))
+        tokio::time::timeout(time, test(bed))
             .await
             .expect("the test hangs");
     });

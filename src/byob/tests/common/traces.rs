@@ -24,36 +24,50 @@ struct Traces {
 impl Traces {
     fn now() -> Self {
         reap_orphans();
-        let mut descriptors = BTreeMap::new();
-        for entry in fs::read_dir("/proc/self/fd").unwrap().flatten() {
-            // The number of a socket or pipe differs each time; its kind does not.
-            if let Ok(target) = fs::read_link(entry.path()) {
-                let kind = target
-                    .to_string_lossy()
-                    .split('[')
-                    .next()
-                    .map(PathBuf::from);
-                *descriptors.entry(kind.unwrap()).or_default() += 1;
-            }
-        }
         Self {
-            descriptors,
+            descriptors: descriptors(),
             mounts: fs::read_to_string("/proc/self/mountinfo").unwrap(),
             children: descendants(Pid::this()),
         }
     }
 }
 
+/// How many descriptors of each kind this process has.
+pub fn descriptors() -> BTreeMap<PathBuf, usize> {
+    let mut descriptors = BTreeMap::new();
+    for entry in fs::read_dir("/proc/self/fd").unwrap().flatten() {
+        // The number of a socket or pipe differs each time; its kind does not.
+        if let Ok(target) = fs::read_link(entry.path()) {
+            let kind = target
+                .to_string_lossy()
+                .split('[')
+                .next()
+                .map(PathBuf::from);
+            *descriptors.entry(kind.unwrap()).or_default() += 1;
+        }
+    }
+    descriptors
+}
+
 /// Runs a test alone in this process and checks that it leaves no traces. Orphans become children of
 /// this process, so that the check finds them.
 pub fn run_without_traces<F: Future<Output = ()>>(sandbox: usize, test: impl FnOnce(TestBed) -> F) {
+    run_without_traces_for(PATIENCE * 2, sandbox, test);
+}
+
+/// As [`run_without_traces`], for a test that takes up to `time` if it does not hang.
+pub fn run_without_traces_for<F: Future<Output = ()>>(
+    time: Duration,
+    sandbox: usize,
+    test: impl FnOnce(TestBed) -> F,
+) {
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     set_child_subreaper(true).unwrap();
     // The first runtime of a process leaves a pair of sockets for signals open.
     drop(super::runtime());
     let before = Traces::now();
-    super::run(sandbox, test);
+    super::run_for(time, sandbox, test);
     let since = Instant::now();
     while Traces::now() != before && since.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(5));
