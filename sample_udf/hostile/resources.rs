@@ -38,12 +38,26 @@ pub(crate) const TRICKS: &[(&str, Trick)] = &[
     ("use_large_stack", |_, _| {
         Answer::Done(descend(2 << 10).to_string())
     }),
+    ("copy_mapping_onto_itself", |_, _| {
+        copy_mapping_onto_itself()
+    }),
     ("dump_core", |_, _| dump_core()),
     ("fault", |_, _| fault()),
     ("flood_output", |_, _| flood_output()),
     ("enlarge_pipe", |_, _| enlarge_pipe()),
     ("sleep_for_ever", |_, _| wait_for_ever()),
 ];
+
+/// Copies a page to where it is: `mremap` copies if the old size is 0. That once ended the whole sandbox.
+fn copy_mapping_onto_itself() -> Answer {
+    const PAGE: usize = 4096;
+    let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as usize;
+    let to_itself = (libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED) as usize;
+    let map = [0, PAGE, libc::PROT_READ as usize, flags, number(-1), 0];
+    call(libc::SYS_mmap, &map)
+        .and_then(|page| call(libc::SYS_mremap, &[page, 0, PAGE, to_itself, page]))
+        .into()
+}
 
 /// Maps memory, a megabyte at a time, until it is exhausted or `bytes` are mapped.
 fn take_memory(access: i32, bytes: usize) -> Answer {
