@@ -1,7 +1,9 @@
 //! Tricks that try to gain rights, or to use kernel interfaces that a UDF must not reach.
 
 use std::ffi::{c_int, c_long};
+use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 
 use crate::Trick;
 use crate::answer::Answer;
@@ -27,6 +29,7 @@ pub(crate) const TRICKS: &[(&str, Trick)] = &[
         call(libc::SYS_setgroups, &[1, at(&mut 0_u32)]).into()
     }),
     ("find_session_keyring", |_, _| find_session_keyring()),
+    ("collapse_own_program", |_, _| collapse_own_program()),
     ("unshare_user", |_, _| unshare(libc::CLONE_NEWUSER)),
     ("unshare_mounts", |_, _| unshare(libc::CLONE_NEWNS)),
     ("unshare_processes", |_, _| unshare(libc::CLONE_NEWPID)),
@@ -135,6 +138,25 @@ pub(crate) const TRICKS: &[(&str, Trick)] = &[
 
 fn prctl(option: c_int, arguments: &[usize]) -> Answer {
     call(libc::SYS_prctl, &[&[option as usize], arguments].concat()).into()
+}
+
+/// Makes a huge page of the program's pages, which stays when the process is gone, and by which the next one with
+/// the same root has fewer page faults.
+fn collapse_own_program() -> Answer {
+    const HUGE: usize = 2 << 20;
+    const COLLAPSE: usize = 25;
+    let program = match File::open("/udf") {
+        Ok(program) => program,
+        Err(error) => return error.into(),
+    };
+    let access = (libc::PROT_READ | libc::PROT_EXEC) as usize;
+    let file = program.as_raw_fd() as usize;
+    // Where a page of this size would begin.
+    let flags = (libc::MAP_PRIVATE | libc::MAP_FIXED) as usize;
+    let map = [HUGE << 24, HUGE, access, flags, file, 0];
+    call(libc::SYS_mmap, &map)
+        .and_then(|place| call(libc::SYS_madvise, &[place, HUGE, COLLAPSE]))
+        .into()
 }
 
 /// Looks whether the keyring of the session is one that others have: that of a user, or one with keys.

@@ -37,6 +37,7 @@ KNOWN_LISTS = {
     "STRICTLY_FORBIDDEN",
     "NEEDED",
     "SOCKET_OPTIONS_OF_OTHERS",
+    "ADVICE_THAT_STAYS",
 }
 TESTS = {
     "NoBits": "argument {} has none of {}",

@@ -101,6 +101,16 @@ const RWF_NOWAIT: u32 = 8;
 /// The command of `ioctl` that opens the file of a socket.
 const SIOCUNIXFILE: u32 = 0x89e0;
 
+/// Advice on memory that changes more than the caller's own mappings: how pages of a file are kept, which a later
+/// request with the same root can tell by its page faults, and what is shared with others or swapped out.
+const ADVICE_THAT_STAYS: &[u32] = &[
+    MADV_MERGEABLE as u32,
+    MADV_HUGEPAGE as u32,
+    MADV_COLD as u32,
+    MADV_PAGEOUT as u32,
+    MADV_COLLAPSE as u32,
+];
+
 /// Options of sockets that say something of the peer, or that count all sockets of the machine.
 const SOCKET_OPTIONS_OF_OTHERS: &[u32] = &[
     SO_PEERCRED as u32,
@@ -165,6 +175,10 @@ const CONDITIONAL: &[(c_long, Verdict)] = &[
     (
         SYS_getsockopt,
         Verdict::If(&[Test::NoneOf(2, SOCKET_OPTIONS_OF_OTHERS)]),
+    ),
+    (
+        SYS_madvise,
+        Verdict::If(&[Test::NoneOf(2, ADVICE_THAT_STAYS)]),
     ),
     (SYS_preadv2, Verdict::If(&[Test::NoBits(5, RWF_NOWAIT)])),
     // Record locks are allowed: each worker has files of its own. Leases, watches and hints that are
@@ -384,7 +398,7 @@ const NEEDED: &[c_long] = &[
     SYS_unlinkat, SYS_renameat2, SYS_linkat, SYS_symlinkat, SYS_truncate, SYS_utimensat, SYS_umask,
     SYS_getxattr, SYS_lgetxattr, SYS_fgetxattr, SYS_listxattr, SYS_llistxattr, SYS_flistxattr,
     // Memory.
-    SYS_brk, SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise, SYS_msync, SYS_mincore,
+    SYS_brk, SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_msync, SYS_mincore,
     SYS_mlock, SYS_mlock2, SYS_munlock, SYS_munlockall, SYS_membarrier, SYS_get_mempolicy,
     SYS_pkey_alloc, SYS_pkey_free, SYS_pkey_mprotect,
     // Own processes and threads.

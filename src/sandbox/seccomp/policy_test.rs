@@ -205,6 +205,12 @@ fn nothing_that_counts_or_shows_what_others_do_is_allowed() {
         for call in [SYS_fadvise64, SYS_readahead, SYS_CACHESTAT, SYS_pidfd_open] {
             assert_eq!(answer(&policy, call, [0; 6]), DENIED);
         }
+        let advice = |advice: u32| answer(&policy, SYS_madvise, [0, 0, advice.into(), 0, 0, 0]);
+        assert_eq!(advice(MADV_DONTNEED as u32), ALLOWED);
+        assert_eq!(advice(MADV_NOHUGEPAGE as u32), ALLOWED);
+        for stays in ADVICE_THAT_STAYS {
+            assert_eq!(advice(*stays), DENIED, "advice {stays}");
+        }
         let file_of_socket = [3, SIOCUNIXFILE.into(), 0, 0, 0, 0];
         assert_eq!(answer(&policy, SYS_ioctl, file_of_socket), DENIED);
     }
