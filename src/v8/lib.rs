@@ -41,3 +41,8 @@ pub use roma_core::{
 };
 pub use roma_supervise::{Mode, Platform};
 pub use service::{Limits, Service};
+
+/// The examples of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/v8/index.md")]
+struct Examples;
