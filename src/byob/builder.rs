@@ -252,10 +252,6 @@ impl ServiceBuilder {
     pub async fn start(mut self) -> Result<Service, Error> {
         self.check()?;
         let config = self.sandbox.resolve().await?;
-        let mode = config.mode;
-        if mode == Mode::Minimal {
-            warn_that_gvisor_is_off(self.sandbox.banner);
-        }
         let sandboxes = self.sandbox.sandbox_count();
         let slots = Slots::start(&config, sandboxes).await?;
         let policy = Policy {
@@ -263,17 +259,7 @@ impl ServiceBuilder {
             private_ipc: self.private_ipc,
             spawners: default_spawners().max(sandboxes),
         };
-        match mode {
-            Mode::Gvisor | Mode::GvisorDebug => tracing::info!(
-                runsc = %config.runsc.path.display(),
-                version = config.runsc.version,
-                platform = %config.platform,
-                "{}",
-                banner::GVISOR_ENABLED
-            ),
-            Mode::External => tracing::info!("the outer sandbox is not this service's own"),
-            Mode::Minimal => {}
-        }
+        banner::announce(&config, self.sandbox.banner);
         let registry = Registry::new(config, slots, policy, self.functions);
         Ok(Service::new(registry))
     }
@@ -297,13 +283,6 @@ impl ServiceBuilder {
     pub fn into_sandbox_options(self) -> SandboxOptions {
         self.sandbox
     }
-}
-
-fn warn_that_gvisor_is_off(banner: bool) {
-    if banner {
-        eprintln!("{}", banner::GVISOR_DISABLED);
-    }
-    tracing::warn!("{}", banner::EXECUTION_WARNING);
 }
 
 /// A spawner starts one worker after the other, and waits while one is executed: one alone would leave

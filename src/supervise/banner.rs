@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::options::Mode;
+use crate::outer::OuterConfig;
+
 /// Printed once, when a service starts without an outer sandbox.
 pub const GVISOR_DISABLED: &str = "\
 ╔══════════════════════════════════════════════════════════════════════════════╗
@@ -29,6 +32,26 @@ pub fn warn_of_execution() {
     let number = EXECUTIONS.fetch_add(1, Ordering::Relaxed) + 1;
     if is_warned_of(number) {
         tracing::warn!(executions = number, "{EXECUTION_WARNING}");
+    }
+}
+
+/// Says, when a service starts, what encloses its code. `banner` is whether the lack of gVisor is worth a banner
+/// on standard error.
+pub fn announce(config: &OuterConfig, banner: bool) {
+    match config.mode {
+        Mode::Gvisor | Mode::GvisorDebug => tracing::info!(
+            runsc = %config.runsc.path.display(),
+            version = config.runsc.version,
+            platform = %config.platform,
+            "{GVISOR_ENABLED}"
+        ),
+        Mode::External => tracing::info!("the outer sandbox is not this service's own"),
+        Mode::Minimal => {
+            if banner {
+                eprintln!("{GVISOR_DISABLED}");
+            }
+            tracing::warn!("{EXECUTION_WARNING}");
+        }
     }
 }
 

@@ -8,7 +8,9 @@ use roma_core::{CodeToken, ConfigError, Error, HostCallError, HostCallLimits};
 use roma_pool::{Deployments, Pool, PoolOptions};
 use roma_sandbox::limits::WorkerLimits;
 use roma_sandbox::seccomp::FilterLevel;
-use roma_supervise::{LibraryMount, Mode, Platform, PoolCode, SandboxOptions, Slots, cores};
+use roma_supervise::{
+    LibraryMount, Mode, Platform, PoolCode, SandboxOptions, Slots, banner, cores,
+};
 
 use crate::conversation::Listeners;
 use crate::host::{Functions, HostValue, Line, ScriptCall};
@@ -105,6 +107,12 @@ impl ServiceBuilder {
         self
     }
 
+    /// Whether a service without gVisor says so in a banner on standard error (it does by default).
+    pub fn banner(mut self, banner: bool) -> Self {
+        self.sandbox.banner = banner;
+        self
+    }
+
     /// How many processes run code, 1 to 256. By default one for each core. Each runs one request at a time.
     pub fn workers(mut self, count: u32) -> Self {
         self.workers = count;
@@ -165,6 +173,7 @@ impl ServiceBuilder {
         let config = self.sandbox.resolve().await?;
         let sandboxes = self.sandbox.sandbox_count();
         let slots = Slots::start(&config, sandboxes).await?;
+        banner::announce(&config, self.sandbox.banner);
         let pool = Arc::new(Pool::new(CodeToken::new(0, 0), self.pool_options())?);
         let code = self.pool_code(bytes);
         let (deployments, preparation) =
@@ -181,6 +190,7 @@ impl ServiceBuilder {
             listeners,
             self.functions.names,
             self.limits,
+            config.mode,
         );
         service.until_ready(preparation).await?;
         Ok(service)
@@ -196,6 +206,7 @@ impl ServiceBuilder {
                 reason: "there may be 1 to 256",
             });
         }
+        self.limits.check()?;
         self.functions.all.limits.check()
     }
 

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use roma_core::{
-    BoxFuture, Caller, Canceller, CodeToken, Error, ExecuteOptions, Execution, Finished, Report,
-    Times,
+    BoxFuture, Caller, Canceller, CodeToken, ConfigError, Error, ExecuteOptions, Execution,
+    Finished, Report, Times,
 };
 use roma_pool::{Deployments, Patience, Pool, Preparation};
-use roma_supervise::Slots;
+use roma_supervise::{Mode, Slots, banner};
 use roma_v8_protocol::Load;
 
 use crate::builder::ServiceBuilder;
@@ -21,6 +21,9 @@ use crate::invocation::Invocation;
 
 /// How long code may take to load, and to wait for a worker before.
 const LOAD_TIME: Duration = Duration::from_secs(10);
+
+/// The smallest heap that V8 starts with.
+const SMALLEST_HEAP: u64 = 4 << 20;
 
 /// What code may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +49,33 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The largest heap, and the most bytes of array buffers: 16 GiB.
+    pub const MAX_MEMORY: u64 = 16 << 30;
+    /// The largest request and response: 1 GiB.
+    pub const MAX_MESSAGE_BYTES: usize = 1 << 30;
+
+    /// Refuses numbers that cannot be, by name.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let (memory, message) = (Self::MAX_MEMORY, Self::MAX_MESSAGE_BYTES as u64);
+        for (option, value, most) in [
+            ("limits.heap", self.heap.unwrap_or(0), memory),
+            ("limits.array_buffers", self.array_buffers, memory),
+            ("limits.max_request", self.max_request as u64, message),
+            ("limits.max_response", self.max_response as u64, message),
+        ] {
+            ConfigError::at_most(option, value, most, "no code needs as much")?;
+        }
+        match self.heap {
+            Some(heap) if heap < SMALLEST_HEAP => Err(ConfigError::ServiceOption {
+                option: "limits.heap",
+                reason: "V8 does not start with less than 4 MiB",
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Runs other people's JavaScript and WebAssembly, each request in a context of its own.
 ///
 /// Cheap to clone. When the last clone is dropped, everything that it started ends.
@@ -63,6 +93,7 @@ struct Handle {
     listeners: Listeners,
     functions: Vec<String>,
     limits: Limits,
+    mode: Mode,
 }
 
 impl Drop for Handle {
@@ -85,6 +116,7 @@ impl Service {
         listeners: Listeners,
         functions: Vec<String>,
         limits: Limits,
+        mode: Mode,
     ) -> Self {
         let handle = Handle {
             slots,
@@ -94,6 +126,7 @@ impl Service {
             listeners,
             functions,
             limits,
+            mode,
         };
         Self {
             handle: Arc::new(handle),
@@ -183,10 +216,20 @@ impl Service {
         times: &mut Times,
     ) -> Result<Bytes, Error> {
         let Handle {
-            pool, listeners, ..
+            pool,
+            listeners,
+            mode,
+            ..
         } = &*self.handle;
         let loaded = self.find(&invocation)?;
         let limit = options.deadline;
+        if limit.is_zero() {
+            // A worker that got it could win the race against no time at all.
+            return Err(Error::Deadline { limit });
+        }
+        if *mode == Mode::Minimal {
+            banner::warn_of_execution();
+        }
         let patience = Patience::new(options.queue_timeout);
         let (mut lease, _) = pool.acquire_ready(patience, |_| Ok(())).await?;
         pool.refill();
@@ -239,4 +282,26 @@ impl Service {
 
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_accepted_up_to_their_maximum_and_refused_above() {
+        let check = |change: fn(&mut Limits)| {
+            let mut limits = Limits::default();
+            change(&mut limits);
+            limits.check()
+        };
+        check(|l| l.heap = None).unwrap();
+        check(|l| (l.heap, l.array_buffers) = (Some(16 << 30), 16 << 30)).unwrap();
+        check(|l| (l.max_request, l.max_response) = (1 << 30, 0)).unwrap();
+        check(|l| l.heap = Some((4 << 20) - 1)).unwrap_err();
+        check(|l| l.heap = Some(u64::MAX)).unwrap_err();
+        check(|l| l.array_buffers = u64::MAX).unwrap_err();
+        check(|l| l.max_request = usize::MAX).unwrap_err();
+        check(|l| l.max_response = (1 << 30) + 1).unwrap_err();
+    }
 }

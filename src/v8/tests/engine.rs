@@ -205,6 +205,9 @@ in_both_modes! {
             let error = service.execute(Invocation::new("v", "loops"), within(200)).await.unwrap_err();
             assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
         }
+        let error = service.execute(Invocation::new("v", "f"), within(0)).await.unwrap_err();
+        assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
+        assert_eq!(error.fault(), Fault::Caller, "no code was asked");
         assert_eq!(ask(&service, Invocation::new("v", "f")).await.unwrap(), "1");
         for (code, cause) in [
             ("function (", Cause::NotCompiled),
