@@ -65,19 +65,16 @@ fn filter(first: &Trial, last: &Trial, denied: Option<&Denied>) -> Check {
         "it answers at level {level}, but not at level {wanted}, where {}",
         why.explained()
     );
-    let (more, without) = match denied {
-        Some(Denied::Calls(names)) if !names.is_empty() => (
-            format!("\nThe filter denies {}", last_of(names)),
-            names[0].as_str(),
-        ),
-        Some(Denied::Unseen(reason)) => (
-            format!("\nWhich system calls the filter denies could not be seen: {reason}"),
-            "what the filter denies (docs/udf/syscalls.md lists it)",
-        ),
-        _ => (
-            String::new(),
-            "what the filter denies (docs/udf/syscalls.md lists it)",
-        ),
+    let mut without = "what the filter denies (docs/udf/syscalls.md lists it)";
+    let more = match denied {
+        Some(Denied::Calls(names)) if !names.is_empty() => {
+            without = &names[0];
+            format!("\nThe filter denies it {}", last_of(names))
+        }
+        Some(Denied::Unseen(reason)) => {
+            format!("\nWhich system calls the filter denies could not be seen: {reason}")
+        }
+        _ => String::new(),
     };
     Check::failed("filter", found + &more).fix(format!(
         "do without {without}, or have it loaded at level {level}, and verify it with --filter {level}"
@@ -87,10 +84,8 @@ fn filter(first: &Trial, last: &Trial, denied: Option<&Denied>) -> Check {
 /// Returns a text for names of which the first is the call that was denied last.
 fn last_of(names: &[String]) -> String {
     match names {
-        [last, before @ ..] if !before.is_empty() => {
-            format!("it {last}, after {}", before.join(", "))
-        }
-        _ => format!("it {}", names.join("")),
+        [last, before @ ..] if !before.is_empty() => format!("{last}, after {}", before.join(", ")),
+        _ => names.join(""),
     }
 }
 

@@ -5,12 +5,14 @@ use std::collections::HashSet;
 use std::fs;
 use std::thread::JoinHandle;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
+
+use crate::soak;
 
 /// Follows the children of this process, and all that they start from now on.
 #[derive(Debug)]
@@ -19,7 +21,7 @@ pub struct Tracer(JoinHandle<anyhow::Result<Vec<u32>>>);
 impl Tracer {
     /// Begins, and returns when nothing is missed any more.
     pub fn of_children() -> anyhow::Result<Self> {
-        let children = descendants(Pid::this())?;
+        let children = descendants()?;
         let (started, is_started) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new().spawn(move || {
             let seized = children.iter().try_for_each(|pid| seize(*pid));
@@ -48,31 +50,18 @@ fn seize(pid: Pid) -> nix::Result<()> {
     ptrace::seize(pid, options)
 }
 
-/// Returns all threads of the children of a process, and of their children.
-fn descendants(of: Pid) -> anyhow::Result<Vec<Pid>> {
+/// Returns all threads of the processes that this one has started, and they, and so on.
+fn descendants() -> anyhow::Result<Vec<Pid>> {
+    let processes = soak::descendants(std::process::id());
+    ensure!(
+        !processes.is_empty(),
+        "the processes of the service cannot be found"
+    );
     let mut found = Vec::new();
-    let mut to_visit = children(of)?;
-    while let Some(process) = to_visit.pop() {
-        found.extend(threads(process)?);
-        to_visit.extend(children(process)?);
-    }
-    Ok(found)
-}
-
-fn threads(of: Pid) -> anyhow::Result<Vec<Pid>> {
-    let numbers = fs::read_dir(format!("/proc/{of}/task"))?.map(|entry| {
-        let name = entry?.file_name();
-        Ok(Pid::from_raw(name.to_string_lossy().parse()?))
-    });
-    numbers.collect()
-}
-
-fn children(of: Pid) -> anyhow::Result<Vec<Pid>> {
-    let mut found = Vec::new();
-    for thread in threads(of)? {
-        let list = fs::read_to_string(format!("/proc/{of}/task/{thread}/children"))?;
-        for number in list.split_whitespace() {
-            found.push(Pid::from_raw(number.parse()?));
+    for process in processes {
+        for entry in fs::read_dir(format!("/proc/{process}/task"))? {
+            let name = entry?.file_name();
+            found.push(Pid::from_raw(name.to_string_lossy().parse()?));
         }
     }
     Ok(found)
