@@ -12,7 +12,7 @@ mod host;
 use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
 use std::ptr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 pub use failure::Failure;
 pub use host::{Host, Kind, Severity, Value};
@@ -27,14 +27,12 @@ pub fn version() -> &'static str {
 
 /// Starts V8, with flags as on V8's own command line. Only the first call in a process counts.
 pub fn start(flags: &[&str]) {
-    static STARTED: Mutex<bool> = Mutex::new(false);
-    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
-    if !*started {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
         let flags = text(&flags.join(" "));
         // SAFETY: the text lives until the call returns, and no other thread is in the shim.
         unsafe { ffi::roma_v8_start(flags.as_ptr()) };
-        *started = true;
-    }
+    });
 }
 
 /// Returns how many modules of WebAssembly were compiled in this process.

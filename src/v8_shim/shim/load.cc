@@ -76,6 +76,31 @@ void Constrain(Isolate::CreateParams *params, RomaV8Limits limits) {
   }
 }
 
+// A context to compile in.
+class Compiler {
+ public:
+  explicit Compiler(Isolate *isolate)
+      : scope_(isolate),
+        handles_(isolate),
+        context_(Context::New(isolate)),
+        in_context_(context_),
+        caught_(isolate),
+        isolate_(isolate) {}
+
+  RomaV8Outcome Failed(RomaV8Owned *failure) const {
+    *failure = Give(Describe(isolate_, context_, caught_));
+    return ROMA_V8_NOT_COMPILED;
+  }
+
+ private:
+  Isolate::Scope scope_;
+  HandleScope handles_;
+  Local<Context> context_;
+  Context::Scope in_context_;
+  TryCatch caught_;
+  Isolate *isolate_;
+};
+
 }  // namespace
 }  // namespace roma
 
@@ -84,11 +109,9 @@ using roma::Give;
 const char *roma_v8_version(void) { return v8::V8::GetVersion(); }
 
 void roma_v8_start(const char *flags) {
-  // Never deleted: V8 uses it until the process ends.
-  static v8::Platform *platform = nullptr;
-  if (platform != nullptr) return;
   v8::V8::SetFlagsFromString(flags);
-  platform = v8::platform::NewSingleThreadedDefaultPlatform().release();
+  // Never deleted: V8 uses it until the process ends.
+  v8::Platform *platform = v8::platform::NewSingleThreadedDefaultPlatform().release();
   v8::V8::SetEntropySource([](unsigned char *bytes, size_t size) {
     return getrandom(bytes, size, 0) == static_cast<ssize_t>(size);
   });
@@ -161,11 +184,7 @@ void roma_v8_isolate_delete(RomaV8Isolate *own) {
 
 RomaV8Outcome roma_v8_add_script(RomaV8Isolate *own, RomaV8Bytes code, const char *name, RomaV8Owned *failure) {
   v8::Isolate *isolate = own->isolate;
-  v8::Isolate::Scope scope(isolate);
-  v8::HandleScope handles(isolate);
-  v8::Local<v8::Context> context = v8::Context::New(isolate);
-  v8::Context::Scope in_context(context);
-  v8::TryCatch caught(isolate);
+  roma::Compiler compiler(isolate);
   v8::Local<v8::String> text, origin_name;
   if (!roma::Text(isolate, {code.data, code.size}).ToLocal(&text) || !roma::Text(isolate, name).ToLocal(&origin_name)) {
     *failure = Give("the code is too long for a string of V8");
@@ -174,8 +193,7 @@ RomaV8Outcome roma_v8_add_script(RomaV8Isolate *own, RomaV8Bytes code, const cha
   v8::ScriptCompiler::Source source(text, v8::ScriptOrigin(origin_name));
   v8::Local<v8::UnboundScript> script;
   if (!v8::ScriptCompiler::CompileUnboundScript(isolate, &source, v8::ScriptCompiler::kEagerCompile).ToLocal(&script)) {
-    *failure = Give(roma::Describe(isolate, context, caught));
-    return ROMA_V8_NOT_COMPILED;
+    return compiler.Failed(failure);
   }
   own->scripts.push_back({v8::Global<v8::UnboundScript>(isolate, script)});
   return ROMA_V8_OK;
@@ -183,16 +201,11 @@ RomaV8Outcome roma_v8_add_script(RomaV8Isolate *own, RomaV8Bytes code, const cha
 
 RomaV8Outcome roma_v8_add_module(RomaV8Isolate *own, RomaV8Bytes wasm, const char *name, RomaV8Owned *failure) {
   v8::Isolate *isolate = own->isolate;
-  v8::Isolate::Scope scope(isolate);
-  v8::HandleScope handles(isolate);
-  v8::Local<v8::Context> context = v8::Context::New(isolate);
-  v8::Context::Scope in_context(context);
-  v8::TryCatch caught(isolate);
+  roma::Compiler compiler(isolate);
   v8::Local<v8::WasmModuleObject> module;
   v8::MemorySpan<const uint8_t> bytes(reinterpret_cast<const uint8_t *>(wasm.data), wasm.size);
   if (!v8::WasmModuleObject::Compile(isolate, bytes).ToLocal(&module)) {
-    *failure = Give(roma::Describe(isolate, context, caught));
-    return ROMA_V8_NOT_COMPILED;
+    return compiler.Failed(failure);
   }
   roma::modules_compiled += 1;
   own->modules.push_back({name, module->GetCompiledModule()});

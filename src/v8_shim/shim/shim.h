@@ -6,6 +6,7 @@
 #ifndef ROMA_SRC_V8_SHIM_SHIM_H_
 #define ROMA_SRC_V8_SHIM_SHIM_H_
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
