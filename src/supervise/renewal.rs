@@ -160,13 +160,12 @@ mod tests {
 
     #[test]
     fn the_size_of_a_process_includes_its_children() {
-        let before = Size::of(std::process::id());
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let after = Size::of(std::process::id());
         child.kill().unwrap();
         child.wait().unwrap();
         // Other tests start processes, too.
-        assert!(after.processes > 1 && before.processes >= 1);
+        assert!(after.processes > 1, "{after:?}");
         assert!(after.memory > 100_000, "{after:?}");
     }
 }

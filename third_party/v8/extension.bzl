@@ -38,7 +38,7 @@ cc_library(name = "v8")
 filegroup(name = "runtime")
 """
 
-# What a program with V8 has open at run time, by the names under which it asks for them.
+# Debian's names of the folder with libraries, and of the loader.
 _GNU = {"aarch64": "aarch64-linux-gnu", "amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu", "x86_64": "x86_64-linux-gnu"}
 _LOADER = {"aarch64-linux-gnu": "ld-linux-aarch64.so.1", "x86_64-linux-gnu": "ld-linux-x86-64.so.2"}
 
